@@ -1,0 +1,39 @@
+# The list of habits. `make` alone prints it; every target sets up what it needs by itself (deploy/set-up.sh).
+
+RUN_COMMAND = .venv/bin/pelvistim run stress-50hz --board sim --intensity 20 --minutes 1
+PYTEST_ARGS =
+LOCK_ARGS =
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock clean set-up-run set-up-test
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+run: set-up-run ## set up, then a minute of training on the simulated board
+	$(RUN_COMMAND)
+
+test: check ## set up, check, then every test
+	.venv/bin/python -m pytest --ignore=tests/bench $(PYTEST_ARGS)
+
+check: set-up-test ## lint, format, types, import rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: set-up-test ## the measurements that take long or need real time
+	.venv/bin/python -m tests.bench
+
+lock: ## remake the lock files from pyproject.toml (LOCK_ARGS=--upgrade takes the newest of everything)
+	deploy/lock.sh $(LOCK_ARGS)
+
+clean: ## remove everything that these targets made
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+set-up-run:
+	@deploy/set-up.sh run
+
+set-up-test:
+	@deploy/set-up.sh test

@@ -1,0 +1,57 @@
+"""The command ``pelvistim``: arguments, exit codes, and what each subcommand is given.
+
+Exit codes: 0 finished, 2 refused, 3 stopped by the interlock, 4 stopped by a person, 64 usage, 70 internal error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Final, NoReturn
+
+from controller import check, run, stop
+from safety.errors import InputRefused, PelviStimError
+
+USAGE: Final = 64
+INTERNAL: Final = 70
+NOT_CERTIFIED: Final = "Not a certified medical device."
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one subcommand and gives the exit code."""
+    parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
+    parser.add_argument("--version", action="version", version=f"pelvistim {version('pelvistim')}")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    for name, module, words in (
+        ("check", check, "the figures of a programme file, with the ceiling beside each"),
+        ("run", run, "run a programme file"),
+        ("stop", stop, "stop every session of this user at once"),
+    ):
+        command = commands.add_parser(name, help=words, description=words)
+        module.add_arguments(command)
+        command.set_defaults(main=module.main)
+    args = parser.parse_args(arguments)
+    try:
+        code: int = args.main(args)
+        return code
+    except InputRefused as error:
+        print(error, file=sys.stderr)
+        return 2
+    except PelviStimError as error:
+        print(f"internal error: {error} [{error.code}]", file=sys.stderr)
+        return INTERNAL
+    except Exception:
+        traceback.print_exc()
+        return INTERNAL
+
+
+if __name__ == "__main__":
+    sys.exit(main())

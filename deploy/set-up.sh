@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# Makes or updates the virtualenv .venv:  deploy/set-up.sh run|test
+#
+#   run    what the product needs: requirements.lock
+#   test   that, the plot extra and the test tools: requirements-dev.lock
+#
+# As root on a system with apt, missing packages of apt-run.txt (and for `test` of apt-test.txt) are installed first.
+# An ordinary user needs a Python that can make a virtualenv; if there is none, this says which line to type and
+# stops before anything is changed.
+#
+# .venv/set-up-stamp is removed before the first change and written after the last one, so a .venv with a stamp is
+# whole. One without (a set-up that was killed) is made anew. PYTHON=... names another interpreter than python3.
+set -euo pipefail
+
+cd -- "$(dirname -- "$0")/.."
+stamp=.venv/set-up-stamp
+log=.venv/set-up.log
+
+say() { printf 'set-up: %s\n' "$*"; }
+
+refuse() { # first line, further lines
+  printf 'set-up: %s\n' "$1" >&2
+  shift
+  [ $# -eq 0 ] || printf '        %s\n' "$@" >&2
+  exit 1
+}
+
+# --- The interpreter --------------------------------------------------------------------------------------------------
+
+version_of() { "$1" -I -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null; }
+
+is_new_enough() { "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+# What counts is whether it can, not which package it came from. Debian leaves ensurepip out of python3.
+can_make_virtualenvs() { "$1" -I -c 'import ensurepip, venv; ensurepip.version()' >/dev/null 2>&1; }
+
+find_python() {
+  local name
+  for name in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.13 python3.14; do
+    if is_new_enough "$name"; then
+      python=$name
+      return
+    fi
+    if [ -n "${PYTHON:-}" ]; then
+      refuse "PYTHON=$PYTHON is not a Python 3.11 or newer (it says: $(version_of "$PYTHON" || echo nothing))."
+    fi
+  done
+  refuse "Python 3.11 or newer is needed. python3 here is $(version_of python3 || echo missing)," \
+    "and there is no python3.11, python3.12, python3.13 or python3.14 either." \
+    "Debian 12, Raspberry Pi OS 12 and Ubuntu 24.04, and all later ones, have it as python3;" \
+    "another one can be named: make run PYTHON=/path/to/python3.12"
+}
+
+# Whether apt can teach $python to make virtualenvs. An interpreter that somebody built is not apt's to complete.
+is_from_apt() {
+  command -v apt-get >/dev/null && dpkg-query --search "$(readlink -f -- "$(command -v -- "$python")")" >/dev/null 2>&1
+}
+
+# The package for it: python3-venv, or python3.12-venv for python3.12.
+venv_package() {
+  case "$(basename -- "$python")" in
+    python3.*) echo "$(basename -- "$python")-venv" ;;
+    *) echo python3-venv ;;
+  esac
+}
+
+# --- Debian packages --------------------------------------------------------------------------------------------------
+
+is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o DPkg::Use-Pty=0 "$@"; }
+
+install_debian_packages() {
+  local name missing=()
+  while read -r name; do
+    if [ "$name" = python3-venv ]; then
+      can_make_virtualenvs "$python" || ! is_from_apt || missing+=("$(venv_package)")
+    else
+      is_installed "$name" || missing+=("$name")
+    fi
+  done < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$@")
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  say "installing with apt: ${missing[*]}"
+  apt update || refuse "apt-get update failed, see above. Is this machine online, and its clock right?"
+  apt install -y --no-install-recommends "${missing[@]}" ||
+    refuse "apt-get could not install ${missing[*]}, see above."
+}
+
+require_virtualenvs() {
+  can_make_virtualenvs "$python" && return
+  local what
+  what="$python ($(version_of "$python")) cannot make virtualenvs: it lacks the module venv or ensurepip."
+  if is_from_apt; then
+    refuse "$what Nothing was changed." "Type this line, then the same make again:" \
+      "" "sudo apt-get install -y $(venv_package)" ""
+  fi
+  refuse "$what Nothing was changed." "Add them, or name another interpreter: PYTHON=/path/to/python3."
+}
+
+# --- The stamp --------------------------------------------------------------------------------------------------------
+
+# Everything a finished .venv depends on, as text: compared whole, so any change means an update.
+stamp_text() { # run|test
+  local files=(deploy/set-up.sh pyproject.toml requirements.lock)
+  [ "$1" = run ] || files+=(requirements-dev.lock)
+  echo "for $1"
+  echo "in $(pwd -P)"
+  echo "with Python $(venv_version)"
+  sha256sum -- "${files[@]}"
+}
+
+venv_version() { .venv/bin/python -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
+
+is_up_to_date() { # run|test; what `test` needs contains what `run` needs
+  [ -f "$stamp" ] || return 1
+  local text
+  text=$(cat "$stamp")
+  [ "$text" = "$(stamp_text test)" ] || { [ "$1" = run ] && [ "$text" = "$(stamp_text run)" ]; }
+}
+
+# A stamp of another place or another Python means that the scripts in .venv point elsewhere.
+can_be_updated() {
+  [ -f "$stamp" ] && grep -qxF "in $(pwd -P)" "$stamp" && grep -qxF "with Python $(venv_version)" "$stamp"
+}
+
+# --- The virtualenv ---------------------------------------------------------------------------------------------------
+
+pip() {
+  local quiet=()
+  if [ ! -t 1 ]; then
+    quiet=(--quiet)
+    export PIP_PROGRESS_BAR=off
+  fi
+  # -I and PIP_USER: nothing from the user's own site folder is taken for installed, and nothing goes there.
+  PIP_USER=0 .venv/bin/python -I -m pip --no-input --disable-pip-version-check --log "$log" "$@" "${quiet[@]}"
+}
+
+explain_and_stop() {
+  if grep -qE 'CERTIFICATE_VERIFY_FAILED' "$log" 2>/dev/null; then
+    refuse "the package index could not be trusted, see above. Is this machine's clock right? $(date '+It says %F %T.')" \
+      "Nothing uses the unfinished .venv; the next make starts it again."
+  elif grep -qE 'NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|Connection (broken|aborted|reset|refused)' "$log" 2>/dev/null; then
+    refuse "the packages could not be fetched. Is this machine online?" \
+      "Nothing uses the unfinished .venv; the next make starts it again."
+  elif grep -qE 'No matching distribution found' "$log" 2>/dev/null; then
+    refuse "a package has no ready-made file for this machine ($(uname -m), $(getconf LONG_BIT) bits, Python $(venv_version)), see above." \
+      "On 32-bit systems make run works, but some tools of make test have none."
+  fi
+  refuse "installing the packages failed, see above and $log." \
+    "Nothing uses the unfinished .venv; the next make starts it again."
+}
+
+make_virtualenv() { # run|test
+  local lock=requirements.lock
+  [ "$1" = run ] || lock=requirements-dev.lock
+
+  if can_be_updated; then
+    say "bringing .venv up to date with $lock"
+    rm -f -- "$stamp"
+  else
+    say "making .venv from $lock with $python ($(version_of "$python")); the first time this takes some minutes"
+    rm -f -- "$stamp"
+    rm -rf -- .venv
+    if ! "$python" -I -m venv .venv; then
+      rm -rf -- .venv
+      refuse "$python could not make a virtualenv, see above."
+    fi
+  fi
+
+  rm -f -- "$log"
+  # Ready-made files only: no package runs code of its own while it is installed.
+  pip install --require-hashes --only-binary :all: --requirement "$lock" || explain_and_stop
+  pip install --no-index --no-deps --no-build-isolation --editable . || explain_and_stop
+  pip check || refuse "$lock does not fit pyproject.toml. Remake it: make lock"
+
+  stamp_text "$1" >"$stamp.new"
+  mv -- "$stamp.new" "$stamp"
+  say "done"
+}
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+case "${1:-}" in
+  run | test) wanted=$1 ;;
+  *) refuse "usage: deploy/set-up.sh run|test" ;;
+esac
+
+find_python
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  lists=(deploy/apt-run.txt)
+  [ "$wanted" = run ] || lists+=(deploy/apt-test.txt)
+  install_debian_packages "${lists[@]}"
+fi
+
+# One set-up at a time in one tree. The lock is on the open file and ends with the process.
+exec 9<pyproject.toml
+flock --nonblock 9 || { say "another set-up is at work here, waiting for it" && flock 9; }
+
+is_up_to_date "$wanted" && exit 0
+require_virtualenvs
+for place in . .venv; do
+  [ ! -e "$place" ] || [ -w "$place" ] ||
+    refuse "$(pwd -P)/$place belongs to $(stat -c %U -- "$place") and cannot be changed by $(id -un). Nothing was changed."
+done
+# An update of a .venv with test tools keeps them.
+if [ -f "$stamp" ] && grep -qx 'for test' "$stamp"; then
+  wanted="test"
+fi
+make_virtualenv "$wanted"

@@ -1,0 +1,197 @@
+"""The clock port: "now", and "sleep until then or until something arrives".
+
+Three clocks serve it. ``DaemonClock``: now is the pigpio daemon's tick, unwrapped. ``WallClock``: for the app beside a
+real-time board, which plans but never decides by time. ``VirtualClock``: the simulator owns time; it moves on only when
+every process has said that it is idle and nothing is under way between them (docs/decisions/0005-the-clock.md).
+
+Times are whole microseconds. None of these clocks is safe to share between threads: one each.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from safety.errors import LinkError
+
+TICK_WRAP = 1 << 32
+"""The daemon's tick is 32 bits of microseconds: it wraps every 71.6 minutes."""
+
+
+class Tally:
+    """What one end of a channel has sent and received so far (messages, or bytes for a pigpio connection)."""
+
+    __slots__ = ("received", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.received = 0
+
+
+class Clock(Protocol):
+    """Time and waiting. ``watch`` adds a file descriptor that may interrupt ``wait``."""
+
+    def now(self) -> int:
+        """The present time in microseconds."""
+
+    def watch(self, fd: int) -> None:
+        """Lets input on ``fd`` end a wait."""
+
+    def unwatch(self, fd: int) -> None:
+        """Stops watching ``fd``."""
+
+    def tally(self, channel: str) -> Tally:
+        """The counts of ``channel``, to be raised by whoever sends or receives on it."""
+
+    def drop(self, channel: str) -> None:
+        """Forgets a channel that was closed."""
+
+    def wait(self, until_us: int | None) -> list[int]:
+        """Sleeps until ``until_us`` (None: for ever) or until watched input; gives the descriptors that have some."""
+
+    def close(self) -> None:
+        """Lets go of the clock."""
+
+
+class _PollingClock:
+    """What the clocks share: the watched descriptors, and counts that nobody compares."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._tallies: dict[str, Tally] = {}
+
+    def watch(self, fd: int) -> None:
+        self._poll.register(fd, select.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        self._poll.unregister(fd)
+
+    def tally(self, channel: str) -> Tally:
+        return self._tallies.setdefault(channel, Tally())
+
+    def drop(self, channel: str) -> None:
+        self._tallies.pop(channel, None)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class WallClock(_PollingClock):
+    """Monotonic wall time."""
+
+    def now(self) -> int:
+        return time.monotonic_ns() // 1000
+
+    def wait(self, until_us: int | None) -> list[int]:
+        timeout = None if until_us is None else max(0, -(-(until_us - self.now()) // 1000))
+        return [fd for fd, _ in self._poll.poll(timeout)]
+
+
+class DaemonClock(_PollingClock):
+    """The daemon's tick, unwrapped. Read anew after each wait; between two readings monotonic time fills in.
+
+    ``read_tick`` asks the daemon (32 bits). A wait must not last longer than half a wrap (35 minutes).
+    """
+
+    def __init__(self, read_tick: Callable[[], int]) -> None:
+        super().__init__()
+        self._read_tick = read_tick
+        self._unwrapped = read_tick()
+        self._wall_ns = time.monotonic_ns()
+
+    def now(self) -> int:
+        return self._unwrapped + (time.monotonic_ns() - self._wall_ns) // 1000
+
+    def refresh(self) -> int:
+        """Asks the daemon for its tick. Raises what ``read_tick`` raises."""
+        step = (self._read_tick() - self._unwrapped) % TICK_WRAP
+        if step >= TICK_WRAP // 2:
+            raise LinkError("the daemon's tick went backward", code="tick_backward")
+        self._unwrapped += step
+        self._wall_ns = time.monotonic_ns()
+        return self._unwrapped
+
+    def wait(self, until_us: int | None) -> list[int]:
+        timeout = None if until_us is None else max(0, -(-(until_us - self.now()) // 1000))
+        ready = [fd for fd, _ in self._poll.poll(timeout)]
+        self.refresh()
+        return ready
+
+
+class VirtualClock(_PollingClock):
+    """Time that the simulator owns. ``path`` is its control socket, ``name`` this participant's name.
+
+    From joining until the first ``wait``, and between a ``wait`` that returned and the next, time stands still.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.connect(path)
+        self._declared: dict[str, tuple[int, int]] = {}
+        self._dropped: list[str] = []
+        self._now = 0
+        self._stale = False
+        self._fd = self._socket.fileno()
+        self.watch(self._fd)
+        self._send({"op": "join", "name": name})
+        answer = self._receive()
+        if not answer.get("ok"):
+            raise LinkError(f"the simulator refused {name}: {answer}", code="clock_refused")
+        self._now = answer["now"]
+
+    def now(self) -> int:
+        if self._stale:
+            self._send({"op": "now"})
+            while not (answer := self._receive()).get("asked"):
+                pass
+            self._now = answer["now"]
+            self._stale = False
+        return self._now
+
+    def drop(self, channel: str) -> None:
+        super().drop(channel)
+        if self._declared.pop(channel, None) is not None:
+            self._dropped.append(channel)
+
+    def wait(self, until_us: int | None) -> list[int]:
+        self._send({"op": "wait", "until": until_us, "counts": self._changed()})
+        while True:
+            ready = [fd for fd, _ in self._poll.poll()]
+            granted = False
+            if self._fd in ready:
+                ready.remove(self._fd)
+                answer = self._receive()
+                # An answer that is older than this wait (something came between) is not for it.
+                granted = not answer.get("asked") and until_us is not None and answer["now"] >= until_us
+                if granted:
+                    self._now = answer["now"]
+            if granted or ready:
+                self._stale = not granted
+                return ready
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _changed(self) -> dict[str, tuple[int, int] | None]:
+        counts: dict[str, tuple[int, int] | None] = dict.fromkeys(self._dropped)
+        self._dropped.clear()
+        for channel, tally in self._tallies.items():
+            now = (tally.sent, tally.received)
+            if self._declared.get(channel) != now:
+                self._declared[channel] = counts[channel] = now
+        return counts
+
+    def _send(self, message: dict[str, object]) -> None:
+        self._socket.send(json.dumps(message, separators=(",", ":")).encode())
+
+    def _receive(self) -> dict[str, int]:
+        data = self._socket.recv(1 << 16)
+        if not data:
+            raise LinkError("the simulator has gone", code="clock_lost")
+        answer: dict[str, int] = json.loads(data)
+        return answer

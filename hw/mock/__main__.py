@@ -1,0 +1,111 @@
+"""Starts the simulated board: ``python -m hw.mock --port 0``. Prints a line of JSON with its port when it is ready."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from hw.board import REFERENCE_BOARD, load_board
+from hw.mock.board import BoardModel
+from hw.mock.control import Control
+from hw.mock.daemon import Daemon
+from hw.mock.lines import Lines
+from hw.mock.protocol import PI_3B_MASK
+from hw.mock.server import Server, Timeline
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a simulation until it is told to end. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    timeline = Timeline(options.tick)
+    lines = Lines(options.tick)
+    board, mask, sample_us = None, PI_3B_MASK, 5
+    if options.bare:
+        lines.power_on()
+    else:
+        figures = load_board(options.board)
+        board = BoardModel(figures, lines, options.load_ohm)
+        mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
+    daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)
+    server = Server(timeline, daemon, options.realtime, options.pace)
+    control = Control(server, board)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.create_server((options.host, options.port), family=family, backlog=128) as listener:
+        server.listen(listener)
+        if options.control is not None:
+            control.listen(options.control)
+        _end_on_signals(server)
+        if options.until_stdin_closes:
+            _end_with_stdin(server)
+        print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
+        try:
+            server.run()
+        finally:
+            control.close()
+    if options.edges is not None:
+        control.edges(None, None).write(options.edges)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hw.mock", description="The simulated board.")
+    parser.add_argument("--port", type=int, default=0, help="port of the pigpio protocol; 0: any free one")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--board", type=Path, default=REFERENCE_BOARD, metavar="FILE")
+    parser.add_argument("--bare", action="store_true", help="a Pi 3B with nothing wired to it")
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument("--realtime", action="store_true", help="the tick follows the wall clock")
+    pace.add_argument("--pace", type=_positive, metavar="N", help="virtual time at most N times as fast as the wall's")
+    parser.add_argument("--control", metavar="PATH", help="Unix socket for the clock's participants and for tests")
+    parser.add_argument("--until-stdin-closes", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--load-ohm", type=_positive, default=500.0)
+    parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
+    parser.add_argument("--mask", type=lambda text: int(text, 0), help="GPIO that clients may write; the board's if unset")
+    parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
+def _end_on_signals(server: Server) -> None:
+    """SIGTERM and SIGINT end the loop, also when it is waiting."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.stopping = True
+
+    signal.set_wakeup_fd(writer)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server.add(reader, lambda: None)
+
+
+def _end_with_stdin(server: Server) -> None:
+    """Ends when standard input does: whoever started this is gone."""
+    fd = sys.stdin.fileno()
+
+    def look() -> None:
+        if not os.read(fd, 4096):
+            server.stopping = True
+
+    try:
+        server.add(fd, look)
+    except PermissionError:  # a file or /dev/null, which cannot be waited for and has ended already
+        server.stopping = True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

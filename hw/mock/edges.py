@@ -1,0 +1,158 @@
+"""The edges file: every level change of some lines, read from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hw.mock.content import Content, Ops
+from hw.mock.follow import Follower, between
+from hw.mock.lines import Lines
+
+HEADER: Final = "time_us,gpio,level\n"
+_TAILS: Final = tuple((f"{gpio},0", f"{gpio},1") for gpio in range(32))
+_PARTS: Final = {tail: (gpio, level) for gpio, pair in enumerate(_TAILS) for level, tail in enumerate(pair)}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Level changes of a content: when, and the rest of each row ("gpio,level")."""
+
+    times: Sequence[int]
+    tails: Sequence[str]
+
+
+Segment = tuple[int, Sequence[int], Sequence[str]]
+"""Rows whose times count from a tick."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Level changes; times count from tick ``zero``. ``first`` are rows at ``start`` that say what stood before."""
+
+    zero: int
+    start: int
+    first: Sequence[str]
+    segments: Sequence[Segment]
+
+    def portions(self) -> Iterator[list[str]]:
+        """The rows of the file, a portion at a time."""
+        yield [f"{self.start - self.zero},{tail}\n" for tail in self.first]
+        for tick, times, tails in self.segments:
+            shift = tick - self.zero
+            yield [f"{shift + time},{tail}\n" for time, tail in zip(times, tails, strict=True)]
+
+    def write(self, path: Path) -> int:
+        """Writes the file whole or not at all. Returns the number of rows; raises OSError."""
+        count = 0
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("w", encoding="ascii") as file:
+            file.write(HEADER)
+            for rows in self.portions():
+                file.writelines(rows)
+                count += len(rows)
+        partial.replace(path)
+        return count
+
+    def rows(self) -> list[tuple[int, int, int]]:
+        """The rows as (time in us, gpio, level)."""
+        found = [(self.start - self.zero, *_PARTS[tail]) for tail in self.first]
+        for tick, times, tails in self.segments:
+            found += [(tick - self.zero + time, *_PARTS[tail]) for time, tail in zip(times, tails, strict=True)]
+        return found
+
+
+def read_edges(lines: Lines, now: int, mask: int, safe: int, since: int | None, starts: int) -> Edges:
+    """Every level change of the lines in ``mask`` up to now.
+
+    With ``since``: from the first edge of a line in ``starts`` at or after that tick, which is time 0. Without: from
+    the beginning, time 0 being tick 0. A line that is not at its level in ``safe`` just before gets a row first.
+    """
+    lines.settle(now)
+    reader = _EdgeReader(lines, mask)
+    begin = lines.record[0].tick
+    if since is None or since <= begin:
+        levels = lines.at_reset
+    else:
+        reader.advance(since - 1)
+        levels = reader.shown_now()
+        reader.segments.clear()
+    reader.advance(now)
+    if since is None:
+        return Edges(0, begin, _unsafe(levels, safe, mask), reader.segments)
+    for index, (tick, times, tails) in enumerate(reader.segments):
+        for skip, tail in enumerate(tails):
+            gpio, level = _PARTS[tail]
+            if starts >> gpio & 1:
+                zero = tick + times[skip]
+                kept = [(tick, times[skip:], tails[skip:]), *reader.segments[index + 1 :]]
+                return Edges(zero, zero, _unsafe(levels, safe, mask), kept)
+            levels = levels & ~(1 << gpio) | level << gpio
+    return Edges(since, since, (), ())
+
+
+class _EdgeReader(Follower[Rows]):
+    def __init__(self, lines: Lines, mask: int) -> None:
+        super().__init__(lines)
+        self.mask = mask
+        self.segments: list[Segment] = []
+        self.latch, self.outputs, self.inputs = 0, 0, lines.at_reset
+
+    def make_track(self, content: Content, after_us: int) -> Rows:
+        live = content.touched & self.mask & self.outputs
+        if not live:
+            return Rows((), ())
+        entry = self.latch & live
+        key = ("rows", live, entry)
+        found = content.extra.get(key) if after_us < 0 else None
+        if isinstance(found, Rows):
+            return found
+        ops = content.ops_of(live)
+        rows = _rows(ops if after_us < 0 else between(ops, after_us, content.total_us), entry)
+        if after_us < 0:
+            content.extra[key] = rows
+        return rows
+
+    def play(self, track: Rows, base: int, start: int, stop: int) -> None:
+        self.segments.append((base, track.times[start:stop], track.tails[start:stop]))
+
+    def changed(self, tick: int, before: int) -> None:
+        after = self.shown
+        change = (after ^ before) & self.mask
+        if change:
+            tails = [_TAILS[gpio][after >> gpio & 1] for gpio in _bits(change)]
+            self.segments.append((tick, [0] * len(tails), tails))
+
+
+def _rows(ops: Ops, levels: int) -> Rows:
+    times: list[int] = []
+    tails: list[str] = []
+    for time, on, off in zip(ops.times, ops.ons, ops.offs, strict=True):
+        rising = on & ~levels
+        levels |= on
+        falling = off & levels
+        levels &= ~off
+        if rising:
+            for gpio in _bits(rising):
+                times.append(time)
+                tails.append(_TAILS[gpio][1])
+        if falling:
+            for gpio in _bits(falling):
+                times.append(time)
+                tails.append(_TAILS[gpio][0])
+    return Rows(times, tails)
+
+
+def _unsafe(levels: int, safe: int, mask: int) -> list[str]:
+    return [_TAILS[gpio][levels >> gpio & 1] for gpio in _bits((levels ^ safe) & mask)]
+
+
+def _bits(word: int) -> list[int]:
+    found: list[int] = []
+    while word:
+        low = word & -word
+        found.append(low.bit_length() - 1)
+        word ^= low
+    return found

@@ -1,0 +1,217 @@
+"""GPIO lines: modes, pulls, output latches, what drives them from outside, and the record of everything that happened.
+
+A level is what the pin shows: the latch of a line in output mode, else what the board, an external resistor or the
+pull makes of it. The record (``Lines.record``) is in order of time; levels and edges are derived from it when asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hw.mock.content import Content, Ops
+
+INPUT: Final = 0
+OUTPUT: Final = 1
+PULL_OFF: Final = 0
+PULL_DOWN: Final = 1
+PULL_UP: Final = 2
+
+BANK: Final = 0xFFFF_FFFF
+RESET_PULLED_UP: Final = 0x1FF
+"""GPIO 0-8 are pulled up at reset, 9-27 down."""
+
+
+@dataclass(eq=False)
+class Block:
+    """A wave that was played from ``tick``, ``rounds`` times (None: until it is stopped), up to and with ``cut``."""
+
+    tick: int
+    content: Content
+    rounds: int | None = 1
+    cut: int | None = None
+
+
+@dataclass(frozen=True)
+class Write:
+    """Latches set and then cleared at one tick."""
+
+    tick: int
+    on: int
+    off: int
+
+
+@dataclass(frozen=True)
+class Drive:
+    """From this tick on the lines of ``outputs`` show their latch, all others the level in ``inputs``."""
+
+    tick: int
+    outputs: int
+    inputs: int
+
+
+Entry = Block | Write | Drive
+
+
+class Runner(Protocol):
+    """What plays waves; it must have recorded everything up to a tick before anything else is recorded at it."""
+
+    def run_to(self, now: int) -> None: ...
+
+
+class Lines:
+    """All 54 lines. Ticks given must never go back."""
+
+    def __init__(self, tick: int) -> None:
+        self.record: list[Entry] = []
+        self.latch = 0
+        self.latch_2 = 0
+        self.modes = [INPUT] * 54
+        self.outputs = 0
+        self.pulls_up = RESET_PULLED_UP
+        self.resistors_up = 0
+        self.resistors_down = 0
+        self.driven = 0
+        self.driven_high = 0
+        self.inputs = 0
+        self.at_reset = 0
+        self.runner: Runner | None = None
+        self._block: Block | None = None
+        self._ops: Ops | None = None
+        self._done = 0
+        self._round = 0
+        self.start = tick
+
+    def power_on(self) -> None:
+        """The lines as reset and what is wired to them leave them: where the record begins."""
+        self.record.clear()
+        self._drive(self.start)
+        self.at_reset = self.inputs
+
+    # What plays
+
+    def begin(self, block: Block) -> None:
+        """A wave begins; any earlier one has ended."""
+        self.record.append(block)
+        self._block = block
+        self._ops = None
+        self._done = 0
+        self._round = 0
+
+    def finish(self) -> None:
+        """The wave that plays has ended by itself."""
+        block = self._block
+        if block is None:
+            return
+        content = block.content
+        if self._ops is None or self._done == 0:
+            self.latch = self.latch & ~content.final_clear | content.final_set
+        else:
+            self._apply(content.total_us)
+        self._block = None
+
+    def rounds_done(self, rounds: int) -> None:
+        """The repeating wave that plays has gone round this many times in all."""
+        block = self._block
+        if block is None or rounds == self._round:
+            return
+        content = block.content
+        if self._done:
+            self._apply(content.total_us)
+        self.latch = self.latch & ~content.final_clear | content.final_set
+        self._round = rounds
+        self._done = 0
+
+    def cut(self, now: int) -> None:
+        """The wave that plays is stopped: the lines keep the levels they have."""
+        self.materialise(now)
+        if self._block is not None:
+            self._block.cut = now
+            self._block = None
+
+    def materialise(self, now: int) -> None:
+        """Brings the latch up to date with the wave that plays."""
+        block = self._block
+        if block is not None:
+            if self._ops is None:
+                self._ops = block.content.ops()
+            self._apply(now - block.tick - self._round * block.content.total_us)
+
+    def _apply(self, until_us: int) -> None:
+        ops, index, latch = self._ops, self._done, self.latch
+        if ops is None:
+            return
+        times, count = ops.times, ops.count
+        while index < count and times[index] <= until_us:
+            latch = (latch | ops.ons[index]) & ~ops.offs[index]
+            index += 1
+        self._done, self.latch = index, latch
+
+    # What clients do
+
+    def levels(self, now: int) -> int:
+        """Levels of GPIO 0-31."""
+        self.settle(now)
+        return self.latch & self.outputs | self.inputs & ~self.outputs
+
+    def level(self, gpio: int, now: int) -> int:
+        """Level of one line, 0-53."""
+        if gpio < 32:
+            return self.levels(now) >> gpio & 1
+        return self.latch_2 >> (gpio - 32) & 1 if self.modes[gpio] == OUTPUT else 0
+
+    def write(self, on: int, off: int, now: int) -> None:
+        """Sets, then clears latches of GPIO 0-31, whatever their mode."""
+        self.settle(now)
+        self.dma_write(on, off, now)
+
+    def dma_write(self, on: int, off: int, tick: int) -> None:
+        """A write by the player itself, which is up to date."""
+        self.latch = (self.latch | on) & ~off
+        self.record.append(Write(tick, on, off))
+
+    def write_2(self, on: int, off: int) -> None:
+        """The same for GPIO 32-53 (bit 0 is GPIO 32); nothing is wired there and nothing recorded."""
+        self.latch_2 = (self.latch_2 | on) & ~off
+
+    def set_mode(self, gpio: int, mode: int, now: int) -> None:
+        """Sets a line's mode (0 input, 1 output, 2-7 alternative functions)."""
+        if self.modes[gpio] != mode:
+            self.modes[gpio] = mode
+            if gpio < 32:
+                bit = 1 << gpio
+                self.outputs = self.outputs | bit if mode == OUTPUT else self.outputs & ~bit
+                self._drive(now)
+
+    def set_pull(self, gpio: int, pull: int, now: int) -> None:
+        """Sets a line's internal pull (0 off, 1 down, 2 up). A line that nothing pulls reads low."""
+        if gpio < 32:
+            bit = 1 << gpio
+            self.pulls_up = self.pulls_up | bit if pull == PULL_UP else self.pulls_up & ~bit
+            self._drive(now)
+
+    # What the board does
+
+    def resistors(self, up: int, down: int, now: int) -> None:
+        """External resistors, stronger than the internal pulls."""
+        self.resistors_up, self.resistors_down = up, down
+        self._drive(now)
+
+    def drive(self, gpio: int, level: int | None, now: int) -> None:
+        """Something outside drives a line, or lets it go (None)."""
+        bit = 1 << gpio
+        self.driven = self.driven & ~bit if level is None else self.driven | bit
+        self.driven_high = self.driven_high | bit if level else self.driven_high & ~bit
+        self._drive(now)
+
+    def _drive(self, now: int) -> None:
+        self.settle(now)
+        pulled = self.pulls_up & ~self.resistors_down | self.resistors_up
+        self.inputs = pulled & ~self.driven | self.driven_high
+        self.record.append(Drive(now, self.outputs, self.inputs))
+
+    def settle(self, now: int) -> None:
+        """Brings everything up to date with what plays."""
+        if self.runner is not None:
+            self.runner.run_to(now)
+        self.materialise(now)

@@ -1,0 +1,244 @@
+"""Notifications: reports of level changes to clients that asked, as the daemon's alert thread sends them.
+
+The daemon samples all lines every few us and reports a change of a monitored line with the sample's tick; shorter
+pulses are not seen. Reports are collected and sent at most REPORT_DELAY_US after the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hw.mock.content import Content, Ops
+from hw.mock.follow import Follower, between
+from hw.mock.lines import Lines
+from hw.mock.protocol import NOTIFY_SLOTS, REPORT, Err
+
+REPORT_DELAY_US = 1_000
+KEEP_ALIVE_US = 60_000_000
+FLAG_EVENT, FLAG_ALIVE, FLAG_WATCHDOG = 128, 64, 32
+_WORD = 0xFFFF_FFFF
+
+
+@dataclass
+class Handle:
+    """One notification handle: where its reports go, which lines, which events."""
+
+    owner: object
+    send: Callable[[bytes], None]
+    last_report: int
+    running: bool = False
+    bits: int = 0
+    event_bits: int = 0
+    sequence: int = 0
+
+
+class Notifier(Follower[Ops]):
+    """All handles, and the level changes not yet reported. ``due`` is when it next has something to do."""
+
+    def __init__(self, lines: Lines, sample_us: int) -> None:
+        super().__init__(lines)
+        self.lines = lines
+        self.sample_us = sample_us
+        self.handles: list[Handle | None] = [None] * NOTIFY_SLOTS
+        self.monitor = 0
+        self.due: int | None = None
+        self._level = 0
+        self._reported = 0
+        self._changes: list[tuple[int, int]] = []
+        self._seen = 0
+        self._latch_played = 0
+
+    # Commands
+
+    def open(self, owner: object, send: Callable[[bytes], None], now: int) -> int:
+        """A handle for reports over a connection. Any other handle of that connection is closed."""
+        for number, handle in enumerate(self.handles):
+            if handle is None:
+                self.close_all(owner, now)
+                self.handles[number] = Handle(owner, send, now)
+                self._plan(now)
+                return number
+        return Err.NO_HANDLE
+
+    def begin(self, number: int, bits: int, now: int) -> int:
+        """Reports changes of the lines in ``bits`` from now on."""
+        handle = self._find(number)
+        if handle is None:
+            return Err.BAD_HANDLE
+        handle.bits, handle.running = bits, True
+        self._watch(now)
+        return 0
+
+    def pause(self, number: int, now: int) -> int:
+        handle = self._find(number)
+        if handle is None:
+            return Err.BAD_HANDLE
+        handle.bits, handle.running = 0, False
+        self._watch(now)
+        return 0
+
+    def close(self, number: int, now: int) -> int:
+        if self._find(number) is None:
+            return Err.BAD_HANDLE
+        self.handles[number] = None
+        self._watch(now)
+        return 0
+
+    def close_all(self, owner: object, now: int) -> None:
+        """Closes the handles of a connection that ended."""
+        mine = [number for number, handle in enumerate(self.handles) if handle is not None and handle.owner is owner]
+        for number in mine:
+            self.handles[number] = None
+        if mine:
+            self._watch(now)
+
+    def events(self, number: int, bits: int) -> int:
+        """Reports events of ``bits`` from now on."""
+        handle = self._find(number)
+        if handle is None:
+            return Err.BAD_HANDLE
+        handle.event_bits = bits
+        return 0
+
+    def trigger(self, event: int, now: int) -> int:
+        """An event happens and is reported at once."""
+        if event > 31:
+            return Err.BAD_EVENT_ID
+        for handle in self.handles:
+            if handle is not None and handle.event_bits >> event & 1:
+                self._send(handle, [(FLAG_EVENT | event, now, self.lines.levels(now))], now)
+        return 0
+
+    def _find(self, number: int) -> Handle | None:
+        return self.handles[number] if number < NOTIFY_SLOTS else None
+
+    # Time
+
+    def news(self, now: int) -> None:
+        """Something may have been recorded since the last call: looks at it if anybody wants to know."""
+        if self.monitor and self._seen != len(self.record):
+            self._seen = len(self.record)
+            self.advance(now)
+            self._plan(now)
+
+    def fire(self, now: int) -> None:
+        """Sends the reports that are due."""
+        self.lines.settle(now)
+        self.advance(now)
+        first = self._changes[0][0] if self._changes else None
+        if first is not None and first + REPORT_DELAY_US <= now:
+            self._report(now)
+        for handle in self.handles:
+            if handle is not None and now - handle.last_report > KEEP_ALIVE_US:
+                self._send(handle, [(FLAG_ALIVE, now, self.lines.levels(now))], now)
+        self._plan(now)
+
+    def _plan(self, now: int) -> None:
+        due: list[int] = [h.last_report + KEEP_ALIVE_US + 1 for h in self.handles if h is not None]
+        if self._changes:
+            due.append(max(now, self._changes[0][0] + REPORT_DELAY_US))
+        elif self.monitor:
+            following = self.next_event()
+            if following is not None:
+                due.append(following + self.sample_us + REPORT_DELAY_US)
+        self.due = min(due, default=None)
+
+    def _watch(self, now: int) -> None:
+        """The set of monitored lines changed: what was not monitored counts as reported."""
+        self.lines.settle(now)
+        self.advance(now)
+        monitor = 0
+        for handle in self.handles:
+            if handle is not None and handle.running:
+                monitor |= handle.bits
+        shown = self.shown_now()
+        new = monitor & ~self.monitor
+        self._reported = self._reported & ~new | shown & new
+        self._level = shown
+        self.monitor = monitor
+        if self.block is not None and self._track is not None:
+            self._fresh_next = now - self._base
+            self._end_track(self._fresh_next)
+            self._resume()
+        self._plan(now)
+
+    def _report(self, now: int) -> None:
+        changes, self._changes = self._changes, []
+        for handle in self.handles:
+            if handle is None or not handle.running:
+                continue
+            bits, before = handle.bits, self._reported & handle.bits
+            reports: list[tuple[int, int, int]] = []
+            for tick, level in changes:
+                if level & bits != before:
+                    before = level & bits
+                    reports.append((0, tick, level))
+            if reports:
+                self._send(handle, reports, now)
+        self._reported = changes[-1][1]
+
+    def _send(self, handle: Handle, reports: list[tuple[int, int, int]], now: int) -> None:
+        parts: list[bytes] = []
+        for flags, tick, level in reports:
+            parts.append(REPORT.pack(handle.sequence, flags, tick & _WORD, level))
+            handle.sequence = handle.sequence + 1 & 0xFFFF
+        handle.last_report = now
+        handle.send(b"".join(parts))
+
+    # Following the record
+
+    def make_track(self, content: Content, after_us: int) -> Ops:
+        live = self.monitor & content.touched & self.outputs
+        if not live:
+            return Ops((), (), ())
+        key = ("marks", live)
+        found = content.extra.get(key) if after_us < 0 else None
+        if isinstance(found, Ops):
+            return found
+        ops = content.ops() if after_us < 0 else between(content.ops(), after_us, content.total_us)
+        marks = _condense(ops, live)
+        if after_us < 0:
+            content.extra[key] = marks
+        return marks
+
+    def play(self, track: Ops, base: int, start: int, stop: int) -> None:
+        latch = self.latch if start == 0 else self._latch_played
+        for index in range(start, stop):
+            latch = (latch | track.ons[index]) & ~track.offs[index]
+            self._see(base + track.times[index], latch & self.outputs | self.inputs & ~self.outputs)
+        self._latch_played = latch
+
+    def changed(self, tick: int, before: int) -> None:
+        """See the whole level: the wave's own lines as played so far."""
+        block = self.block
+        playing = block.content.touched & self.outputs if block is not None and self._track is not None else 0
+        if playing:
+            self._latch_played = self._latch_played & playing | self.latch & ~playing
+        self._see(tick, self._level & playing | self.shown & ~playing)
+
+    def _see(self, tick: int, level: int) -> None:
+        if (level ^ self._level) & self.monitor:
+            sample = -(-tick // self.sample_us) * self.sample_us
+            if self._changes and self._changes[-1][0] == sample:
+                self._changes[-1] = (sample, level)
+            else:
+                self._changes.append((sample, level))
+        self._level = level
+
+
+def _condense(ops: Ops, mask: int) -> Ops:
+    """Joins the writes between those that touch ``mask`` with them: same levels at these, fewer writes."""
+    times: list[int] = []
+    ons: list[int] = []
+    offs: list[int] = []
+    set_, clear = 0, 0
+    for time, on, off in zip(ops.times, ops.ons, ops.offs, strict=True):
+        set_ = (set_ | on) & ~off
+        clear = clear & ~on | off
+        if (on | off) & mask:
+            times.append(time)
+            ons.append(set_)
+            offs.append(clear)
+            set_ = clear = 0
+    return Ops(times, ons, offs)

@@ -1,0 +1,237 @@
+"""The event loop: sockets, timed events and the clock, in one thread.
+
+On the virtual clock a last look at all sockets comes before every step of time; in real time the tick is the wall's.
+"""
+
+from __future__ import annotations
+
+import heapq
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from hw.mock.clock import Coordinator, Counts, Participant
+from hw.mock.connection import Connection
+from hw.mock.daemon import Daemon
+from hw.mock.waves import DaemonCrash
+
+Action = Callable[[], None]
+_SPINS: Final = 40
+"""Looks without waiting before the loop blocks: clients answer within some 20 us, and to be woken costs 10 us more."""
+_CATCH_UP_US: Final = 100_000
+"""A paced clock that fell behind its wall by more than this does not make up for the rest."""
+
+
+class Timeline:
+    """The present tick (unwrapped us) and what is due later."""
+
+    def __init__(self, tick: int) -> None:
+        self.now = tick
+        self._events: list[tuple[int, int, Action]] = []
+        self._number = 0
+
+    def schedule(self, tick: int, action: Action) -> None:
+        """Has something happen at a tick (at once, if that is past), after what was scheduled for it before."""
+        self._number += 1
+        heapq.heappush(self._events, (max(tick, self.now), self._number, action))
+
+    def next_tick(self) -> int | None:
+        return self._events[0][0] if self._events else None
+
+    def pop(self) -> Action:
+        return heapq.heappop(self._events)[2]
+
+
+class Server:
+    """Runs the daemon for its clients. ``pace`` limits virtual time to so many times the wall's; None does not."""
+
+    def __init__(self, timeline: Timeline, daemon: Daemon, realtime: bool, pace: float | None) -> None:
+        self.timeline = timeline
+        self.daemon = daemon
+        self.realtime = realtime
+        self.pace = pace
+        self.coordinator = Coordinator(self._counts)
+        self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
+        self.stopping = False
+        self.connections: dict[int, Connection] = {}
+        self._epoll = select.epoll()
+        self._readers: dict[int, tuple[Action, Action]] = {}
+        self._listener: socket.socket | None = None
+        self._wall_zero = _wall_us() - timeline.now
+        self._allowed_at = 0
+
+    # File descriptors
+
+    def add(self, fd: int, on_read: Action, on_write: Action = lambda: None) -> None:
+        """Calls ``on_read`` whenever there is something to read."""
+        self._readers[fd] = (on_read, on_write)
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def remove(self, fd: int) -> None:
+        if self._readers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def watch(self, fd: int, events: int) -> None:
+        if fd in self._readers:
+            self._epoll.modify(fd, events)
+
+    # pigpio clients
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accepts clients of the daemon from a listening socket."""
+        listener.setblocking(False)
+        self._listener = listener
+        self.add(listener.fileno(), self._accept)
+
+    def drop(self, connection: Connection) -> None:
+        """Closes a connection; what its client started goes on."""
+        if connection.closed:
+            return
+        connection.closed = True
+        self.remove(connection.sock.fileno())
+        connection.sock.close()
+        if self.connections.get(connection.port) is connection:
+            del self.connections[connection.port]
+        self.daemon.gone(connection)
+
+    def release_at(self, connection: Connection, tick: int) -> None:
+        self.timeline.schedule(tick, connection.release)
+
+    def crash_daemon(self) -> None:
+        """The daemon is gone: no connection, no listener. The DMA plays on."""
+        for connection in list(self.connections.values()):
+            self.drop(connection)
+        if self._listener is not None:
+            self.remove(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+
+    def _accept(self) -> None:
+        while self._listener is not None:
+            try:
+                sock, (_, port) = self._listener.accept()
+            except OSError:
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(self, self.daemon.handlers, sock, port)
+            self.connections[port] = connection
+            self.add(sock.fileno(), connection.readable, connection.writable)
+
+    def _counts(self, port: int) -> Counts | None:
+        connection = self.connections.get(port)
+        return None if connection is None else (connection.sent, connection.received)
+
+    # The loop
+
+    def run(self) -> None:
+        """Serves until ``stopping``."""
+        poll, spins = self._epoll.poll, _SPINS
+        while not self.stopping:
+            if self.realtime:
+                self._follow_wall()
+            events = poll(0)
+            if events:
+                self._handle(events)
+                spins = _SPINS
+            elif not self.realtime and self._advance():
+                spins = _SPINS
+            elif spins:
+                spins -= 1
+            else:
+                self._handle(poll(self._patience()))
+                spins = _SPINS
+
+    def _handle(self, events: list[tuple[int, int]]) -> None:
+        for fd, event in events:
+            actions = self._readers.get(fd)
+            if actions is None:
+                continue
+            if self.realtime:
+                self._follow_wall()
+            try:
+                if event & select.EPOLLOUT:
+                    actions[1]()
+                if event & ~select.EPOLLOUT:
+                    actions[0]()
+            except DaemonCrash:
+                self.crash_daemon()
+        self.daemon.notifier.news(self.timeline.now)
+
+    def _own_tick(self) -> int | None:
+        """When something of the simulation itself is due."""
+        notifier = self.daemon.notifier
+        due = self.timeline.next_tick()
+        if notifier.due is not None and (due is None or notifier.due < due):
+            due = notifier.due
+        if notifier.monitor:
+            end = self.daemon.player.next_end()
+            if end is not None and (due is None or end < due):
+                due = end
+        return due
+
+    def _run_due(self, until: int) -> None:
+        """Everything due up to and at a tick, each at its own."""
+        notifier, timeline = self.daemon.notifier, self.timeline
+        while (due := self._own_tick()) is not None and due <= until:
+            timeline.now = max(timeline.now, due)
+            if timeline.next_tick() == due:
+                timeline.pop()()
+            elif notifier.due == due:
+                notifier.fire(timeline.now)
+            else:
+                self.daemon.player.run_to(timeline.now)
+            notifier.news(timeline.now)
+        timeline.now = max(timeline.now, until)
+
+    def _advance(self) -> bool:
+        """One step of virtual time, if everybody is idle. Returns whether it was made."""
+        coordinator = self.coordinator
+        if not coordinator.quiet:
+            return False
+        due, wake = self._own_tick(), coordinator.next_wake()
+        target = wake if due is None else due if wake is None else min(due, wake)
+        if target is None or not self._allows(target):
+            return False
+        self._run_due(target)
+        self._grant()
+        return True
+
+    def _grant(self) -> None:
+        now = self.timeline.now
+        for participant in self.coordinator.grant(now):
+            self.on_grant(participant, now)
+
+    # Wall time
+
+    def _follow_wall(self) -> None:
+        self._run_due(_wall_us() - self._wall_zero)
+        if self.coordinator.participants:
+            self._grant()
+
+    def _allows(self, target: int) -> bool:
+        """Whether the pace lets virtual time reach a tick yet."""
+        if self.pace is None:
+            return True
+        now, wall = self.timeline.now, _wall_us()
+        reached = self._wall_zero + int(now / self.pace)
+        if wall - reached > _CATCH_UP_US:
+            self._wall_zero = wall - _CATCH_UP_US - int(now / self.pace)
+        self._allowed_at = self._wall_zero + int(target / self.pace)
+        return wall >= self._allowed_at
+
+    def _patience(self) -> float | None:
+        """How long to block, in seconds."""
+        if self.realtime:
+            wake = self.coordinator.next_wake()
+            ticks = [tick for tick in (self._own_tick(), wake) if tick is not None]
+            return max(0, min(ticks) - self.timeline.now) / 1e6 if ticks else None
+        if self.pace is not None and self.coordinator.quiet:
+            return max(0, self._allowed_at - _wall_us()) / 1e6 if self._allowed_at > _wall_us() else None
+        return None
+
+
+def _wall_us() -> int:
+    return time.monotonic_ns() // 1000

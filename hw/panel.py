@@ -1,0 +1,62 @@
+"""LEDs and the ADC, through gpiozero with an explicit PiGPIOFactory: never whatever factory happens to be found.
+
+Stop and fault lines are not here: opening or closing a gpiozero pin makes it an input for a moment, and they are read
+together by one bank read in every check (``PulseOutput.bank``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpiozero import LED, MCP3208
+from gpiozero.pins.pigpio import PiGPIOFactory
+
+from hw.board import Board
+from hw.pulses import DaemonLost
+
+_LIGHTS = ("LED_READY", "LED_OUTPUT", "LED_FAULT")
+
+
+class Panel:
+    """The three lights and the sensing of one board, on one gpiozero factory of its own."""
+
+    def __init__(self, host: str, port: int, board: Board, timeout_s: float) -> None:
+        try:
+            self._factory = PiGPIOFactory(host, port)
+        except OSError as error:
+            raise DaemonLost(f"gpiozero found no pigpio daemon at {host}:{port}: {error}") from error
+        self._factory.connection.sl.s.settimeout(timeout_s)
+        self._lights = {name: LED(board[name].gpio, pin_factory=self._factory) for name in _LIGHTS}
+        self._shown: dict[str, bool] = {}
+        adc = board.adc
+        self._adc: dict[int, Any] = {
+            channel: MCP3208(
+                channel=channel, device=adc.device, max_voltage=adc.vref_mv / 1000, pin_factory=self._factory
+            )
+            for channel in (adc.peak_a, adc.peak_b)
+        }
+        self._peak_channel = {"A": adc.peak_a, "B": adc.peak_b}
+        self._ua_per_step = board.full_scale_ua * adc.vref_mv / adc.peak_full_scale_mv
+        self._levels = 1 << adc.bits
+
+    def show(self, *, ready: bool, output: bool, fault: bool) -> None:
+        """Sets the lights; only those that change are written. Raises DaemonLost."""
+        for name, on in zip(_LIGHTS, (ready, output, fault), strict=True):
+            if self._shown.get(name) != on:
+                try:
+                    self._lights[name].value = on
+                except (OSError, AttributeError, ValueError) as error:
+                    raise DaemonLost(f"{name}: {error!r}") from error
+                self._shown[name] = on
+
+    def peak_ua(self, channel: str) -> int:
+        """Rectified peak of the source current since the last PEAK_RESET, uA (0 to 1.65 x full scale)."""
+        try:
+            raw: int = self._adc[self._peak_channel[channel]].raw_value
+        except (OSError, AttributeError, ValueError) as error:
+            raise DaemonLost(f"ADC {channel}: {error!r}") from error
+        return round(raw * self._ua_per_step / self._levels)
+
+    def close(self) -> None:
+        """Gives the pins back."""
+        self._factory.close()

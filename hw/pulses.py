@@ -1,0 +1,219 @@
+"""Pulses out through pigpio: approved chunks become padded waves, joined seamlessly; lines are set, read and made safe.
+
+What the daemon really does shaped every line here (docs/pigpiod.md): waves are made with ``wave_create_and_pad(30)``
+only (three fixed slots, ids 0-2), the daemon must hold exactly what was handed over before it is sent, and a chunk is
+joined to the one that plays, never to itself and never from the slot sent last. There is no call here that could make
+output endless. The pigpio client has no time-outs of its own; a time-out is put on its socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import pigpio
+
+from hw.board import PHASE_LINES, Board
+from safety.errors import BoardError
+
+PAD_PERCENT: Final = 30
+"""Three slots of 30 % each: ids 0, 1, 2 and no others."""
+SLOTS: Final = 3
+_TICK: Final = 16
+"""Command number of "tick" in pigpio's socket protocol."""
+IDLE: Final = 9999
+"""``wave_tx_at`` when nothing plays."""
+
+_Result = TypeVar("_Result")
+
+
+class DaemonLost(BoardError):
+    """The daemon did not answer in time, or not in a way that makes sense. Its replies can no longer be trusted."""
+
+    code = "daemon_lost"
+
+
+class NotAsApproved(BoardError):
+    """The daemon holds, or plays, something else than what was handed to it: another client, or a fault."""
+
+    code = "not_what_was_approved"
+
+
+def connect(host: str, port: int, timeout_s: float) -> Any:
+    """A pigpio client connection with a time-out on each call. Raises DaemonLost.
+
+    The client waits for ever while it connects, so the daemon is asked for its tick first, with a time-out.
+    """
+    try:
+        with socket.create_connection((host, port), timeout_s) as probe:
+            probe.sendall(struct.pack("<4I", _TICK, 0, 0, 0))
+            if len(probe.recv(16, socket.MSG_WAITALL)) != 16:
+                raise DaemonLost(f"the pigpio daemon at {host}:{port} does not answer")
+    except OSError as error:
+        raise DaemonLost(f"no pigpio daemon at {host}:{port}: {error}") from error
+    client = pigpio.pi(host, port, show_errors=False)
+    if not client.connected:
+        raise DaemonLost(f"no pigpio daemon at {host}:{port}; start it, or use --board sim")
+    client.sl.s.settimeout(timeout_s)
+    return client
+
+
+def _asked(call: Callable[..., _Result], *args: object) -> _Result:
+    """One call to the daemon; whatever the client raises for a lost daemon becomes DaemonLost."""
+    try:
+        return call(*args)
+    except pigpio.error as error:
+        raise NotAsApproved(f"{getattr(call, '__name__', call)}{args}: {error}") from error
+    except (OSError, struct.error, AttributeError, TypeError) as error:
+        raise DaemonLost(f"{getattr(call, '__name__', call)}: {error!r}") from error
+
+
+class PulseOutput:
+    """The board's output lines through one pigpio connection. Not safe to share between threads."""
+
+    def __init__(self, client: Any, board: Board) -> None:
+        self._pi = client
+        self._board = board
+        self._live: deque[int] = deque()
+        self._phases = board.mask(*PHASE_LINES)
+        self._last_sent: int | None = None
+
+    def take_over(self) -> None:
+        """Makes whatever was left behind harmless: halt, safe levels, modes, no waves, no pulses pending.
+
+        Raises DaemonLost or NotAsApproved.
+        """
+        self.halt()
+        for line in self._board.outputs:
+            # Level first, then mode: the latch decides what appears when the line becomes an output. pigpio's write
+            # makes the line an output by itself, so the safe level is the first thing it ever drives.
+            _asked(self._pi.write, line.gpio, line.safe or 0)
+            _asked(self._pi.set_mode, line.gpio, pigpio.OUTPUT)
+        for line in self._board.lines.values():
+            if not line.output:
+                _asked(self._pi.set_mode, line.gpio, pigpio.INPUT)
+                _asked(self._pi.set_pull_up_down, line.gpio, pigpio.PUD_OFF)
+        self.forget()
+
+    def forget(self) -> None:
+        """Deletes all waves and pending pulses; only while nothing plays (clearing does not stop output)."""
+        if self.playing() is not None:
+            raise NotAsApproved("a wave still plays after the halt")
+        _asked(self._pi.wave_clear)
+        self._live.clear()
+        self._last_sent = None
+
+    def halt(self) -> None:
+        """Stops the wave, then makes its lines safe: the halt alone freezes them where they are."""
+        _asked(self._pi.wave_tx_stop)
+        _asked(self._pi.clear_bank_1, self._phases | self._board.mask("OUTPUT_ENABLE", "DAC_SDI", "DAC_SCK"))
+        _asked(self._pi.set_bank_1, self._board.mask("DAC_CS_N"))
+
+    def load(self, data: bytes, entries: int, duration_us: int) -> int:
+        """Hands one approved chunk to the daemon and makes sure that it holds just that. Gives the wave's id.
+
+        ``data`` is the pulse list as approved, ``entries`` and ``duration_us`` the gate's own count. The counts are
+        read after the wave was made as well, since another client may add between adding and making. Raises
+        NotAsApproved when any figure differs.
+        """
+        if len(self._live) == SLOTS:
+            oldest = self._live.popleft()
+            if oldest == self._last_sent:
+                raise NotAsApproved("the oldest slot is the one sent last")
+            _asked(self._pi.wave_delete, oldest)
+        added = _asked(self._pi.wave_add_generic, _pulse_list(data))
+        self._same("pulses added", added, entries)
+        wave = int(_asked(self._pi.wave_create_and_pad, PAD_PERCENT))
+        self._live.append(wave)
+        if not 0 <= wave < SLOTS:
+            raise NotAsApproved(f"wave id {wave}; expected 0 to {SLOTS - 1}")
+        self._same("pulses held", _asked(self._pi.wave_get_pulses), entries)
+        self._same("microseconds held", _asked(self._pi.wave_get_micros), duration_us)
+        return wave
+
+    def send(self, wave: int, *, join: bool) -> None:
+        """Plays a loaded wave once: at once when nothing plays, or (``join``) right after the one that plays."""
+        if wave == self._last_sent:
+            raise NotAsApproved(f"wave {wave} was sent last: joined to itself it would repeat for ever")
+        mode = pigpio.WAVE_MODE_ONE_SHOT_SYNC if join else pigpio.WAVE_MODE_ONE_SHOT
+        _asked(self._pi.wave_send_using_mode, wave, mode)
+        self._last_sent = wave
+
+    def playing(self) -> int | None:
+        """The id that plays now, None when none does. An id that is not ours is returned as it is."""
+        at = _asked(self._pi.wave_tx_at)
+        return None if at == IDLE else int(at)
+
+    def write(self, line: str, level: int) -> None:
+        """Sets one output line."""
+        _asked(self._pi.write, self._board[line].gpio, level)
+
+    def blip(self, line: str) -> None:
+        """Raises one output line and lowers it again: as long as one call to the daemon takes."""
+        self.write(line, 1)
+        self.write(line, 0)
+
+    def shut(self) -> None:
+        """Breaks this connection under whoever is using it (called by the stop thread): nothing more goes out on it."""
+        with contextlib.suppress(OSError, AttributeError):
+            self._pi.sl.s.shutdown(socket.SHUT_RDWR)
+
+    def bank(self) -> int:
+        """Levels of GPIO 0-31, bit n = GPIO n, all of one instant."""
+        return int(_asked(self._pi.read_bank_1))
+
+    def safe(self) -> bool:
+        """Whether the daemon reads OUTPUT_ENABLE and all phase lines low."""
+        return not self.bank() & (self._phases | self._board["OUTPUT_ENABLE"].mask)
+
+    def tick(self) -> int:
+        """The daemon's tick: 32 bits of us."""
+        return int(_asked(self._pi.get_current_tick))
+
+    @staticmethod
+    def _same(what: str, found: int, expected: int) -> None:
+        if found != expected:
+            raise NotAsApproved(f"{what}: {found}; approved: {expected}")
+
+
+@lru_cache(maxsize=64)
+def _pulse_list(data: bytes) -> tuple[Any, ...]:
+    return tuple(pigpio.pulse(on, off, delay) for on, off, delay in struct.iter_unpack("<3I", data))
+
+
+class StopLines:
+    """What the stop thread does, on a connection of its own. Each step is tried even if one before it failed."""
+
+    def __init__(self, client: Any, board: Board) -> None:
+        self._pi = client
+        self._off = board.mask(*PHASE_LINES, "OUTPUT_ENABLE")
+        self._cs_n = board.mask("DAC_CS_N")
+        self._output_enable = board.mask("OUTPUT_ENABLE")
+
+    def stop(self) -> bool:
+        """OUTPUT_ENABLE low, halt, phase lines low, CS_N high. True when every step was answered."""
+        steps: tuple[tuple[Callable[..., object], tuple[int, ...]], ...] = (
+            (self._pi.clear_bank_1, (self._output_enable,)),
+            (self._pi.wave_tx_stop, ()),
+            (self._pi.clear_bank_1, (self._off,)),
+            (self._pi.set_bank_1, (self._cs_n,)),
+        )
+        good = True
+        for call, args in steps:
+            try:
+                _asked(call, *args)
+            except BoardError:
+                good = False
+        return good
+
+    def confirmed(self) -> bool:
+        """Reads back: True when the daemon says that OUTPUT_ENABLE and all phase lines are low."""
+        try:
+            return not _asked(self._pi.read_bank_1) & self._off
+        except BoardError:
+            return False

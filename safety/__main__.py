@@ -1,0 +1,74 @@
+"""Starts the guard process: ``python -m safety --runtime DIR --state DIR [--pigpio HOST:PORT] [...]``."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from hw.board import REFERENCE_BOARD, load_board
+from hw.clock import Clock, DaemonClock, VirtualClock, WallClock
+from hw.pulses import PulseOutput, connect
+from safety import ledger
+from safety.errors import PelviStimError
+from safety.guard import CALL_TIMEOUT_S, Guard
+from safety.store import Store
+
+
+def main() -> int:
+    """Runs the guard until it is ended. Exit 2: refused to start; 3: ended itself; both say why."""
+    parser = argparse.ArgumentParser(prog="python -m safety", description="The guard process of PelviStim.")
+    parser.add_argument("--runtime", type=Path, required=True, help="folder for its sockets and lock")
+    parser.add_argument("--state", type=Path, required=True, help="folder of its record")
+    parser.add_argument("--new-state", action="store_true", help="make the first record, if there is none")
+    parser.add_argument("--pigpio", default="127.0.0.1:8888", help="the pigpio daemon, host:port")
+    parser.add_argument("--board", type=Path, default=REFERENCE_BOARD, help="board file")
+    parser.add_argument("--clock", help="control socket of a simulator that owns time")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="end together with the process that started it"
+    )
+    options = parser.parse_args()
+    host, _, port = options.pigpio.rpartition(":")
+    try:
+        board = load_board(options.board)
+        options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store = Store(options.state)
+        if options.new_state and not store.path.exists():
+            store.write(ledger.Record())
+
+        def make_clock(name: str) -> Clock:
+            if options.clock:
+                return VirtualClock(options.clock, name)
+            if name == "guard":
+                return DaemonClock(PulseOutput(connect(host, int(port), CALL_TIMEOUT_S), board).tick)
+            return WallClock()
+
+        guard = Guard(board, host, int(port), options.runtime, options.state, make_clock)
+    except (PelviStimError, OSError, ValueError) as error:
+        print(f"guard: {error}", file=sys.stderr, flush=True)
+        return 2
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop
+    if options.until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    gc.freeze()
+    print("ready", flush=True)
+    try:
+        guard.run()
+    except PelviStimError as error:
+        print(f"guard: {error}", file=sys.stderr, flush=True)
+    return 3
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # pigpio's client threads would hold an ordinary exit up

@@ -1,0 +1,161 @@
+"""The gate: judges every chunk before it may be played. It refuses; it never clamps, rounds or repairs.
+
+``decode`` says what a chunk is; the rules here say whether it may follow what was approved before it: order, set-point
+and envelope, charge, r.m.s., contraction and rest, session length, and only falling codes once an end was asked for.
+Pure: ``judge`` gives an ``Approval`` that holds the history to go on with, or a ``Refusal``; nothing changes in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property, lru_cache
+
+from safety import limits
+from safety.decode import Chunk, Lines, Pulse, Refusal, decode
+from safety.schedule import CHANNELS, Schedule
+from safety.setpoint import SetPoint
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same for a session: lines, full scale in uA, the guard's own schedule, caps in uA."""
+
+    lines: Lines
+    full_scale_ua: int
+    schedule: Schedule
+    caps_ua: dict[str, int]
+
+    @cached_property
+    def squares_max(self) -> int:
+        """The most that the sum of ``code^2 x us`` over 1 s may be: r.m.s. ceiling and ceiling per area, in codes."""
+        dense = limits.RMS_DENSITY_MAX_UA_PER_CM2 * self.schedule.area_cm2
+        powerful = limits.POWER_DENSITY_MAX_MW_PER_CM2 * self.schedule.area_cm2 * 10**9 / limits.STANDARD_LOAD_OHM
+        rms_squared = min(Fraction(limits.RMS_MAX_UA**2), dense * dense, powerful)
+        return int(rms_squared * limits.RMS_WINDOW_US * 4096**2 / self.full_scale_ua**2)
+
+
+@dataclass(frozen=True)
+class History:
+    """What one channel delivered, on the axis of played time (us). ``first`` to ``last`` is the present contraction."""
+
+    first: int | None = None
+    last: int | None = None
+    last_code: int = 0
+    squares: tuple[tuple[int, int], ...] = ()
+    """(start, code^2 x us) of the pulses in the last second."""
+
+    @property
+    def length_us(self) -> int:
+        """First to last pulse start of the contraction under way or just ended."""
+        return 0 if self.first is None or self.last is None else self.last - self.first
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a session stands after the chunks approved so far.
+
+    ``session_us``: where the next chunk must begin (None before the first); ``played_us``: where that is on the axis of
+    played time; ``end_us``: session time from which codes may only fall; ``resumed``: a pause lies before the next
+    chunk, which may then skip session time, but not go back.
+    """
+
+    set_point: SetPoint = field(default_factory=SetPoint)
+    session_us: int | None = None
+    played_us: int = 0
+    end_us: int | None = None
+    resumed: bool = False
+    channels: dict[str, History] = field(default_factory=lambda: {channel: History() for channel in CHANNELS})
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A chunk that may be played, and the progress after it."""
+
+    chunk: Chunk
+    progress: Progress
+
+
+@lru_cache(maxsize=256)
+def _decoded(data: bytes, lines: Lines) -> Chunk | Refusal:
+    return decode(data, lines)
+
+
+def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: bytes, now_us: int) -> Approval | Refusal:
+    """Judges one chunk. ``start_us``: session time of its start; ``now_us``: it cannot be played before this."""
+    set_point = progress.set_point.at(start_us)
+    if revision != set_point.revision:
+        return Refusal("stale_set_point", f"compiled for revision {revision}; in force is {set_point.revision}")
+    if progress.session_us is None:
+        if not -limits.LEAD_IN_MAX_US <= start_us <= 0:
+            return Refusal("not_next", f"the first chunk begins at {start_us} us")
+    elif start_us < progress.session_us or (start_us > progress.session_us and not progress.resumed):
+        return Refusal("not_next", f"begins at {start_us} us; next is {progress.session_us} us")
+    chunk = _decoded(data, plan.lines)
+    if isinstance(chunk, Refusal):
+        return chunk
+    end_us = start_us + chunk.duration_us
+    if start_us >= min(limits.SESSION_MAX_US, plan.schedule.duration_us):
+        return Refusal("session_over", f"begins at {start_us} us; the session ends at {plan.schedule.duration_us} us")
+    offset = max(progress.played_us, now_us) - start_us
+    channels = dict(progress.channels)
+    for pulse in chunk.pulses:
+        refusal = _amplitude(plan, set_point, progress.end_us, channels[pulse.channel], start_us, pulse)
+        if refusal is not None:
+            return refusal
+        history = _over_time(plan, channels[pulse.channel], start_us, offset, pulse)
+        if isinstance(history, Refusal):
+            return history
+        channels[pulse.channel] = history
+    after = replace(progress, set_point=set_point, session_us=end_us, played_us=end_us + offset, channels=channels)
+    return Approval(chunk, after)
+
+
+def _amplitude(
+    plan: Plan, set_point: SetPoint, end_us: int | None, history: History, start_us: int, pulse: Pulse
+) -> Refusal | None:
+    """What one pulse may carry: envelope, cap, charge, and once an end was asked for only less than before."""
+    at_us = start_us + pulse.start_us
+    train = plan.schedule.train(pulse.channel, at_us)
+    value = set_point.of(pulse.channel)
+    most = 0 if train is None else train.largest_code(at_us, value, plan.full_scale_ua)
+    if pulse.code > most:
+        return Refusal("over_envelope", f"{pulse.channel}: code {pulse.code} at {at_us} us; allowed: {most}")
+    if pulse.code * plan.full_scale_ua > plan.caps_ua.get(pulse.channel, 0) * 4096:
+        return Refusal("over_cap", f"{pulse.channel}: code {pulse.code} at {at_us} us")
+    if pulse.code * pulse.width_us * plan.full_scale_ua > limits.CHARGE_PER_PHASE_MAX_PC * 4096:
+        return Refusal("charge", f"{pulse.channel}: code {pulse.code} for {pulse.width_us} us at {at_us} us")
+    if end_us is not None and at_us >= end_us:
+        if at_us >= end_us + limits.RAMPED_STOP_MAX_US:
+            return Refusal("after_end", f"{pulse.channel}: a pulse at {at_us} us; the end began at {end_us} us")
+        if pulse.code > history.last_code:
+            return Refusal("not_falling", f"{pulse.channel}: code {pulse.code} after {history.last_code} at {at_us} us")
+    return None
+
+
+def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: Pulse) -> History | Refusal:
+    """The channel's history with this pulse added, or why it may not come now."""
+    at_us = start_us + pulse.start_us
+    played = at_us + offset
+    first = history.first
+    if history.last is not None and first is not None:
+        gap = played - history.last
+        train = plan.schedule.train(pulse.channel, at_us)
+        continuous = train is not None and train.continuous and at_us < train.start_us + train.active_us
+        if gap < limits.START_TO_START_MIN_US:
+            return Refusal("too_fast", f"{pulse.channel}: {gap} us after the pulse before, at {at_us} us")
+        if gap > limits.CONTRACTION_GAP_US:
+            if gap < history.length_us:
+                return Refusal("rest_too_short", f"{pulse.channel}: {gap} us after {history.length_us} us")
+            first = played
+        elif continuous and gap >= limits.CONTINUOUS_START_TO_START_MIN_US:
+            first = played  # exempt from length and rest: as if each pulse were a contraction of its own
+        elif played - first > limits.CONTRACTION_MAX_US:
+            return Refusal("contraction_too_long", f"{pulse.channel}: {played - first} us at {at_us} us")
+    else:
+        first = played
+    square = pulse.code * pulse.code * 2 * pulse.width_us
+    squares = (*(one for one in history.squares if one[0] > played - limits.RMS_WINDOW_US), (played, square))
+    if sum(one[1] for one in squares) > plan.squares_max:
+        return Refusal("rms", f"{pulse.channel}: over the r.m.s. ceiling at {at_us} us")
+    return History(first, played, pulse.code, squares)

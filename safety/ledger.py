@@ -1,0 +1,95 @@
+"""The ledger: what is kept across restarts of the guard, and the budgets of a day.
+
+The record is written before a session starts (its whole length debited, not clean) and after it ended (credited back,
+clean). A guard that finds an unclean or missing record does not know what the body just received: it takes a 30 s
+contraction to have just ended, and starts stopped. Pure: text and numbers in, text and numbers out; ``safety/guard.py``
+reads and writes the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+
+from safety import limits
+from safety.decode import Refusal
+from safety.gate import History
+from safety.schedule import CHANNELS
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is on disk.
+
+    ``clean``: the last session was closed in order. ``day``: the last day known (ISO date; None before the first).
+    ``sessions``: sessions debited on that day. ``delivered_us``: session time of that day. ``contraction_us``: length
+    of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
+    """
+
+    clean: bool = True
+    day: str | None = None
+    sessions: int = 0
+    delivered_us: int = 0
+    contraction_us: tuple[int, ...] = (0, 0)
+    cause: str | None = None
+    schema: int = 1
+
+
+UNKNOWN = Record(clean=False, contraction_us=(limits.CONTRACTION_MAX_US, limits.CONTRACTION_MAX_US))
+"""What must be assumed when there is no record, or none that can be read."""
+
+
+def dump(record: Record) -> str:
+    """The record as text."""
+    return json.dumps(asdict(record), indent=1) + "\n"
+
+
+def load(text: str | None) -> Record:
+    """The record from its text; anything missing, unknown or out of range makes it ``UNKNOWN``, never a guess."""
+    try:
+        raw = json.loads(text or "")
+        if set(raw) != {field.name for field in fields(Record)}:
+            return UNKNOWN
+        record = Record(**{**raw, "contraction_us": tuple(raw["contraction_us"])})
+        whole = (record.sessions, record.delivered_us, *record.contraction_us)
+        good = (
+            record.schema == 1
+            and type(record.clean) is bool
+            and all(type(number) is int and number >= 0 for number in whole)
+            and len(record.contraction_us) == len(CHANNELS)
+            and all(isinstance(text, str | None) for text in (record.day, record.cause))
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return UNKNOWN
+    if not good or not record.clean:
+        return replace(record, clean=False, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
+    return record
+
+
+def debit(record: Record, day: str | None, duration_us: int) -> Record | Refusal:
+    """Takes a whole session from the day's budget before it starts.
+
+    ``day`` is an ISO date that is trusted, or None. Only a later day opens a new budget; an unknown or earlier one
+    spends the same.
+    """
+    if day is not None and (record.day is None or day > record.day):
+        record = replace(record, day=day, sessions=0, delivered_us=0)
+    if record.sessions >= limits.SESSIONS_PER_DAY_MAX:
+        return Refusal("day_spent", f"{record.sessions} sessions today; allowed: {limits.SESSIONS_PER_DAY_MAX}")
+    return replace(
+        record, clean=False, cause=None, sessions=record.sessions + 1, delivered_us=record.delivered_us + duration_us
+    )
+
+
+def credit(record: Record, unused_us: int, channels: dict[str, History]) -> Record:
+    """Closes a session in order: what was not delivered goes back."""
+    lengths = tuple(channels[channel].length_us for channel in CHANNELS)
+    return replace(
+        record, clean=True, delivered_us=max(0, record.delivered_us - max(0, unused_us)), contraction_us=lengths
+    )
+
+
+def begin(record: Record, now_us: int) -> dict[str, History]:
+    """The channels' histories at a start: the last contraction is taken to have ended just now."""
+    lengths = dict(zip(CHANNELS, record.contraction_us, strict=True))
+    return {channel: History(now_us - length, now_us) if length else History() for channel, length in lengths.items()}

@@ -1,0 +1,131 @@
+"""What an open session is, on the guard's side: plan, progress, record; and what the app may ask of them.
+
+Each request gives None (taken) or a ``Refusal``. Nothing here touches a pin or a clock; whether the moment allows a
+request is the interlock's business, whether a chunk may play is the gate's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from safety import gate, ledger
+from safety.decode import Lines, Refusal
+from safety.link import Message
+from safety.schedule import CHANNELS, ScheduleRefused, read_schedule
+from safety.setpoint import grant_raise
+from safety.supply import Approved
+
+
+class Session:
+    """``record`` is what is on disk; ``histories`` what each channel delivered last, on the axis of played time."""
+
+    def __init__(self, lines: Lines, full_scale_ua: int, record: ledger.Record, now_us: int) -> None:
+        self._lines, self._full_scale_ua = lines, full_scale_ua
+        self.record = record
+        self.plan: gate.Plan | None = None
+        self.progress = gate.Progress(channels=ledger.begin(record, now_us))
+
+    @property
+    def next_us(self) -> int:
+        """Session time at which the next chunk must begin."""
+        return self.progress.session_us or 0
+
+    def load(self, message: Message) -> Refusal | None:
+        """Takes a programme text and caps in uA per channel; a channel without a cap has 0."""
+        text, caps = message.get("programme"), message.get("caps_ua")
+        if not isinstance(text, str) or not isinstance(caps, dict):
+            return Refusal("link_malformed", "load needs programme (text) and caps_ua (table)")
+        values = {channel: caps.get(channel, 0) for channel in CHANNELS}
+        if any(type(value) is not int or not 0 <= value <= self._full_scale_ua for value in values.values()):
+            return Refusal("cap_range", f"caps_ua {caps}; allowed: 0 to {self._full_scale_ua}")
+        try:
+            schedule = read_schedule(text.encode())
+        except ScheduleRefused as error:
+            return Refusal(error.code, str(error))
+        self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule, values)
+        return None
+
+    def debit(self, day: object, now_us: int) -> ledger.Record | Refusal:
+        """The record to be written before a start: the whole session taken from the day's budget."""
+        if self.plan is None:
+            return Refusal("nothing_loaded", "load a programme first")
+        for channel in self.plan.schedule.channels():
+            history = self.progress.channels[channel]
+            first = now_us + self.plan.schedule.first_us(channel)
+            if history.last is not None and first < history.last + history.length_us:
+                wait = history.last + history.length_us - first
+                return Refusal("rest_pending", f"{channel}: {wait} us of rest are still to go")
+        return ledger.debit(self.record, day if isinstance(day, str) else None, self.plan.schedule.duration_us)
+
+    def begin(self, record: ledger.Record, now_us: int) -> None:
+        """A session starts, at set-point zero."""
+        self.record = record
+        set_point = self.progress.set_point.restarted()
+        self.progress = gate.Progress(set_point, played_us=now_us, channels=self.progress.channels)
+
+    def resume(self, now_us: int) -> None:
+        """A paused session goes on, at set-point zero."""
+        set_point = self.progress.set_point.restarted()
+        self.progress = replace(self.progress, set_point=set_point, end_us=None, resumed=True, played_us=now_us)
+
+    def withdraw(self, waiting: Approved | None) -> None:
+        """An approved chunk will not be played: the session stands where it stood before it."""
+        if waiting is not None:
+            revision = self.progress.set_point.revision
+            set_point = replace(waiting.before.set_point, revision=revision)
+            self.progress = replace(waiting.before, set_point=set_point, end_us=self.progress.end_us)
+
+    def ends(self, at_us: object) -> Refusal | None:
+        """From ``at_us`` on codes may only fall."""
+        if type(at_us) is not int or at_us < self.next_us:
+            return Refusal("end_too_early", f"at_us {at_us}; chunks are approved up to {self.next_us} us")
+        self.progress = replace(self.progress, end_us=at_us)
+        return None
+
+    def close(self, cause: str | None, now_us: int) -> ledger.Record:
+        """The session is over, in order or not; gives the record to be kept. What was not delivered is credited."""
+        channels = {
+            channel: replace(history, last=None if history.last is None else min(history.last, now_us))
+            for channel, history in self.progress.channels.items()
+        }
+        duration = self.plan.schedule.duration_us if self.plan else 0
+        record = ledger.credit(self.record, duration - max(0, self.next_us), channels)
+        self.record = replace(record, cause=cause)
+        self.progress = gate.Progress(self.progress.set_point, channels=channels)
+        return self.record
+
+    def raise_(self, message: Message) -> Refusal | None:
+        """A step upward at a session time that lies ahead."""
+        at, to = message.get("at_us"), _currents(message)
+        if self.plan is None or type(at) is not int or to is None:
+            return Refusal("link_malformed", "raise needs at_us (whole number) and to_ua (channel: whole uA)")
+        granted = grant_raise(self.progress.set_point, to, at, self.next_us, self.plan.schedule, self.plan.caps_ua)
+        if isinstance(granted, Refusal):
+            return granted
+        self.progress = replace(self.progress, set_point=granted)
+        return None
+
+    def lower(self, message: Message) -> Refusal | None:
+        """A lower value, at once."""
+        to = _currents(message)
+        if to is None:
+            return Refusal("link_malformed", "lower needs to_ua (channel: whole uA)")
+        lowered = self.progress.set_point.lowered(to)
+        if isinstance(lowered, Refusal):
+            return lowered
+        self.progress = replace(self.progress, set_point=lowered)
+        return None
+
+    def judge(self, start_us: int, revision: int, pulses: bytes, now_us: int) -> gate.Approval | Refusal:
+        """The gate's word on a chunk."""
+        if self.plan is None:
+            return Refusal("nothing_loaded", "load a programme first")
+        return gate.judge(self.plan, self.progress, start_us, revision, pulses, now_us)
+
+
+def _currents(message: Message) -> dict[str, int] | None:
+    """``to_ua`` of a message when it is a table of channels and whole uA."""
+    to = message.get("to_ua")
+    if isinstance(to, dict) and all(key in CHANNELS and type(value) is int for key, value in to.items()):
+        return to
+    return None

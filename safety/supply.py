@@ -1,0 +1,139 @@
+"""The supply: from approved chunks to waves that follow each other without a gap.
+
+At most one chunk waits behind the one that plays, so that output ends within two chunks when nobody renews it. The
+next one is joined while the present one still has 20 to 60 ms to go; when that was missed, the present one runs out, an
+underrun is counted, and the next starts afresh: a gap of silence, never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hw.pulses import NotAsApproved, PulseOutput
+from safety import limits
+from safety.decode import Chunk
+from safety.gate import Progress
+
+JOIN_LEAD_US: Final = 60_000
+"""A chunk is joined when this much or less of the present one remains: late, so that a lower set-point is felt soon."""
+SETTLE_SWITCH_US: Final = limits.CHECK_INTERVAL_US
+"""From closing the output switch to the first chunk: one check lies between."""
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A chunk that the gate approved; ``before`` is the session's progress without it, should it be dropped."""
+
+    number: int
+    start_us: int
+    data: bytes
+    chunk: Chunk
+    before: Progress
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A chunk that was handed to the daemon, and when it begins and ends to play (guard's us)."""
+
+    approved: Approved
+    wave: int
+    began_us: int
+
+    @property
+    def ends_us(self) -> int:
+        return self.began_us + self.approved.chunk.duration_us
+
+
+class Supply:
+    """What waits, what is joined, what plays."""
+
+    def __init__(self) -> None:
+        self._waiting: Approved | None = None
+        self._playing: Sent | None = None
+        self._joined: Sent | None = None
+        self._not_before_us = 0
+        self.underruns = 0
+        self.sent_pulses = 0
+        self.net_code_us = 0
+
+    @property
+    def drained(self) -> bool:
+        """Nothing plays and nothing waits."""
+        return self._playing is None and self._waiting is None
+
+    @property
+    def full(self) -> bool:
+        """Another chunk would be one too many."""
+        return self._waiting is not None
+
+    def open(self, now_us: int) -> None:
+        """The output switch was just closed: nothing plays before it had its time."""
+        self._not_before_us = now_us + SETTLE_SWITCH_US
+
+    def offer(self, approved: Approved) -> None:
+        """Takes one approved chunk; ask ``full`` first."""
+        self._waiting = approved
+
+    def withdraw(self) -> Approved | None:
+        """Takes back the chunk that waits, if it was not sent yet."""
+        waiting, self._waiting = self._waiting, None
+        return waiting
+
+    def abandon(self) -> None:
+        """Everything was stopped from outside: nothing plays, nothing waits."""
+        self._waiting = self._playing = self._joined = None
+
+    def wake_us(self) -> int | None:
+        """When ``run`` should be called at the latest, None when there is nothing to do."""
+        playing = self._playing
+        if playing is None:
+            return self._not_before_us if self._waiting else None
+        if self._joined is not None or self._waiting is None:
+            return playing.ends_us
+        return playing.ends_us - JOIN_LEAD_US
+
+    def run(self, pulses: PulseOutput, now_us: int, *, expects_more: bool) -> list[Sent]:
+        """Moves on: gives the chunks that began to play. ``expects_more``: running out now is an underrun.
+
+        Raises DaemonLost, NotAsApproved.
+        """
+        began = []
+        if self._playing is not None and now_us >= self._playing.ends_us:
+            if self._joined is not None:
+                self._playing, self._joined = self._joined, None
+                began.append(self._playing)
+            elif pulses.playing() is None:
+                self._ran_out(expects_more)
+        if self._playing is not None:
+            remaining = self._playing.ends_us - now_us
+            if self._waiting and not self._joined and limits.JOIN_MIN_REMAINING_US <= remaining <= JOIN_LEAD_US:
+                self._join(pulses, self._playing)
+        if self._playing is None and self._waiting is not None and now_us >= self._not_before_us:
+            self._playing = self._send(pulses, join=False, starts_us=now_us)
+            began.append(self._playing)
+        return began
+
+    def _ran_out(self, expects_more: bool) -> None:
+        self._playing = None
+        self.underruns += expects_more
+
+    def _join(self, pulses: PulseOutput, playing: Sent) -> None:
+        at = pulses.playing()
+        if at is None:  # it ended earlier than believed
+            self._ran_out(expects_more=True)
+        elif at != playing.wave:
+            raise NotAsApproved(f"the daemon plays wave {at}; sent was {playing.wave}")
+        else:
+            self._joined = self._send(pulses, join=True, starts_us=playing.ends_us)
+
+    def _send(self, pulses: PulseOutput, *, join: bool, starts_us: int) -> Sent:
+        approved = self._waiting
+        assert approved is not None
+        chunk = approved.chunk
+        wave = pulses.load(approved.data, chunk.entries, chunk.duration_us)
+        pulses.send(wave, join=join)
+        self._waiting = None
+        self.sent_pulses += len(chunk.pulses)
+        self.net_code_us += sum(pulse.net_code_us for pulse in chunk.pulses)
+        return Sent(approved, wave, starts_us)

@@ -1,0 +1,114 @@
+"""Tests that need something the system may not have, and the rule that nothing is left out in silence.
+
+``@pytest.mark.needs("shellcheck", apt="shellcheck")`` says that a test runs a program and which Debian package brings
+it. For anything that is not a program, ``available`` tells whether it is there and ``how`` how it is had:
+``@pytest.mark.needs("IPv6", available=has_ipv6, how="switch IPv6 on in the kernel")``. The marker can be repeated.
+
+Where the thing is missing the test is skipped and listed at the end under "not run", with the line that installs it.
+With ``CI=true`` a missing thing is a failure, and so is every other skip: CI proves everything or is red.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing a test needs: its name, whether it is there, and the package or the advice that brings it."""
+
+    name: str
+    met: bool
+    apt: str | None
+    how: str | None
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A test that was left out, and what it lacked."""
+
+    node_id: str
+    lacks: tuple[Need, ...]
+
+
+NOT_RUN = pytest.StashKey[list[NotRun]]()
+
+
+def needs(
+    name: str, *, apt: str | None = None, available: Callable[[], bool] | None = None, how: str | None = None
+) -> Need:
+    """Reads the arguments of the marker; raises TypeError where it does not say how the thing is had."""
+    if (apt is None) == (how is None):
+        raise TypeError(f"needs({name!r}): exactly one of apt= and how= must say how it is had")
+    met = available() if available is not None else shutil.which(name) is not None
+    return Need(name, met, apt, how)
+
+
+def is_ci() -> bool:
+    """Whether a test that does not run is a failure."""
+    return os.environ.get("CI", "").lower() in ("true", "1")
+
+
+def advice(lacks: list[Need]) -> list[str]:
+    """The lines that would bring all of it: one for apt, then the others, each once."""
+    packages = sorted({package for need in lacks if need.apt for package in need.apt.split()})
+    lines = [f"sudo apt-get install -y {' '.join(packages)}"] if packages else []
+    return lines + sorted({f"{need.name}: {need.how}" for need in lacks if need.how})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[NOT_RUN] = []
+    config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    wanted = [needs(*marker.args, **marker.kwargs) for marker in item.iter_markers("needs")]
+    lacks = [need for need in wanted if not need.met]
+    if not lacks:
+        return
+    reason = "needs " + ", ".join(sorted(need.name for need in lacks))
+    if is_ci():
+        pytest.fail("\n".join([f"not run: {reason}", *advice(lacks)]), pytrace=False)
+    item.config.stash[NOT_RUN].append(NotRun(item.nodeid, tuple(lacks)))
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    fail_skip_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    fail_skip_in_ci(report)
+    return report
+
+
+def fail_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turns a skip into a failure in CI. An expected failure is no skip: it ran."""
+    if is_ci() and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not accept: {report.longreprtext or report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    yield  # the other summaries first: this one stands right above pytest's closing line
+    left_out = terminalreporter.config.stash[NOT_RUN]
+    if not left_out:
+        return
+    terminalreporter.section("not run")
+    for entry in left_out:
+        terminalreporter.write_line(f"{entry.node_id}: needs {', '.join(need.name for need in entry.lacks)}")
+    terminalreporter.write_line("To run them too:")
+    for line in advice([need for entry in left_out for need in entry.lacks]):
+        terminalreporter.write_line(f"  {line}")

@@ -1,0 +1,275 @@
+"""The gate's rules over time: each at its bound, one unit beyond it, and alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from safety import limits
+from safety.decode import Refusal
+from safety.gate import Approval, History, Plan, Progress, judge
+from safety.schedule import Schedule, Train, read_schedule
+from safety.setpoint import Raise, SetPoint
+from tests.support.chunks import LINES, Script, train
+
+SECOND = 1_000_000
+PROGRAMME = b"""
+schema = 1
+id = "t"
+title = { nb = "t", en = "t" }
+source = "t"
+electrode = { kind = "surface", area_cm2 = 100 }
+[[phase]]
+name = { nb = "a", en = "a" }
+channel = "A"
+frequency_hz = 50.0
+phase_width_us = 250
+interphase_us = 100
+ramp_up_ms = 1000
+hold_ms = 5000
+ramp_down_ms = 500
+rest_ms = 7000
+repeats = 10
+intensity_percent = 100
+"""
+FULL_SCALE_UA = 50_000
+
+
+def plan(**changes: object) -> Plan:
+    schedule = read_schedule(PROGRAMME)
+    return replace(Plan(LINES, FULL_SCALE_UA, schedule, {"A": FULL_SCALE_UA}), **changes)
+
+
+def always_on(area_cm2: int = 10_000, continuous: bool = False, length_us: int = 3000 * SECOND) -> Schedule:
+    """A schedule that never limits by its envelope: what other rules refuse, they refuse alone."""
+    whole = Train(-10 * SECOND, 0, length_us, 0, Fraction(100), continuous)
+    return Schedule({"A": [whole], "B": [whole]}, length_us, Fraction(area_cm2))
+
+
+def progress(session_us: int | None = 2 * SECOND, set_point_ua: int = 10_000, **changes: object) -> Progress:
+    played = max(0, session_us or 0)
+    return replace(Progress(SetPoint(3, (set_point_ua, set_point_ua)), session_us, played), **changes)
+
+
+def code_of(verdict: Approval | Refusal) -> str | None:
+    return verdict.code if isinstance(verdict, Refusal) else None
+
+
+def test_a_chunk_that_may_play_moves_the_session_on() -> None:
+    verdict = judge(plan(), progress(), 2 * SECOND, 3, train([100, 20_100], 819), 0)
+    assert isinstance(verdict, Approval)
+    assert verdict.progress.session_us == 2 * SECOND + 100_000
+    assert verdict.progress.played_us == 2 * SECOND + 100_000
+    assert verdict.progress.channels["A"].last == 2 * SECOND + 20_100
+    assert verdict.progress.channels["B"] == History()
+
+
+@pytest.mark.parametrize(("start", "verdict"), [(0, None), (-1000, None), (-1001, "not_next"), (1, "not_next")])
+def test_where_a_session_begins(start: int, verdict: str | None) -> None:
+    assert code_of(judge(plan(), progress(None), start, 3, train([], 0), 0)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("start", "resumed", "verdict"),
+    [
+        (2 * SECOND, False, None),
+        (2 * SECOND + 1, False, "not_next"),
+        (2 * SECOND - 1, False, "not_next"),
+        (20 * SECOND, True, None),
+        (2 * SECOND - 1, True, "not_next"),
+    ],
+)
+def test_chunks_follow_each_other(start: int, resumed: bool, verdict: str | None) -> None:
+    assert code_of(judge(plan(), progress(resumed=resumed), start, 3, train([], 0), 0)) == verdict
+
+
+@pytest.mark.parametrize("revision", [0, 2, 4])
+def test_a_chunk_for_another_set_point_is_stale(revision: int) -> None:
+    assert code_of(judge(plan(), progress(), 2 * SECOND, revision, train([], 0), 0)) == "stale_set_point"
+
+
+def test_a_step_that_was_granted_comes_with_its_session_time() -> None:
+    ahead = SetPoint(3, (10_000, 0), Raise(2 * SECOND, {"A": 12_000}))
+    before = progress(2 * SECOND - 100_000, set_point=ahead)
+    verdict = judge(plan(), before, 2 * SECOND - 100_000, 3, train([100], 819), 0)
+    assert isinstance(verdict, Approval)
+    assert verdict.progress.set_point == ahead
+    assert code_of(judge(plan(), verdict.progress, 2 * SECOND, 3, train([100], 819), 0)) == "stale_set_point"
+    raised = judge(plan(), verdict.progress, 2 * SECOND, 4, train([100], 983), 0)
+    assert isinstance(raised, Approval)
+    assert raised.progress.set_point.of("A") == 12_000
+
+
+@pytest.mark.parametrize(
+    ("at", "most"),
+    [
+        (0, 0),  # the ramp begins at zero
+        (500_000, 409),  # floor(10 mA x 4096 / 50 mA / 2)
+        (999_999, 819),
+        (1_000_000, 819),  # the hold: floor(819.2)
+        (5_999_999, 819),
+        (6_000_000, 819),  # the ramp down begins at the whole
+        (6_250_000, 409),
+        (6_499_999, 0),
+        (6_500_000, 0),  # rest
+        (13_400_000, 0),
+        (14_000_000, 409),  # the next ramp up
+    ],
+)
+def test_codes_stay_under_the_envelope(at: int, most: int) -> None:
+    start = at - 100
+    before = progress(start)
+    assert code_of(judge(plan(), before, start, 3, train([100], most), 0)) is None
+    assert code_of(judge(plan(), before, start, 3, train([100], most + 1), 0)) == "over_envelope"
+
+
+def test_a_channel_the_programme_does_not_use_gets_nothing() -> None:
+    rich = plan(caps_ua={"A": FULL_SCALE_UA, "B": FULL_SCALE_UA})
+    assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 0, "B"), 0)) is None
+    assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 1, "B"), 0)) == "over_envelope"
+
+
+@pytest.mark.parametrize(("cap_ua", "verdict"), [(9_998, None), (9_997, "over_cap")])
+def test_codes_stay_under_the_cap(cap_ua: int, verdict: str | None) -> None:
+    # code 819 is 9997.56 uA
+    capped = plan(caps_ua={"A": cap_ua})
+    assert code_of(judge(capped, progress(), 2 * SECOND, 3, train([100], 819), 0)) == verdict
+
+
+def test_a_missing_cap_is_zero() -> None:
+    assert code_of(judge(plan(caps_ua={}), progress(), 2 * SECOND, 3, train([100], 1), 0)) == "over_cap"
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(2048, None), (2049, "charge")])
+def test_charge_per_phase(code: int, verdict: str | None) -> None:
+    # 100 mA full scale: code 2048 for 800 us is exactly 40 uC
+    wide = plan(full_scale_ua=100_000, schedule=always_on(), caps_ua={"A": 100_000})
+    before = progress(set_point_ua=100_000)
+    assert code_of(judge(wide, before, 2 * SECOND, 3, train([100], code, width=800), 0)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("area", "limit_ua"),
+    [(10_000, 50_000), (10, 20_000)],  # 50 mA r.m.s.; 2 mA/cm2 on 10 cm2
+)
+def test_rms_over_any_second(area: int, limit_ua: int) -> None:
+    """The window is filled up to the ceiling by hand; the pulse that goes over it is refused, one code less is not."""
+    dense = plan(full_scale_ua=100_000, schedule=always_on(area), caps_ua={"A": 100_000})
+    most = limit_ua**2 * SECOND * 4096**2 // 100_000**2
+    code, width = 1000, 250
+    own = code * code * 2 * width
+    for extra, verdict in ((0, None), (1, "rms")):
+        filled = History(SECOND, 2 * SECOND, 0, ((2 * SECOND, most - own + extra),))
+        before = progress(2 * SECOND + 900_000, 100_000, channels={"A": filled, "B": History()})
+        assert code_of(judge(dense, before, 2 * SECOND + 900_000, 3, train([20_000], code, width=width), 0)) == verdict
+
+
+def test_rms_forgets_after_a_second() -> None:
+    dense = plan(full_scale_ua=100_000, schedule=always_on(), caps_ua={"A": 100_000})
+    most = 50_000**2 * SECOND * 4096**2 // 100_000**2
+    for start, verdict in ((999_999, "rms"), (1_000_000, None)):
+        filled = History(0, 0, 0, ((0, most),))
+        before = progress(start - 100, 100_000, channels={"A": filled, "B": History()})
+        assert code_of(judge(dense, before, start - 100, 3, train([100], 1), 0)) == verdict
+
+
+def test_power_density_is_a_ceiling_of_its_own() -> None:
+    """The density of current is always reached first; with that lifted, 0.25 W/cm2 into 500 ohm on 4 cm2 is 44.7 mA."""
+    small = plan(full_scale_ua=100_000, schedule=always_on(4), caps_ua={"A": 100_000})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "RMS_DENSITY_MAX_UA_PER_CM2", 1_000_000)
+        # I^2 = 0.25 W/cm2 x 4 cm2 / 500 ohm = 2e-3 A^2 = 2e9 uA^2; as codes: x 1e6 x 4096^2 / (1e5)^2
+        assert small.squares_max == 2 * 10**9 * SECOND * 4096**2 // 100_000**2
+    assert plan(full_scale_ua=100_000, schedule=always_on(4)).squares_max == 8_000**2 * SECOND * 4096**2 // 100_000**2
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(6_666, None), (6_665, "too_fast")])
+def test_starts_across_chunks(gap: int, verdict: str | None) -> None:
+    last = History(SECOND, 2 * SECOND - 6_566, 0)
+    before = progress(channels={"A": last, "B": History()})
+    assert code_of(judge(plan(), before, 2 * SECOND, 3, train([gap - 6_566], 1), 0)) == verdict
+
+
+@pytest.mark.parametrize(("length", "verdict"), [(30 * SECOND, None), (30 * SECOND + 1, "contraction_too_long")])
+def test_a_contraction_is_at_most_30_s(length: int, verdict: str | None) -> None:
+    long = plan(schedule=always_on())
+    start = 40 * SECOND
+    under_way = History(start + 100 - length, start - 20_000, 0)
+    before = progress(start, channels={"A": under_way, "B": History()})
+    assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("gap", "length", "verdict"),
+    [
+        (5 * SECOND, 5 * SECOND, None),
+        (5 * SECOND - 1, 5 * SECOND, "rest_too_short"),
+        (1_000_001, 1_000_001, None),
+        (1_000_001, 1_000_002, "rest_too_short"),
+        (1_000_000, 29 * SECOND, None),  # not a rest: the contraction goes on
+        (1_000_000, 29 * SECOND + 1, "contraction_too_long"),
+    ],
+)
+def test_rest_is_as_long_as_the_contraction(gap: int, length: int, verdict: str | None) -> None:
+    long = plan(schedule=always_on())
+    start = 100 * SECOND
+    last = start + 100 - gap
+    before = progress(start, channels={"A": History(last - length, last, 0), "B": History()})
+    assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
+
+
+@pytest.mark.parametrize(("gap", "verdict"), [(50_000, None), (49_999, "contraction_too_long")])
+def test_a_continuous_phase_is_exempt_while_it_is_slow(gap: int, verdict: str | None) -> None:
+    slow = plan(schedule=always_on(continuous=True))
+    start = 100 * SECOND
+    last = start + 100 - gap
+    before = progress(start, channels={"A": History(last - 31 * SECOND, last, 0), "B": History()})
+    assert code_of(judge(slow, before, start, 3, train([100], 1), 0)) == verdict
+
+
+def test_only_falling_codes_after_an_end_was_asked_for() -> None:
+    ending = progress(end_us=2 * SECOND + 10_000, channels={"A": History(SECOND, SECOND, 500), "B": History()})
+    script = Script()
+    script.opening(a=600)
+    script.pulse(100, "A")
+    script.frame(15_000, "A", 600)
+    script.pulse(20_100, "A")
+    script.closing()
+    assert code_of(judge(plan(), ending, 2 * SECOND, 3, script.data(), 0)) is None
+    rising = Script()
+    rising.opening(a=600)
+    rising.pulse(100, "A")
+    rising.frame(15_000, "A", 601)
+    rising.pulse(20_100, "A")
+    rising.closing()
+    assert code_of(judge(plan(), ending, 2 * SECOND, 3, rising.data(), 0)) == "not_falling"
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(499_999, None), (500_000, "after_end")])
+def test_a_ramped_stop_ends_within_half_a_second(after: int, verdict: str | None) -> None:
+    start = 3 * SECOND
+    ending = progress(start, end_us=start + 100 - after, channels={"A": History(SECOND, 2 * SECOND, 9), "B": History()})
+    assert code_of(judge(plan(), ending, start, 3, train([100], 1), 0)) == verdict
+
+
+def test_nothing_begins_after_the_session() -> None:
+    end = read_schedule(PROGRAMME).duration_us
+    assert code_of(judge(plan(), progress(end - 1), end - 1, 3, train([], 0), 0)) is None
+    assert code_of(judge(plan(), progress(end), end, 3, train([], 0), 0)) == "session_over"
+
+
+def test_nothing_begins_after_45_minutes() -> None:
+    endless = plan(schedule=always_on(length_us=4000 * SECOND))
+    end = limits.SESSION_MAX_US
+    assert code_of(judge(endless, progress(end - 1), end - 1, 3, train([], 0), 0)) is None
+    assert code_of(judge(endless, progress(end), end, 3, train([], 0), 0)) == "session_over"
+
+
+def test_silence_that_was_not_planned_counts_as_rest_only() -> None:
+    """After an underrun the axis of played time goes on from the present, so rates are judged as they are played."""
+    before = progress(2 * SECOND)
+    verdict = judge(plan(), before, 2 * SECOND, 3, train([100], 1), 5 * SECOND)
+    assert isinstance(verdict, Approval)
+    assert verdict.progress.channels["A"].last == 5 * SECOND + 100
+    assert verdict.progress.session_us == 2 * SECOND + 100_000
