@@ -38,6 +38,10 @@ class Control:
             raise LaunchError(f"the simulated board refused {op}: {answer.get('error')}", code="sim_refused")
         return answer
 
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._socket.close()
+
 
 class SimulatedBoard:
     """The simulated board with a guard beside it. ``speed``: None = virtual time without a brake, 1 = real time."""
@@ -46,16 +50,23 @@ class SimulatedBoard:
         self.runtime = folder
         control = folder / "sim.sock"
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
-        self._processes: list[subprocess.Popen[str]] = []
-        port = json.loads(self._start("hw.mock", "--port", "0", "--control", str(control), *pace))["port"]
-        self.control = Control(control)
+        self.processes: list[subprocess.Popen[str]] = []
+        self._control: Control | None = None
+        self.port = int(json.loads(self._start("hw.mock", "--port", "0", "--control", str(control), *pace))["port"])
+        self._control = Control(control)
         self.clock = None if speed == 1 else str(control)
-        options = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{port}"]
+        options = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
         if new_state:
             options.append("--new-state")
         if self.clock:
             options += ["--clock", self.clock]
         self._start("safety", *options)
+
+    @property
+    def control(self) -> Control:
+        """The board's control connection."""
+        assert self._control is not None
+        return self._control
 
     def _start(self, module: str, *options: str) -> str:
         """Starts one process and waits for its first line."""
@@ -66,7 +77,7 @@ class SimulatedBoard:
             text=True,
             start_new_session=True,  # Ctrl-C at the terminal is for the app alone, which turns it into a stop
         )
-        self._processes.append(process)
+        self.processes.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
@@ -76,7 +87,9 @@ class SimulatedBoard:
 
     def close(self) -> None:
         """Ends the guard first, then the board."""
-        for process in reversed(self._processes):
+        if self._control is not None:
+            self._control.close()
+        for process in reversed(self.processes):
             if process.stdin is not None:
                 process.stdin.close()
             try:

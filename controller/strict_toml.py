@@ -231,8 +231,8 @@ class Fields:
             if not value.is_finite():
                 self.add("field_not_finite", field, value, allowed, "Write a number.")
                 return None
-            _, digits, exponent = value.as_tuple()
-            if not isinstance(exponent, int) or exponent < -DECIMALS_MAX or len(digits) > _DIGITS_MAX:
+            exponent = value.as_tuple().exponent
+            if not isinstance(exponent, int) or exponent < -DECIMALS_MAX:
                 self.add("field_decimals", field, value, f"at most {DECIMALS_MAX} decimals", "Write fewer decimals.")
                 return None
             if exponent > DECIMALS_MAX:

@@ -22,6 +22,9 @@ TICK_WRAP = 1 << 32
 """The daemon's tick is 32 bits of microseconds: it wraps every 71.6 minutes."""
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class Tally:
     """What one end of a channel has sent and received so far (messages, or bytes for a pigpio connection)."""
 
@@ -141,6 +144,7 @@ class VirtualClock(_PollingClock):
         self._send({"op": "join", "name": name})
         answer = self._receive()
         if not answer.get("ok"):
+            self._socket.close()
             raise LinkError(f"the simulator refused {name}: {answer}", code="clock_refused")
         self._now = answer["now"]
 
@@ -187,10 +191,16 @@ class VirtualClock(_PollingClock):
         return counts
 
     def _send(self, message: dict[str, object]) -> None:
-        self._socket.send(json.dumps(message, separators=(",", ":")).encode())
+        try:
+            self._socket.send(_encode(message).encode())
+        except OSError:
+            raise LinkError("the simulator has gone", code="clock_lost") from None
 
     def _receive(self) -> dict[str, int]:
-        data = self._socket.recv(1 << 16)
+        try:
+            data = self._socket.recv(1 << 16)
+        except OSError:
+            data = b""
         if not data:
             raise LinkError("the simulator has gone", code="clock_lost")
         answer: dict[str, int] = json.loads(data)

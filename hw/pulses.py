@@ -13,7 +13,6 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import pigpio
@@ -82,6 +81,7 @@ class PulseOutput:
         self._live: deque[int] = deque()
         self._phases = board.mask(*PHASE_LINES)
         self._last_sent: int | None = None
+        self._held = (0, 0)
 
     def take_over(self) -> None:
         """Makes whatever was left behind harmless: halt, safe levels, modes, no waves, no pulses pending.
@@ -107,6 +107,7 @@ class PulseOutput:
         _asked(self._pi.wave_clear)
         self._live.clear()
         self._last_sent = None
+        self._held = (0, 0)
 
     def halt(self) -> None:
         """Stops the wave, then makes its lines safe: the halt alone freezes them where they are."""
@@ -117,24 +118,38 @@ class PulseOutput:
     def load(self, data: bytes, entries: int, duration_us: int) -> int:
         """Hands one approved chunk to the daemon and makes sure that it holds just that. Gives the wave's id.
 
-        ``data`` is the pulse list as approved, ``entries`` and ``duration_us`` the gate's own count. The counts are
-        read after the wave was made as well, since another client may add between adding and making. Raises
+        ``data`` is the pulse list as approved, ``entries`` and ``duration_us`` the gate's own count. The daemon's counts
+        must be those of our last chunk before the add (another client's pulses would merge with ours, at equal times
+        without changing a count), and those of this one after the wave was made (another may add in between). Raises
         NotAsApproved when any figure differs.
         """
+        self._holds("before the add", self._held)
         if len(self._live) == SLOTS:
             oldest = self._live.popleft()
             if oldest == self._last_sent:
                 raise NotAsApproved("the oldest slot is the one sent last")
             _asked(self._pi.wave_delete, oldest)
-        added = _asked(self._pi.wave_add_generic, _pulse_list(data))
-        self._same("pulses added", added, entries)
+        added = _asked(self._add, data)
+        if added != entries:
+            raise NotAsApproved(f"{added} pulses after the add; approved: {entries}")
         wave = int(_asked(self._pi.wave_create_and_pad, PAD_PERCENT))
         self._live.append(wave)
         if not 0 <= wave < SLOTS:
             raise NotAsApproved(f"wave id {wave}; expected 0 to {SLOTS - 1}")
-        self._same("pulses held", _asked(self._pi.wave_get_pulses), entries)
-        self._same("microseconds held", _asked(self._pi.wave_get_micros), duration_us)
+        self._held = (entries, duration_us)
+        self._holds("in the wave", self._held)
         return wave
+
+    def _holds(self, when: str, expected: tuple[int, int]) -> None:
+        """Pulses and microseconds of the list last under construction, as the daemon counts them."""
+        found = (_asked(self._pi.wave_get_pulses), _asked(self._pi.wave_get_micros))
+        if found != expected:
+            raise NotAsApproved(f"{when}: {found[0]} pulses, {found[1]} us; ours are {expected[0]}, {expected[1]}")
+
+    def _add(self, data: bytes) -> int:
+        """``wave_add_generic`` with the approved bytes themselves, not with objects that the client would pack anew."""
+        added = pigpio._pigpio_command_ext(self._pi.sl, pigpio._PI_CMD_WVAG, 0, 0, len(data), [data])
+        return int(pigpio._u2i(added))
 
     def send(self, wave: int, *, join: bool) -> None:
         """Plays a loaded wave once: at once when nothing plays, or (``join``) right after the one that plays."""
@@ -174,16 +189,6 @@ class PulseOutput:
     def tick(self) -> int:
         """The daemon's tick: 32 bits of us."""
         return int(_asked(self._pi.get_current_tick))
-
-    @staticmethod
-    def _same(what: str, found: int, expected: int) -> None:
-        if found != expected:
-            raise NotAsApproved(f"{what}: {found}; approved: {expected}")
-
-
-@lru_cache(maxsize=64)
-def _pulse_list(data: bytes) -> tuple[Any, ...]:
-    return tuple(pigpio.pulse(on, off, delay) for on, off, delay in struct.iter_unpack("<3I", data))
 
 
 class StopLines:

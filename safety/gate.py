@@ -44,6 +44,8 @@ class History:
     last_code: int = 0
     squares: tuple[tuple[int, int], ...] = ()
     """(start, code^2 x us) of the pulses in the last second."""
+    total: int = 0
+    """Their sum."""
 
     @property
     def length_us(self) -> int:
@@ -155,7 +157,11 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
     else:
         first = played
     square = pulse.code * pulse.code * 2 * pulse.width_us
-    squares = (*(one for one in history.squares if one[0] > played - limits.RMS_WINDOW_US), (played, square))
-    if sum(one[1] for one in squares) > plan.squares_max:
+    total, old = history.total + square, 0
+    for start, one in history.squares:
+        if start > played - limits.RMS_WINDOW_US:
+            break
+        total, old = total - one, old + 1
+    if total > plan.squares_max:
         return Refusal("rms", f"{pulse.channel}: over the r.m.s. ceiling at {at_us} us")
-    return History(first, played, pulse.code, squares)
+    return History(first, played, pulse.code, (*history.squares[old:], (played, square)), total)

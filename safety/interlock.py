@@ -146,7 +146,7 @@ def step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action
 
 def _contacts(state: State, inputs: Inputs, now_us: int) -> State:
     if inputs.estop_a is inputs.estop_b and inputs.estop_a is not None:
-        return replace(state, disagree_since_us=None)
+        return state if state.disagree_since_us is None else replace(state, disagree_since_us=None)
     return state if state.disagree_since_us is not None else replace(state, disagree_since_us=now_us)
 
 

@@ -32,11 +32,12 @@ CHUNK_HEADER: Final = struct.Struct("<cxxxIIq")
 CHUNK_MARK: Final = b"C"
 
 Message = dict[str, Any]
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def encode(message: Message) -> bytes:
     """A message as it goes over the link."""
-    return json.dumps(message, separators=(",", ":")).encode()
+    return _encode(message).encode()
 
 
 def decode(data: bytes) -> Message:
@@ -79,6 +80,7 @@ class GuardLink:
         try:
             self._socket.connect(str(folder / GUARD_SOCKET))
         except OSError as error:
+            self._socket.close()
             raise LinkError(f"no guard in {folder}: {error}", code="guard_absent") from None
         self._stop_path = str(folder / STOP_SOCKET)
         self._waiting: deque[Message] = deque()
@@ -87,7 +89,12 @@ class GuardLink:
         self._tally = clock.tally(channel)
         self._stop_tally = clock.tally(f"dgram:{self._stop_path}")
         clock.watch(self._socket.fileno())
-        self.welcome = self.request("hello", build=build_id(), channel=channel)
+        try:
+            self.welcome = self.request("hello", build=build_id(), channel=channel)
+        except LinkError:
+            self.close()
+            clock.drop(channel)
+            raise
 
     def send(self, type_: str, **fields: object) -> int:
         """Sends a message and gives its number."""

@@ -91,7 +91,7 @@ class Session:
         duration = self.plan.schedule.duration_us if self.plan else 0
         record = ledger.credit(self.record, duration - max(0, self.next_us), channels)
         self.record = replace(record, cause=cause)
-        self.progress = gate.Progress(self.progress.set_point, channels=channels)
+        self.progress = gate.Progress(self.progress.set_point.restarted(), channels=channels)
         return self.record
 
     def raise_(self, message: Message) -> Refusal | None:

@@ -68,9 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--load-ohm", type=_positive, default=500.0)
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
-    parser.add_argument("--mask", type=lambda text: int(text, 0), help="GPIO that clients may write; the board's if unset")
+    parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
     return parser
+
+
+def _mask(text: str) -> int:
+    return int(text, 0)
 
 
 def _positive(text: str) -> float:

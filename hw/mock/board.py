@@ -38,6 +38,7 @@ class Channel:
     negative: int
     load_ohm: float | None
     word: int = 0
+    asked_ma: float = 0.0
     peak_ma: float = 0.0
     peak_volt: float = 0.0
 
@@ -83,6 +84,8 @@ class Inputs:
 class BoardModel(Follower[Program]):
     """The board at the place in the record where it is."""
 
+    periodic = True
+
     def __init__(self, board: Board, lines: Lines, load_ohm: float | None) -> None:
         super().__init__(lines)
         self.board = board
@@ -91,6 +94,7 @@ class BoardModel(Follower[Program]):
         self.channels = {
             name: Channel(board[f"{name}_POS"].mask, board[f"{name}_NEG"].mask, load_ohm) for name in ("A", "B")
         }
+        self._channels = tuple(self.channels.values())
         self.put = Inputs()
         self.pressed: frozenset[int] = frozenset()
         self._dac = DacPins(*(board[name].mask for name in ("DAC_SDI", "DAC_SCK", "DAC_CS_N")))
@@ -233,31 +237,34 @@ class BoardModel(Follower[Program]):
             switch.enable = bool(pins & self._enable)
             switch.update(tick)
         if pins & self._peak_reset:
-            for channel in self.channels.values():
+            for channel in self._channels:
                 channel.peak_ma = channel.peak_volt = 0.0
-        elif pins & self._phases:
+        elif pins & self._phases and change:
             self.switch.update(tick)
             self._measure()
 
     def _put_out(self, word: int) -> None:
-        self.channels["B" if word & _WORD_B else "A"].word = word
-        self._measure()
+        channel = self.channels["B" if word & _WORD_B else "A"]
+        channel.word = word
+        gain = 1 if word & _WORD_GAIN_1 else 2
+        active = bool(word & _WORD_ACTIVE)
+        channel.asked_ma = active * gain * (word & _CODE) / 4096 * self.board.full_scale_ua / 1000
+        if self._pins & self._phases:
+            self._measure()
 
     def _measure(self) -> None:
         """The peak holds see what flows now."""
-        for channel in self.channels.values():
-            flows = bool(self._pins & channel.positive) != bool(self._pins & channel.negative)
-            if flows and self.switch.closed and not self._pins & self._peak_reset:
+        if not self.switch.closed or self._pins & self._peak_reset:
+            return
+        for channel in self._channels:
+            if bool(self._pins & channel.positive) != bool(self._pins & channel.negative):
                 current, volt = self.output(channel)
                 channel.peak_ma = max(channel.peak_ma, current)
                 channel.peak_volt = max(channel.peak_volt, volt)
 
     def output(self, channel: Channel) -> tuple[float, float]:
         """Current through and voltage across the electrode while a phase is on, limited by the compliance."""
-        if not channel.word & _WORD_ACTIVE:
-            return 0.0, 0.0
-        gain = 1 if channel.word & _WORD_GAIN_1 else 2
-        asked = (channel.word & _CODE) / 4096 * self.board.full_scale_ua / 1000 * gain
+        asked = channel.asked_ma
         if channel.load_ohm is None:
             return 0.0, self.board.compliance_v if asked else 0.0
         current = min(asked, self.board.compliance_v / channel.load_ohm * 1000) if channel.load_ohm else asked

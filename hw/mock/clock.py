@@ -5,41 +5,52 @@ Pure bookkeeping; the control socket feeds it (``control.py``) and the server as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 Counts = tuple[int, int]
 """Bytes or messages (sent, received) by one end of a channel."""
 
-Connection = Callable[[int], Counts | None]
-"""Gives what the server sent and received on the pigpio connection from a local port, None if there is none."""
+_TCP: Final = "tcp:"
+_DATAGRAM: Final = "dgram:"
+
+
+class Traffic(Protocol):
+    """A pigpio connection: bytes that the server sent and received on it."""
+
+    sent: int
+    received: int
 
 
 @dataclass(eq=False)
 class Participant:
-    """Somebody for whom time stands still while they work. ``until`` counts while ``waiting``; None is for ever."""
+    """Somebody for whom time stands still while they work.
+
+    ``until`` counts while ``waiting``; None is for ever. ``tcp`` are its pigpio connections by local port,
+    ``channels`` all others.
+    """
 
     name: str
     waiting: bool = False
     until: int | None = None
     frozen: bool = False
+    tcp: dict[int, Counts] = field(default_factory=dict)
     channels: dict[str, Counts] = field(default_factory=dict)
-
-    @property
-    def idle(self) -> bool:
-        return self.waiting or self.frozen
 
 
 class Coordinator:
-    """All participants, and whether time may advance."""
+    """All participants, and whether time may advance. ``connections`` are the server's, by the client's port."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connections: Mapping[int, Traffic]) -> None:
         self.participants: list[Participant] = []
-        self._connection = connection
-        self._running = 0
-        self._left: dict[str, list[Counts]] = {}
+        self.running = 0
+        self._connections = connections
+        self._ends: dict[str, list[Participant]] = {}
+        self._left: dict[str, tuple[Counts, ...]] = {}
 
     def join(self, name: str) -> Participant:
+        """A new participant, who counts as running until its first wait."""
         participant = Participant(name)
         self.participants.append(participant)
         self._recount()
@@ -48,21 +59,28 @@ class Coordinator:
     def leave(self, participant: Participant) -> None:
         """The participant is gone; what it declared last is remembered while others share its channels."""
         self.participants.remove(participant)
-        for channel, counts in participant.channels.items():
-            if not channel.startswith("tcp:"):
-                self._left.setdefault(channel, []).append(counts)
-        self._forget()
+        for channel in list(participant.channels):
+            self._end(participant, channel, gone=True)
         self._recount()
 
     def wait(self, participant: Participant, until: int | None, counts: Mapping[str, Counts | None]) -> None:
-        """Declares a participant idle until a tick or until something arrives; replaces its older wait."""
+        """Declares a participant idle until a tick or until something arrives; replaces its older wait.
+
+        ``counts`` holds the channels whose figures changed; None drops one. Raises ValueError for a port that is none.
+        """
         for channel, figures in counts.items():
-            if figures is not None:
+            if channel.startswith(_TCP):
+                port = int(channel[len(_TCP) :])
+                if figures is None:
+                    participant.tcp.pop(port, None)
+                else:
+                    participant.tcp[port] = figures
+            elif figures is not None:
+                if channel not in participant.channels:
+                    self._ends.setdefault(channel, []).append(participant)
                 participant.channels[channel] = figures
-            elif participant.channels.pop(channel, None) is not None:
-                if not channel.startswith(("tcp:", "dgram:")):
-                    self._left.setdefault(channel, []).append((0, 0))
-                self._forget()
+            elif channel in participant.channels:
+                self._end(participant, channel, gone=False)
         participant.until = until
         if not participant.waiting:
             participant.waiting = True
@@ -70,9 +88,8 @@ class Coordinator:
 
     def resume(self, participant: Participant) -> None:
         """A waiting participant counts as running again."""
-        if participant.waiting:
-            participant.waiting = False
-            self._recount()
+        participant.waiting = False
+        self._recount()
 
     def freeze(self, name: str, frozen: bool) -> bool:
         """A harness stopped or continued the participants of that name. False if there is none."""
@@ -85,51 +102,61 @@ class Coordinator:
     @property
     def quiet(self) -> bool:
         """Whether every participant is idle (there is at least one) and nothing is in flight between them."""
-        return self._running == 0 and bool(self.participants) and self.unbalanced() is None
+        return self.running == 0 and bool(self.participants) and self.unbalanced() is None
 
     def next_wake(self) -> int | None:
         """The earliest tick somebody waits for."""
-        ticks = [p.until for p in self.participants if p.waiting and not p.frozen and p.until is not None]
-        return min(ticks, default=None)
+        wake: int | None = None
+        for participant in self.participants:
+            until = participant.until
+            if until is not None and (wake is None or until < wake) and participant.waiting and not participant.frozen:
+                wake = until
+        return wake
 
     def grant(self, now: int) -> list[Participant]:
-        """Those whose tick has come; they count as running from here on."""
-        idle = [p for p in self.participants if p.waiting and not p.frozen]
-        granted = [p for p in idle if p.until is not None and p.until <= now]
-        for participant in granted:
-            participant.waiting = False
-        self._running += len(granted)
+        """Those whose tick has come, in the order they joined; they count as running from here on."""
+        granted: list[Participant] = []
+        for participant in self.participants:
+            until = participant.until
+            if until is not None and until <= now and participant.waiting and not participant.frozen:
+                participant.waiting = False
+                granted.append(participant)
+        self.running += len(granted)
         return granted
 
     def unbalanced(self) -> str | None:
         """The first channel with something in flight, None if there is none."""
-        shared: dict[str, list[Participant]] = {}
         for participant in self.participants:
-            for channel, (sent, received) in participant.channels.items():
-                if not channel.startswith("tcp:"):
-                    shared.setdefault(channel, []).append(participant)
-                elif not participant.frozen and self._connection(int(channel[4:])) != (received, sent):
-                    return channel
-        for channel, ends in shared.items():
+            if not participant.frozen:
+                for port, (sent, received) in participant.tcp.items():
+                    connection = self._connections.get(port)
+                    if connection is None or connection.received != sent or connection.sent != received:
+                        return f"{_TCP}{port}"
+        for channel, ends in self._ends.items():
             if any(end.frozen for end in ends):
                 continue
             figures = [end.channels[channel] for end in ends]
-            left = self._left.get(channel, [])
-            balanced = _datagrams(figures, left) if channel.startswith("dgram:") else _link(figures, left)
-            if not balanced:
+            left = self._left.get(channel, ())
+            if not (_datagrams(figures, left) if channel.startswith(_DATAGRAM) else _link(figures, left)):
                 return channel
         return None
 
+    def _end(self, participant: Participant, channel: str, gone: bool) -> None:
+        """One end of a channel less. Of a link the other end has still to notice; a sender's datagrams stay counted."""
+        figures = participant.channels.pop(channel)
+        ends = self._ends[channel]
+        ends.remove(participant)
+        if not ends:
+            del self._ends[channel]
+            self._left.pop(channel, None)
+        elif gone or not channel.startswith(_DATAGRAM):
+            self._left[channel] = (*self._left.get(channel, ()), figures)
+
     def _recount(self) -> None:
-        self._running = sum(not participant.idle for participant in self.participants)
-
-    def _forget(self) -> None:
-        """Drops what is remembered of channels that nobody declares any more."""
-        live = {channel for participant in self.participants for channel in participant.channels}
-        self._left = {channel: counts for channel, counts in self._left.items() if channel in live}
+        self.running = sum(not (participant.waiting or participant.frozen) for participant in self.participants)
 
 
-def _link(figures: list[Counts], left: list[Counts]) -> bool:
+def _link(figures: list[Counts], left: tuple[Counts, ...]) -> bool:
     """Two ends: each has received what the other sent. One end that is left alone has still to notice."""
     if left or len(figures) != 2:
         return False
@@ -137,11 +164,12 @@ def _link(figures: list[Counts], left: list[Counts]) -> bool:
     return sent == other_received and received == other_sent
 
 
-def _datagrams(figures: list[Counts], left: list[Counts]) -> bool:
-    """Senders and one receiver, who is the one with nothing sent. Datagrams to a receiver that left are lost."""
+def _datagrams(figures: list[Counts], left: tuple[Counts, ...]) -> bool:
+    """Senders and one receiver, who is the one that sent nothing. Datagrams to a receiver that left are lost."""
     sent = sum(one for one, _ in figures)
     received = sum(one for _, one in figures)
-    gone = sum(one for one, _ in left)
-    if any(one == 0 for one, _ in left) and received == 0 and all(one > 0 for one, _ in figures):
+    if not left:
+        return sent == received
+    if all(one > 0 for one, _ in figures) and any(one == 0 for one, _ in left):
         return True
-    return received == sent if not left else received >= sent + gone
+    return received >= sent + sum(one for one, _ in left)

@@ -6,17 +6,20 @@ cached. Times inside a content are microseconds from its start.
 
 from __future__ import annotations
 
-from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import reduce
 from itertools import accumulate, compress
 from operator import or_
+from struct import unpack
 from typing import Final
 
 DELAY_MASK: Final = 0x0FFF_FFFF
 """A DMA transfer counts 4 bytes a microsecond in a 30-bit register: longer delays wrap round silently."""
 
-_KEPT_EXPANSIONS: Final = 256
+_KEPT_EXPANSIONS: Final = 512
+
+Words = tuple[int, ...]
 
 
 class Ops:
@@ -41,16 +44,18 @@ class Ops:
 class Content:
     """A merged pulse list as words (on, off, delay), with its size in control blocks and its length in us.
 
+    ``micros`` is the sum of the delays as the daemon counts it, ``total_us`` how long the DMA takes (see DELAY_MASK).
     ``load_last_us`` is when the DMA fetches its last control block: after that moment a changed link is not seen.
     """
 
     __slots__ = (
+        "_final",
         "_ops",
+        "_split",
         "_subsets",
         "extra",
-        "final_clear",
-        "final_set",
         "load_last_us",
+        "micros",
         "n_bool",
         "n_cb",
         "n_pulses",
@@ -60,43 +65,55 @@ class Content:
     )
 
     def __init__(self, raw: bytes) -> None:
-        words = array("I", raw)
-        ons, offs, delays = words[0::3], words[1::3], words[2::3]
         self.raw = raw
+        self._split: tuple[Words, Words, Words] | None = None
+        ons, offs, delays = self._words()
         self.n_pulses = len(ons)
-        n_on, n_off = self.n_pulses - ons.count(0), self.n_pulses - offs.count(0)
-        n_write = sum(map(bool, map(or_, ons, offs)))
+        n_write = self.n_pulses - list(map(or_, ons, offs)).count(0)
         n_delay = self.n_pulses - delays.count(0)
         self.n_cb = 1 + n_write + n_delay
-        self.n_bool = n_on + n_off
-        self.total_us = sum(delays)
-        if max(delays, default=0) > DELAY_MASK:
+        self.n_bool = 2 * self.n_pulses - ons.count(0) - offs.count(0)
+        self.micros = self.total_us = sum(delays)
+        if self.micros > DELAY_MASK:
             self.total_us = sum(delay & DELAY_MASK for delay in delays)
         last_is_delay = self.n_pulses > 0 and delays[-1] > 0
         self.load_last_us = self.total_us - (delays[-1] & DELAY_MASK) if last_is_delay else self.total_us
-        level = touched = 0
-        for on, off in zip(ons, offs, strict=True):
-            level = (level | on) & ~off
-            touched |= on | off
-        self.touched = touched
-        self.final_set = level
-        self.final_clear = touched & ~level
+        self.touched = reduce(or_, ons, 0) | reduce(or_, offs, 0)
+        self._final: tuple[int, int] | None = None
         self._ops: Ops | None = None
         self._subsets: dict[int, Ops] = {}
         self.extra: dict[object, object] = {}
 
+    def _words(self) -> tuple[Words, Words, Words]:
+        """What is set, what is cleared and the delays, one of each for a pulse."""
+        if self._split is None:
+            words = unpack(f"<{len(self.raw) // 4}I", self.raw)
+            self._split = words[0::3], words[1::3], words[2::3]
+            _touch(self)
+        return self._split
+
+    def after(self, latch: int) -> int:
+        """Latches after the whole content, from what they were before."""
+        if self._final is None:
+            level = 0
+            ons, offs, _ = self._words()
+            for on, off in zip(ons, offs, strict=True):
+                level = (level | on) & ~off
+            self._final = self.touched & ~level, level
+        clear, set_ = self._final
+        return latch & ~clear | set_
+
     def ops(self) -> Ops:
         """All writes of the content."""
         if self._ops is None:
-            words = array("I", self.raw)
-            ons, offs = words[0::3], words[1::3]
-            delays: Sequence[int] = words[2::3]
-            if max(delays, default=0) > DELAY_MASK:
-                delays = [delay & DELAY_MASK for delay in delays]
+            ons, offs, delays = self._words()
+            if self.micros > DELAY_MASK:
+                delays = tuple(delay & DELAY_MASK for delay in delays)
+            times = accumulate(delays, initial=0)
             keep = list(map(or_, ons, offs))
-            times = list(compress(accumulate(delays, initial=0), keep))
-            self._ops = Ops(times, list(compress(ons, keep)), list(compress(offs, keep)))
-        _touch(self)
+            if 0 in keep:
+                ons, offs = tuple(compress(ons, keep)), tuple(compress(offs, keep))
+            self._ops = Ops(list(compress(times, keep)), ons, offs)
         return self._ops
 
     def ops_of(self, mask: int) -> Ops:
@@ -108,18 +125,17 @@ class Content:
 
     def operands(self) -> list[int]:
         """The words that its write blocks refer to, in memory order."""
-        words = array("I", self.raw)
-        return [word for pair in zip(words[0::3], words[1::3], strict=True) for word in pair if word]
+        ons, offs, _ = self._words()
+        return [word for pair in zip(ons, offs, strict=True) for word in pair if word]
 
     def blocks(self) -> list[tuple[int, int, int, int]]:
         """Its control blocks after the first, which is the start delay.
 
         A write is (on, off, index of its first operand, -1), a delay (0, 0, 0, us).
         """
-        words = array("I", self.raw)
         blocks: list[tuple[int, int, int, int]] = []
         operand = 0
-        for on, off, delay in zip(words[0::3], words[1::3], words[2::3], strict=True):
+        for on, off, delay in zip(*self._words(), strict=True):
             if on or off:
                 blocks.append((on, off, operand, -1))
                 operand += (on > 0) + (off > 0)
@@ -128,7 +144,8 @@ class Content:
         return blocks
 
     def drop_expansions(self) -> None:
-        self._ops = None
+        """Gives memory back; everything is worked out again when it is needed."""
+        self._split = self._ops = None
         self._subsets.clear()
         self.extra.clear()
 
@@ -146,11 +163,7 @@ def intern_content(raw: bytes) -> Content:
 
 
 def _touch(content: Content) -> None:
-    """Keeps the expansions of the contents used last, drops those of older ones."""
-    key = id(content)
-    if key in _expanded:
-        _expanded.move_to_end(key)
-        return
-    _expanded[key] = content
+    """Drops the expansions of the content that got them longest ago, so that few are kept."""
+    _expanded[id(content)] = content
     if len(_expanded) > _KEPT_EXPANSIONS:
         _expanded.popitem(last=False)[1].drop_expansions()

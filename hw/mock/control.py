@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ _RECEIVE: Final = 1 << 20
 _REPLY_LIMIT: Final = 200_000
 
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
 class BadOp(Exception):
     """A control message that cannot be obeyed; the text goes back to the sender."""
 
@@ -35,7 +39,7 @@ class Control:
         self.board = board
         self._listener: socket.socket | None = None
         self._path = ""
-        server.on_grant = self._grant
+        server.on_grant = self.grant
         self._clients: dict[Participant, socket.socket] = {}
         self._ops: dict[str, Callable[[Message], Message]] = {
             "estop": self._estop,
@@ -73,8 +77,10 @@ class Control:
             session = _Session(self, sock)
             self.server.add(sock.fileno(), session.readable)
 
-    def _grant(self, participant: Participant, now: int) -> None:
-        send(self._clients[participant], {"now": now})
+    def grant(self, participant: Participant, now: int) -> None:
+        """Tells a participant that its tick has come."""
+        with suppress(OSError):
+            self._clients[participant].send(b'{"now":%d}' % now)
 
     def joined(self, participant: Participant, sock: socket.socket) -> None:
         self._clients[participant] = sock
@@ -87,9 +93,7 @@ class Control:
 
     def obey(self, message: Message) -> Message:
         """Does what a message asks and gives the answer; raises BadOp."""
-        op = self._ops.get(message.get("op", ""))
-        if op is None:
-            raise BadOp(f"no such op: {message.get('op')!r}")
+        op = self._op(message)
         tick = message.get("at")
         if tick is None:
             return {"ok": True, **op(message)}
@@ -101,15 +105,24 @@ class Control:
         if type(tick) is not int or not isinstance(ops, list) or not all(isinstance(op, dict) for op in ops):
             raise BadOp("at needs a tick and a list of ops")
         for op in ops:
-            if op.get("op") not in self._ops:
-                raise BadOp(f"no such op: {op.get('op')!r}")
+            self._op(op)
 
         def happen() -> None:
             for op in ops:
-                self.obey(op)
+                try:
+                    self.obey(op)
+                except BadOp as error:
+                    print(f"scheduled for tick {tick}: {error}", file=sys.stderr, flush=True)
 
         self.server.timeline.schedule(tick, happen)
         return {"ok": True}
+
+    def _op(self, message: Message) -> Callable[[Message], Message]:
+        name = message.get("op")
+        op = self._ops.get(name) if isinstance(name, str) else None
+        if op is None:
+            raise BadOp(f"no such op: {name!r}")
+        return op
 
     @property
     def _now(self) -> int:
@@ -122,7 +135,8 @@ class Control:
 
     def _estop(self, message: Message) -> Message:
         pressed, contacts = message.get("pressed"), message.get("contacts", [1, 2, 3])
-        if not isinstance(pressed, bool) or not isinstance(contacts, list) or not set(contacts) <= {1, 2, 3}:
+        known = isinstance(contacts, list) and all(contact in (1, 2, 3) for contact in contacts)
+        if not isinstance(pressed, bool) or not known:
             raise BadOp("estop needs pressed true or false, and contacts of 1, 2, 3")
         self._wired().press(frozenset(contacts if pressed else ()), self._now)
         return {}
@@ -217,7 +231,7 @@ class _Session:
 
     def message(self, data: bytes) -> None:
         try:
-            message = json.loads(data)
+            message = json.loads(data.decode())
             if not isinstance(message, dict):
                 raise BadOp("not an object")
             op = message.get("op")
@@ -225,7 +239,7 @@ class _Session:
                 self.wait(message)
                 return
             reply = self.now() if op == "now" else self.join(message) if op == "join" else self.control.obey(message)
-        except (BadOp, ValueError) as error:
+        except (BadOp, ValueError, RecursionError) as error:
             reply = {"ok": False, "error": str(error)}
         send(self.sock, reply)
 
@@ -250,7 +264,7 @@ class _Session:
         now = self.server.timeline.now
         if until is not None and until <= now and not participant.frozen:
             self.server.coordinator.resume(participant)
-            send(self.sock, {"now": now})
+            self.control.grant(participant, now)
 
     def close(self) -> None:
         self.server.remove(self.sock.fileno())
@@ -268,15 +282,13 @@ def _counts(raw: object) -> dict[str, tuple[int, int] | None]:
             isinstance(figures, list) and len(figures) == 2 and all(type(figure) is int for figure in figures)
         ):
             raise BadOp(f"counts of {channel!r} must be [sent, received] or null")
-        if channel.startswith("tcp:") and not channel[4:].isdecimal():
-            raise BadOp(f"no port: {channel!r}")
         counts[channel] = None if figures is None else (figures[0], figures[1])
     return counts
 
 
 def send(sock: socket.socket, reply: Message) -> None:
     """Sends one message; a client that does not take it is left to its own."""
-    data = json.dumps(reply, separators=(",", ":")).encode()
+    data = _ENCODER.encode(reply).encode()
     if len(data) > _REPLY_LIMIT:
         data = b'{"ok":false,"error":"too much for one message; give a path"}'
     with suppress(OSError):

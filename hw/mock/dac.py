@@ -57,13 +57,19 @@ def decode(ops: Ops, serial: Serial, dac: DacPins, live: int, others: int) -> Pr
     for time, on, off in zip(ops.times, ops.ons, ops.offs, strict=True):
         word = None
         if (on | off) & live:
-            middle = pins | on & live
-            after = middle & ~(off & live)
-            if not on & strobes and not off & cs_n:
-                pins = after
+            on_live, off_live = on & live, off & live
+            if not on_live & strobes and not off_live & cs_n:
+                pins = (pins | on_live) & ~off_live
+            elif not (off_live or on_live & cs_n or pins & strobes):
+                # The common clock: it rises alone, and takes one bit.
+                pins |= on_live
+                if clocks < 16:
+                    bits = bits << 1 | (pins & sdi > 0)
+                clocks += 1
             else:
                 # Lines are set just before others are cleared: data falling with the clock's rise is still high then.
-                for level in (middle, after) if middle != after else (after,):
+                middle = pins | on_live
+                for level in (middle, middle & ~off_live):
                     if level & cs_n:
                         if not pins & cs_n and clocks >= 16:
                             word = bits

@@ -222,10 +222,7 @@ class Daemon:
         return 0
 
     def cmd_wvag(self, client: Client, p1: int, p2: int, ext: bytes) -> int:
-        pulses = ext[: len(ext) // 12 * 12]
-        allowed, stripped = pending.strip(pulses, self.mask & pending.WORD_MASK)
-        result = self.table.pending.add(allowed)
-        return Err.SOME_PERMITTED if stripped and result >= 0 else result
+        return self.table.pending.add(ext[: len(ext) // 12 * 12], self.mask)
 
     def cmd_wvcre(self, client: Client, p1: int, p2: int, ext: bytes) -> int:
         return self.player.create(None, self.time.now)

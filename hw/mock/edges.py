@@ -12,13 +12,15 @@ from hw.mock.follow import Follower, between
 from hw.mock.lines import Lines
 
 HEADER: Final = "time_us,gpio,level\n"
-_TAILS: Final = tuple((f"{gpio},0", f"{gpio},1") for gpio in range(32))
+_TAILS: Final = tuple((f"%d,{gpio},0\n", f"%d,{gpio},1\n") for gpio in range(32))
 _PARTS: Final = {tail: (gpio, level) for gpio, pair in enumerate(_TAILS) for level, tail in enumerate(pair)}
+_rising: Final[dict[int, list[str]]] = {}
+_falling: Final[dict[int, list[str]]] = {}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Level changes of a content: when, and the rest of each row ("gpio,level")."""
+    """Level changes of a content: when, and the text of each row with a place for its time."""
 
     times: Sequence[int]
     tails: Sequence[str]
@@ -37,12 +39,12 @@ class Edges:
     first: Sequence[str]
     segments: Sequence[Segment]
 
-    def portions(self) -> Iterator[list[str]]:
-        """The rows of the file, a portion at a time."""
-        yield [f"{self.start - self.zero},{tail}\n" for tail in self.first]
+    def portions(self) -> Iterator[tuple[int, str]]:
+        """The rows of the file, a portion at a time: how many, and their text."""
+        yield len(self.first), "".join(tail % (self.start - self.zero) for tail in self.first)
         for tick, times, tails in self.segments:
             shift = tick - self.zero
-            yield [f"{shift + time},{tail}\n" for time, tail in zip(times, tails, strict=True)]
+            yield len(times), "".join(tails) % tuple([shift + time for time in times])
 
     def write(self, path: Path) -> int:
         """Writes the file whole or not at all. Returns the number of rows; raises OSError."""
@@ -50,9 +52,9 @@ class Edges:
         partial = path.with_name(path.name + ".partial")
         with partial.open("w", encoding="ascii") as file:
             file.write(HEADER)
-            for rows in self.portions():
-                file.writelines(rows)
-                count += len(rows)
+            for rows, text in self.portions():
+                file.write(text)
+                count += rows
         partial.replace(path)
         return count
 
@@ -130,19 +132,24 @@ def _rows(ops: Ops, levels: int) -> Rows:
     times: list[int] = []
     tails: list[str] = []
     for time, on, off in zip(ops.times, ops.ons, ops.offs, strict=True):
-        rising = on & ~levels
+        rises = on & ~levels
         levels |= on
-        falling = off & levels
+        falls = off & levels
         levels &= ~off
-        if rising:
-            for gpio in _bits(rising):
-                times.append(time)
-                tails.append(_TAILS[gpio][1])
-        if falling:
-            for gpio in _bits(falling):
-                times.append(time)
-                tails.append(_TAILS[gpio][0])
+        if rises:
+            found = _rising.get(rises) or _texts(rises, 1, _rising)
+            tails += found
+            times += [time] * len(found)
+        if falls:
+            found = _falling.get(falls) or _texts(falls, 0, _falling)
+            tails += found
+            times += [time] * len(found)
     return Rows(times, tails)
+
+
+def _texts(word: int, level: int, known: dict[int, list[str]]) -> list[str]:
+    known[word] = [_TAILS[gpio][level] for gpio in _bits(word)]
+    return known[word]
 
 
 def _unsafe(levels: int, safe: int, mask: int) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from hw.mock.content import Content, Ops
 from hw.mock.lines import Block, Drive, Lines, Write
@@ -21,11 +21,18 @@ class Track(Protocol):
     def times(self) -> Sequence[int]: ...
 
 
+_ROUNDS_TO_SETTLE: Final = 3
+
 T = TypeVar("T", bound=Track)
 
 
 class Follower(Generic[T]):
-    """Knows latch, outputs and inputs at the place in the record where it is. ``shown`` says what the pins show."""
+    """Knows latch, outputs and inputs at the place in the record where it is. ``shown`` says what the pins show.
+
+    ``periodic`` says that equal rounds of a repeating wave leave it in the same state, so that few need to be played.
+    """
+
+    periodic = False
 
     def __init__(self, lines: Lines) -> None:
         self.record = lines.record
@@ -140,9 +147,19 @@ class Follower(Generic[T]):
                 self.block = None
             else:
                 self._end_track(None)
-                self._round += 1
-                self._base += total
+                rounds = self._skipped(stop - self._base, total) if self._round >= _ROUNDS_TO_SETTLE else 1
+                self._round += rounds
+                self._base += rounds * total
                 self._start_track(-1)
+
+    def _skipped(self, elapsed_us: int, total_us: int) -> int:
+        """How many rounds of a repeating wave to go on by: for a periodic follower all but the last few."""
+        if not self.periodic or self.block is None:
+            return 1
+        left = elapsed_us // total_us
+        if self.block.rounds is not None:
+            left = min(left, self.block.rounds - 1 - self._round)
+        return max(1, left - _ROUNDS_TO_SETTLE)
 
     def _start_track(self, after_us: int) -> None:
         if self.block is not None:
@@ -157,7 +174,7 @@ class Follower(Generic[T]):
         content = block.content
         self.leave_track(track, content, self._fresh, until_us)
         if until_us is None and self._fresh < 0:
-            self.latch = self.latch & ~content.final_clear | content.final_set
+            self.latch = content.after(self.latch)
         else:
             part = between(content.ops(), self._fresh, content.total_us if until_us is None else until_us)
             for on, off in zip(part.ons, part.offs, strict=True):

@@ -6,6 +6,7 @@ pull makes of it. The record (``Lines.record``) is in order of time; levels and 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -105,7 +106,7 @@ class Lines:
             return
         content = block.content
         if self._ops is None or self._done == 0:
-            self.latch = self.latch & ~content.final_clear | content.final_set
+            self.latch = content.after(self.latch)
         else:
             self._apply(content.total_us)
         self._block = None
@@ -118,7 +119,7 @@ class Lines:
         content = block.content
         if self._done:
             self._apply(content.total_us)
-        self.latch = self.latch & ~content.final_clear | content.final_set
+        self.latch = content.after(self.latch)
         self._round = rounds
         self._done = 0
 
@@ -138,14 +139,14 @@ class Lines:
             self._apply(now - block.tick - self._round * block.content.total_us)
 
     def _apply(self, until_us: int) -> None:
-        ops, index, latch = self._ops, self._done, self.latch
-        if ops is None:
+        ops, start = self._ops, self._done
+        if ops is None or start == ops.count or ops.times[start] > until_us:
             return
-        times, count = ops.times, ops.count
-        while index < count and times[index] <= until_us:
-            latch = (latch | ops.ons[index]) & ~ops.offs[index]
-            index += 1
-        self._done, self.latch = index, latch
+        stop = bisect_right(ops.times, until_us, start)
+        latch = self.latch
+        for on, off in zip(ops.ons[start:stop], ops.offs[start:stop], strict=True):
+            latch = (latch | on) & ~off
+        self._done, self.latch = stop, latch
 
     # What clients do
 

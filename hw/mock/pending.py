@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import Final
 
+from hw.mock.content import Content, intern_content
 from hw.mock.protocol import Err
 
 MAX_PULSES: Final = 12_000
 MAX_MICROS: Final = 1_800_000_000
 MAX_CBS: Final = 25_016
 
+_NOTHING: Final = Content(b"")
 _NEVER: Final = 0xFFFF_FFFF
 WORD_MASK: Final = 0xFFFF_FFFF
 
@@ -34,62 +34,57 @@ class Stats:
 
 
 class Pending:
-    """Pulses added and not yet created, as packed words (on, off, delay)."""
+    """Pulses added and not yet created."""
 
     def __init__(self) -> None:
-        self.raw = b""
+        self.content = _NOTHING
         self.micros = Stats()
         self.pulses = Stats()
         self.cbs = Stats()
 
     def clear(self) -> None:
         """Forgets pulses and figures, not the highest figures."""
-        self.raw = b""
+        self.content = _NOTHING
         self.micros.now = self.pulses.now = self.cbs.now = 0
 
-    def take(self) -> bytes:
+    def take(self) -> Content:
         """The pulses, consumed by a create. The figures stay until the next add, as in the daemon."""
-        raw, self.raw = self.raw, b""
-        return raw
+        content, self.content = self.content, _NOTHING
+        return content
 
-    def add(self, raw: bytes) -> int:
-        """Merges pulses in. Returns how many are pending now, or TOO_MANY_PULSES and leaves the list as it was."""
-        words = array("I", raw)
-        total = sum(words[2::3])
-        if not self.raw and total < _NEVER:
-            merged, micros, cbs = raw, total, _control_blocks(words)
+    def add(self, raw: bytes, mask: int) -> int:
+        """Merges packed pulses (on, off, delay) in; lines outside ``mask`` are taken out first.
+
+        Returns how many are pending now, SOME_PERMITTED if lines were taken out, or TOO_MANY_PULSES, which leaves the
+        list as it was.
+        """
+        added = intern_content(raw)
+        stripped = bool(added.touched & ~mask)
+        if stripped:
+            added = intern_content(_strip(raw, mask))
+        if self.content is _NOTHING and added.micros < _NEVER:
+            merged, micros, cbs = added, added.micros, added.n_cb - 1
         else:
-            mine = array("I", self.raw)
-            merged, micros, cbs = _merge(words, mine)
-        count = len(merged) // 12
-        if count >= MAX_PULSES:
+            text, micros, cbs = _merge(array("I", added.raw), array("I", self.content.raw))
+            merged = intern_content(text)
+        if merged.n_pulses >= MAX_PULSES:
             return Err.TOO_MANY_PULSES
-        self.raw = merged
+        self.content = merged if merged.n_pulses else _NOTHING
         self.micros.put(micros)
-        self.pulses.put(count)
+        self.pulses.put(merged.n_pulses)
         self.cbs.put(cbs)
-        return count
+        return Err.SOME_PERMITTED if stripped else merged.n_pulses
 
 
-def strip(raw: bytes, mask: int) -> tuple[bytes, bool]:
-    """Takes the lines outside ``mask`` out of packed pulses. Returns the pulses and whether there were any."""
+def _strip(raw: bytes, mask: int) -> bytes:
     words = array("I", raw)
-    ons, offs = words[0::3], words[1::3]
-    if not (reduce(or_, ons, 0) | reduce(or_, offs, 0)) & ~mask:
-        return raw, False
-    words[0::3] = array("I", [on & mask for on in ons])
-    words[1::3] = array("I", [off & mask for off in offs])
-    return words.tobytes(), True
-
-
-def _control_blocks(words: array[int]) -> int:
-    ons, offs, delays = words[0::3], words[1::3], words[2::3]
-    silent = sum(1 for on, off in zip(ons, offs, strict=True) if not on and not off)
-    return 2 * len(ons) - silent - delays.count(0)
+    words[0::3] = array("I", [on & mask for on in words[0::3]])
+    words[1::3] = array("I", [off & mask for off in words[1::3]])
+    return words.tobytes()
 
 
 def _merge(added: array[int], old: array[int]) -> tuple[bytes, int, int]:
-    """Merges two lists by time, in the daemon's 32-bit arithmetic. Returns the list, its length in us and its blocks."""
+    """Merges two lists by time, in the daemon's 32-bit arithmetic. Returns the list, its length in us, its blocks."""
     out = array("I")
     count_1, count_2 = len(added), len(old)
     at_1 = at_2 = 0

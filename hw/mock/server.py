@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from hw.mock.clock import Coordinator, Counts, Participant
+from hw.mock.clock import Coordinator, Participant
 from hw.mock.connection import Connection
 from hw.mock.daemon import Daemon
 from hw.mock.waves import DaemonCrash
 
 Action = Callable[[], None]
-_SPINS: Final = 40
+_SPINS: Final = 10
 """Looks without waiting before the loop blocks: clients answer within some 20 us, and to be woken costs 10 us more."""
 _CATCH_UP_US: Final = 100_000
 """A paced clock that fell behind its wall by more than this does not make up for the rest."""
@@ -52,10 +52,10 @@ class Server:
         self.daemon = daemon
         self.realtime = realtime
         self.pace = pace
-        self.coordinator = Coordinator(self._counts)
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
         self.connections: dict[int, Connection] = {}
+        self.coordinator = Coordinator(self.connections)
         self._epoll = select.epoll()
         self._readers: dict[int, tuple[Action, Action]] = {}
         self._listener: socket.socket | None = None
@@ -101,12 +101,12 @@ class Server:
 
     def crash_daemon(self) -> None:
         """The daemon is gone: no connection, no listener. The DMA plays on."""
-        for connection in list(self.connections.values()):
-            self.drop(connection)
         if self._listener is not None:
             self.remove(self._listener.fileno())
             self._listener.close()
             self._listener = None
+        for connection in list(self.connections.values()):
+            self.drop(connection)
 
     def _accept(self) -> None:
         while self._listener is not None:
@@ -119,10 +119,6 @@ class Server:
             connection = Connection(self, self.daemon.handlers, sock, port)
             self.connections[port] = connection
             self.add(sock.fileno(), connection.readable, connection.writable)
-
-    def _counts(self, port: int) -> Counts | None:
-        connection = self.connections.get(port)
-        return None if connection is None else (connection.sent, connection.received)
 
     # The loop
 
@@ -172,10 +168,10 @@ class Server:
                 due = end
         return due
 
-    def _run_due(self, until: int) -> None:
-        """Everything due up to and at a tick, each at its own."""
+    def _run_due(self, until: int, due: int | None) -> None:
+        """Everything due up to and at a tick, each at its own; the first of it is due at ``due``."""
         notifier, timeline = self.daemon.notifier, self.timeline
-        while (due := self._own_tick()) is not None and due <= until:
+        while due is not None and due <= until:
             timeline.now = max(timeline.now, due)
             if timeline.next_tick() == due:
                 timeline.pop()()
@@ -184,18 +180,19 @@ class Server:
             else:
                 self.daemon.player.run_to(timeline.now)
             notifier.news(timeline.now)
+            due = self._own_tick()
         timeline.now = max(timeline.now, until)
 
     def _advance(self) -> bool:
         """One step of virtual time, if everybody is idle. Returns whether it was made."""
         coordinator = self.coordinator
-        if not coordinator.quiet:
+        if coordinator.running or not coordinator.quiet:
             return False
         due, wake = self._own_tick(), coordinator.next_wake()
         target = wake if due is None else due if wake is None else min(due, wake)
         if target is None or not self._allows(target):
             return False
-        self._run_due(target)
+        self._run_due(target, due)
         self._grant()
         return True
 
@@ -207,7 +204,7 @@ class Server:
     # Wall time
 
     def _follow_wall(self) -> None:
-        self._run_due(_wall_us() - self._wall_zero)
+        self._run_due(_wall_us() - self._wall_zero, self._own_tick())
         if self.coordinator.participants:
             self._grant()
 

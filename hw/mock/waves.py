@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hw.mock.content import Content, intern_content
+from hw.mock.content import Content
 from hw.mock.pending import Pending
 from hw.mock.protocol import Err
 
@@ -88,9 +88,9 @@ class WaveTable:
 
         ``pad`` gives per cent of the memory for blocks, bottom and top operands. Raises DaemonCrash at the 251st.
         """
-        if not self.pending.raw:
+        content = self.pending.content
+        if not content.n_pulses:
             return Err.EMPTY_WAVEFORM, None
-        content = intern_content(self.pending.raw)
         n_cb, n_operands = content.n_cb, content.n_bool
         if pad is not None:
             room_cb = (ALL_CBS - FIRST_CB) * pad[0] // 100

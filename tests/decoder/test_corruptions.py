@@ -267,6 +267,11 @@ ROW_CORRUPTIONS: list[tuple[str, Callable[[list[Row]], list[Row]], set[str]]] = 
         {"order", "net charge", "pulse count", "missing pulse"},
     ),
     (
+        "second phase on the positive line",
+        lambda rows: rows_replaced(rows, PLATEAU[2:], [(time_us, 24, level) for time_us, _, level in PLATEAU[2:]]),
+        {"order", "net charge", "pulse count", "missing pulse"},
+    ),
+    (
         "phases in swapped order",
         lambda rows: rows_replaced(rows, PLATEAU, SWAPPED),
         {"order", "pulse count", "missing pulse"},

@@ -98,7 +98,9 @@ class Sim:
         command += ["--control", os.path.join(folder.name, "control"), *options]
         command += ["--realtime"] if realtime else []
         command += [] if pace is None else ["--pace", str(pace)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+        )
         try:
             assert process.stdout is not None
             ready = select.select([process.stdout], [], [], START_TIMEOUT_S)[0]

@@ -160,7 +160,8 @@ def test_rms_over_any_second(area: int, limit_ua: int) -> None:
     code, width = 1000, 250
     own = code * code * 2 * width
     for extra, verdict in ((0, None), (1, "rms")):
-        filled = History(SECOND, 2 * SECOND, 0, ((2 * SECOND, most - own + extra),))
+        rest = most - own + extra
+        filled = History(SECOND, 2 * SECOND, 0, ((2 * SECOND, rest),), rest)
         before = progress(2 * SECOND + 900_000, 100_000, channels={"A": filled, "B": History()})
         assert code_of(judge(dense, before, 2 * SECOND + 900_000, 3, train([20_000], code, width=width), 0)) == verdict
 
@@ -169,7 +170,7 @@ def test_rms_forgets_after_a_second() -> None:
     dense = plan(full_scale_ua=100_000, schedule=always_on(), caps_ua={"A": 100_000})
     most = 50_000**2 * SECOND * 4096**2 // 100_000**2
     for start, verdict in ((999_999, "rms"), (1_000_000, None)):
-        filled = History(0, 0, 0, ((0, most),))
+        filled = History(0, 0, 0, ((0, most),), most)
         before = progress(start - 100, 100_000, channels={"A": filled, "B": History()})
         assert code_of(judge(dense, before, start - 100, 3, train([100], 1), 0)) == verdict
 

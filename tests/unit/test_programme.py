@@ -254,6 +254,14 @@ def test_a_pulse_fits_its_period(monkeypatch: pytest.MonkeyPatch, channel: str, 
     assert accepted(programme_toml(changed(fits, interphase_us=str(gap + 1), frequency_hz=slower)))
 
 
+def test_a_pulse_may_fill_its_period_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safety.limits.PHASE_WIDTH_MAX_US", LIFTED_WIDTH_US)
+    full = changed(SHORT, frequency_hz="100", phase_width_us="4850")  # 2 x 4 850 + 100 + 200 = 10 000 us
+    assert one_phase(programme_toml(full)).phase_width_us == 4850
+    faster = programme_toml(changed(full, frequency_hz="100.000000001"))
+    assert reasons(faster) == {("period_exceeded", "phase[1]", "frequency_hz")}
+
+
 # --- phases beside each other ---------------------------------------------------------------------------------
 
 
@@ -348,6 +356,7 @@ WRONG_FIELDS = [
     ("frequency_hz", "50.0000000001", "field_decimals"),
     ("frequency_hz", "5." + "0" * 1500, "field_decimals"),
     ("frequency_hz", "-50", "field_range"),
+    ("frequency_hz", "9" * 1500 + ".5", "field_range"),
     ("frequency_hz", "-0.0", "field_range"),
     ("frequency_hz", "true", "field_type"),
     ("frequency_hz", '"50"', "field_type"),
@@ -625,7 +634,11 @@ def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "large.toml"
     with path.open("wb") as file:
         file.truncate(50 * 2**20)
-    assert load_refused(path) == "file_too_large"
+    with pytest.raises(InputRefused) as caught:
+        load_programme(path)
+    assert [(problem.code, problem.value) for problem in caught.value.problems] == [
+        ("file_too_large", "52428800 bytes")
+    ]
     path.write_bytes(FINE.ljust(64 * 1024, b"\n"))
     assert load_programme(path).id == "test"
     path.write_bytes(FINE.ljust(64 * 1024 + 1, b"\n"))

@@ -1,0 +1,199 @@
+"""Stops: the red button, a stop that anybody may ask for, an app that dies, a chunk that may not play."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from controller.session import Session, View
+from safety.link import STOP_SOCKET, GuardLink
+from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
+
+OUTPUT_ENABLE = 25
+SAFE_BANK = 1 << 16  # DAC_CS_N high, all other DAC and phase lines low
+ALL_SEVEN = sum(1 << gpio for gpio in (*PHASE_GPIOS, 20, 17, 16)) | 1 << OUTPUT_ENABLE
+
+
+def at_chunk(number: int, act: object) -> object:
+    """A ``show`` that acts once, when chunk ``number`` (from 1) began."""
+    seen = [0]
+
+    def show(_: View) -> None:
+        seen[0] += 1
+        if seen[0] == number:
+            act()  # type: ignore[operator]
+
+    return show
+
+
+def assert_output_is_off(rig: Stack) -> None:
+    assert rig.levels() & ALL_SEVEN == SAFE_BANK
+
+
+@pytest.mark.parametrize("contacts", [[1, 2, 3], [2], [3]], ids=["button", "contact 2 only", "contact 3 only"])
+def test_the_red_button_stops_and_latches(contacts: list[int]) -> None:
+    with stack() as rig:
+        link = rig.link()
+        pressed_at = 2_030_000
+        rig.sim.control.ask("estop", pressed=True, at=pressed_at, contacts=contacts)
+        outcome = rig.play(short_programme(), 10_000, link=link)
+        assert (outcome.mode, outcome.cause, outcome.confirmed) == ("estop_held", "emergency_stop", True)
+        edges = rig.phase_edges()
+        assert edges, "nothing came out before the button"
+        assert edges[-1][0] <= pressed_at + 20_000, "one check is the longest it may take"
+        assert_output_is_off(rig)
+        held = link.request("acknowledge")
+        assert (held["ok"], held["code"], held["mode"]) == (False, "still_present", "estop_held")
+        rig.sim.control.ask("estop", pressed=False, contacts=contacts)
+        rig.sleep_until(rig.clock.now() + 100_000)
+        assert link.request("status")["mode"] == "estop_released"
+        assert_output_is_off(rig)
+        refused = link.request("start")
+        assert not refused["ok"]
+        cleared = link.request("acknowledge")
+        assert (cleared["ok"], cleared["mode"]) == (True, "idle")
+        assert rig.phase_edges() == edges, "clearing never resumes"
+        assert cleared["set_point_ua"] == {"A": 0, "B": 0}
+
+
+@pytest.mark.parametrize("content", [b"stop", b"", b"\xff" * 60, b"please go on"])
+def test_anybody_may_stop(content: bytes) -> None:
+    with stack() as rig:
+        link = rig.link()
+
+        def stop() -> None:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(content, str(rig.folder / STOP_SOCKET))
+
+        began: list[int] = []
+
+        def act() -> None:
+            began.append(rig.clock.now())
+            stop()
+
+        outcome = rig.play(short_programme(), 10_000, link=link, show=at_chunk(20, act))
+        assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "person", True)
+        assert rig.phase_edges()[-1][0] <= began[0] + 1_000
+        assert_output_is_off(rig)
+        assert not link.request("start")["ok"]
+        assert link.request("acknowledge")["mode"] == "idle"
+
+
+def test_a_session_after_a_stop_begins_at_zero() -> None:
+    with stack() as rig:
+        link = rig.link()
+        first = rig.play(short_programme(), 10_000, link=link, show=at_chunk(25, link.stop))
+        assert first.cause == "person"
+        assert link.request("acknowledge")["ok"]
+        rig.sleep_until(rig.clock.now() + 4_000_000)
+        seen: list[dict[str, int]] = []
+        second = rig.play(short_programme(), 4_000, link=link, show=lambda view: seen.append(view.set_point_ua))
+        assert second.cause is None
+        assert seen[0] == {"A": 0, "B": 0}
+        assert max(one["A"] for one in seen) == 4_000
+
+
+def test_a_killed_app_ends_output(tmp_path: Path) -> None:
+    """SIGKILL at 12 moments of a session, each on the virtual clock: the last edge comes at most 250 ms later."""
+    programme = tmp_path / "p.toml"
+    programme.write_bytes(short_programme(hold_ms=20_000, rest_ms=21_000))
+    for moment in range(12):
+        with stack() as rig:
+            app = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.app", str(rig.folder), str(programme), "20000"],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert app.stdout is not None
+            rig.clock.watch(app.stdout.fileno())
+            rig.clock.wait(None)  # time goes on until the app has said that it plays
+            rig.clock.unwatch(app.stdout.fileno())
+            started = int(json.loads(app.stdout.readline())["first_tick"])
+            killed_at = started + 1_000_000 + moment * 137_000
+            rig.sleep_until(killed_at)
+            os.kill(app.pid, signal.SIGKILL)
+            app.wait()
+            app.stdout.close()
+            rig.sleep_until(killed_at + 1_000_000)
+            edges = rig.edges(gpios=(*PHASE_GPIOS, 20, 17, 16))
+            assert killed_at - 100_000 <= edges[-1][0] <= killed_at + 250_000
+            assert_output_is_off(rig)
+            assert rig.link().welcome["cause"] == "app_lost"
+
+
+class Tampering(Session):
+    """An app that sends one chunk with another pulse width than the programme's second phase."""
+
+    def _make(self) -> tuple[object, bytes] | None:  # type: ignore[override]
+        made = super()._make()
+        if made is not None and self._number == 20:
+            slice_, data = made
+            entries = [list(data[at : at + 12]) for at in range(0, len(data), 12)]
+            for index, entry in enumerate(entries):
+                if int.from_bytes(bytes(entry[:4]), "little") == 1 << 27:  # A_NEG rises
+                    longer = int.from_bytes(bytes(entry[8:]), "little") + 1
+                    entries[index][8:] = longer.to_bytes(4, "little")
+            return slice_, bytes(byte for entry in entries for byte in entry)
+        return made
+
+
+def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> None:
+    with stack() as rig:
+        outcome = rig.play(short_programme(), 10_000, kind=Tampering)
+        assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "gate_refused", True)
+        assert any("unbalanced" in note for note in outcome.notes)
+        edges = rig.edges(gpios=(27,))
+        widths = [fall[0] - rise[0] for rise, fall in zip(edges, edges[1:], strict=False) if rise[2] == 1]
+        assert widths
+        assert set(widths) == {250}
+        assert_output_is_off(rig)
+
+
+def test_pulses_of_another_client_are_noticed_before_anything_of_them_is_sent() -> None:
+    with stack() as rig, rig.client() as other:
+        import pigpio
+
+        def interfere() -> None:
+            assert other.wave_add_generic([pigpio.pulse(1 << 5, 0, 100), pigpio.pulse(0, 1 << 5, 100)]) == 2
+
+        outcome = rig.play(short_programme(), 10_000, show=at_chunk(20, interfere))
+        assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "not_what_was_approved", True)
+        ready = [edge for edge in rig.edges(gpios=(5,)) if edge[0] > 500_000]
+        assert not ready[1:], "GPIO 5 is LED_READY: it went off at the start, and the foreign pulse never came"
+        assert_output_is_off(rig)
+
+
+def test_a_wave_of_another_client_is_noticed() -> None:
+    with stack() as rig, rig.client() as other:
+        import pigpio
+
+        def interfere() -> None:
+            other.wave_add_generic([pigpio.pulse(0, 0, 1_000_000)])
+            other.wave_send_once(other.wave_create())
+
+        outcome = rig.play(short_programme(), 10_000, show=at_chunk(20, interfere))
+        assert outcome.cause == "not_what_was_approved"
+        assert_output_is_off(rig)
+
+
+def test_a_lost_daemon_ends_the_guard() -> None:
+    with stack() as rig:
+        link = rig.link()
+        session = rig.session(short_programme(), 10_000, link=link, show=at_chunk(20, rig.sim.processes[0].kill))
+        with pytest.raises(Exception, match="gone"):
+            session.run(None)
+        assert rig.sim.processes[1].wait(10) == 3
+
+
+def test_one_app_at_a_time() -> None:
+    with stack() as rig:
+        link = rig.link()
+        with pytest.raises(Exception, match="gone"):
+            GuardLink(rig.folder, rig.clock)
+        assert link.request("status")["ok"]

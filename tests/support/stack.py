@@ -1,0 +1,132 @@
+"""The whole stack for tests: simulated board and guard as processes, with the test as app, on the virtual clock."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pigpio
+from controller.launch import SimulatedBoard
+from controller.programme import Programme, parse_programme
+from controller.session import Outcome, Session, View
+from controller.timeline import Timeline
+from controller.waveform import Encoder
+from hw.board import Board, load_board
+from hw.clock import VirtualClock
+from safety.link import GuardLink
+
+PHASE_GPIOS = (24, 27, 22, 26)
+DAC_GPIOS = (20, 17, 16)
+
+
+def short_programme(**changes: object) -> bytes:
+    """A programme of three contractions of 3.5 s on channel A; ``changes`` replace single values of the phase."""
+    values: dict[str, object] = {
+        "channel": '"A"',
+        "frequency_hz": "50.0",
+        "phase_width_us": 250,
+        "interphase_us": 100,
+        "ramp_up_ms": 500,
+        "hold_ms": 2500,
+        "ramp_down_ms": 500,
+        "rest_ms": 4000,
+        "repeats": 3,
+        "intensity_percent": 100,
+        **changes,
+    }
+    phase = "\n".join(f"{key} = {value}" for key, value in values.items())
+    return (
+        'schema = 1\nid = "short"\ntitle = { nb = "Kort", en = "Short" }\nsource = "a test"\n'
+        'electrode = { kind = "vaginal probe", area_cm2 = 10.0 }\n'
+        f'[[phase]]\nname = {{ nb = "En", en = "One" }}\n{phase}\n'
+    ).encode()
+
+
+@dataclass
+class Stack:
+    """A running board and guard. ``folder`` is the guard's runtime folder, ``clock`` the test's own participant."""
+
+    sim: SimulatedBoard
+    folder: Path
+    state: Path
+    clock: VirtualClock
+    board: Board
+    links: list[GuardLink] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.sim.port
+
+    def link(self) -> GuardLink:
+        self.links.append(GuardLink(self.folder, self.clock))
+        return self.links[-1]
+
+    def session(
+        self,
+        programme: bytes | Programme,
+        intensity_ua: int,
+        link: GuardLink | None = None,
+        end_us: int | None = None,
+        show: Callable[[View], None] = lambda _: None,
+        kind: type[Session] = Session,
+    ) -> Session:
+        if isinstance(programme, bytes):
+            programme = parse_programme(programme, "test")
+        channels = sorted({one for phase in programme.phases for one in getattr(phase, "channels", ())})
+        target = dict.fromkeys(channels, intensity_ua)
+        encoder = Encoder(self.board)
+        full = self.board.full_scale_ua
+        return kind(link or self.link(), Timeline(programme), encoder, full, target, end_us, show)
+
+    def play(self, programme: bytes | Programme, intensity_ua: int, **options: Any) -> Outcome:
+        return self.session(programme, intensity_ua, **options).run(None)
+
+    def sleep_until(self, tick: int) -> None:
+        """Lets time pass; messages of the guard are taken, since time stands still while one is under way."""
+        while self.clock.now() < tick:
+            if self.links:
+                self.links[-1].receive(tick)
+            else:
+                self.clock.wait(tick)
+
+    def edges(self, since: int | None = None, gpios: tuple[int, ...] | None = None) -> list[tuple[int, int, int]]:
+        """(us, gpio, level) of every change so far; from the first phase or DAC edge at or after ``since``."""
+        out = self.folder / "edges.csv"
+        self.sim.control.ask("edges", path=str(out), since=since, gpios=None if gpios is None else list(gpios))
+        rows = out.read_text(encoding="utf-8").splitlines()[1:]
+        return [(int(a), int(b), int(c)) for a, b, c in (row.split(",") for row in rows)]
+
+    def phase_edges(self) -> list[tuple[int, int, int]]:
+        """Every change of a phase line so far; times are ticks."""
+        return self.edges(gpios=PHASE_GPIOS)
+
+    def levels(self) -> int:
+        return int(self.sim.control.ask("levels")["bank"])
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[Any]:
+        """Another pigpio client, as anybody on the machine could open one."""
+        other = pigpio.pi("127.0.0.1", self.port)
+        try:
+            yield other
+        finally:
+            other.stop()
+
+
+@contextlib.contextmanager
+def stack(state: Path | None = None, *, new_state: bool = True, speed: float | None = None) -> Iterator[Stack]:
+    """Starts a board and a guard; ends both."""
+    with tempfile.TemporaryDirectory(prefix="ps") as name, contextlib.ExitStack() as after:
+        folder = Path(name)
+        kept = state or folder / "state"
+        sim = SimulatedBoard(folder, kept, new_state=new_state, speed=speed)
+        after.callback(sim.close)
+        clock = VirtualClock(str(folder / "sim.sock"), "test")
+        after.callback(clock.close)
+        rig = Stack(sim, folder, kept, clock, load_board())
+        after.callback(lambda: [link.close() for link in rig.links])
+        yield rig
