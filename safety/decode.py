@@ -165,7 +165,9 @@ class _Decoder:
                 self.clocks = self.word = 0
                 return
             self._framed()
-        elif changed & level & lines.sck and self.clocks is not None:
+        elif changed & level & lines.sck:
+            if self.clocks is None:
+                raise _Refused("frame", f"a clock outside a frame at {self.now} us")
             if changed & lines.sdi:
                 raise _Refused("frame", f"data and clock move together at {self.now} us")
             self.clocks += 1

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from hw.mock.daemon import Handler
 from hw.mock.protocol import FRAME, MAX_EXTENSION, Err
 
-_RECEIVE: Final = 65_536
+_RECEIVE: Final = 16_384
 _BACKLOG_LIMIT: Final = 64 << 20
 _WORD: Final = 0xFFFF_FFFF
 

@@ -20,7 +20,7 @@ from hw.mock.edges import Edges, read_edges
 from hw.mock.server import Server
 
 Message = dict[str, Any]
-_RECEIVE: Final = 1 << 20
+_RECEIVE: Final = 1 << 16
 _REPLY_LIMIT: Final = 200_000
 
 
@@ -217,17 +217,16 @@ class _Session:
         self.participant: Participant | None = None
 
     def readable(self) -> None:
-        while True:
-            try:
-                data = self.sock.recv(_RECEIVE)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.close()
-                return
+        try:
+            data = self.sock.recv(_RECEIVE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
             self.message(data)
+        else:
+            self.close()
 
     def message(self, data: bytes) -> None:
         try:

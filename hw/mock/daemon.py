@@ -150,7 +150,6 @@ class Daemon:
         self.lines.write(level << gpio, (1 - level) << gpio, self.time.now)
         end = self.time.now + length_us
         self.time.schedule(end, lambda: self.lines.write((1 - level) << gpio, level << gpio, end))
-        client.hold_until(end)
         return 0
 
     # The daemon itself
@@ -208,8 +207,8 @@ class Daemon:
             return Err.BAD_USER_GPIO
         if steady_us > _MAX_STEADY_US:
             return Err.BAD_FILTER
-        # No filter is modelled yet: to switch one on must not look like a success.
-        return Err.UNKNOWN_COMMAND if steady_us else 0
+        self.notifier.filter(gpio, steady_us, self.time.now)
+        return 0
 
     # Waves
 

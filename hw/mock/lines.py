@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hw.mock.content import Content, Ops
 
@@ -23,7 +23,7 @@ RESET_PULLED_UP: Final = 0x1FF
 """GPIO 0-8 are pulled up at reset, 9-27 down."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Block:
     """A wave that was played from ``tick``, ``rounds`` times (None: until it is stopped), up to and with ``cut``."""
 
@@ -33,8 +33,7 @@ class Block:
     cut: int | None = None
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     """Latches set and then cleared at one tick."""
 
     tick: int
@@ -42,8 +41,7 @@ class Write:
     off: int
 
 
-@dataclass(frozen=True)
-class Drive:
+class Drive(NamedTuple):
     """From this tick on the lines of ``outputs`` show their latch, all others the level in ``inputs``."""
 
     tick: int

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hw.mock.content import Content, Ops
 from hw.mock.follow import Follower, between
+from hw.mock.glitch import GlitchFilters
 from hw.mock.lines import Lines
 from hw.mock.protocol import NOTIFY_SLOTS, REPORT, Err
 
@@ -43,6 +44,7 @@ class Notifier(Follower[Ops]):
         self.handles: list[Handle | None] = [None] * NOTIFY_SLOTS
         self.monitor = 0
         self.due: int | None = None
+        self._filters = GlitchFilters(sample_us)
         self._level = 0
         self._reported = 0
         self._changes: list[tuple[int, int]] = []
@@ -110,6 +112,13 @@ class Notifier(Follower[Ops]):
                 self._send(handle, [(FLAG_EVENT | event, now, self.lines.levels(now))], now)
         return 0
 
+    def filter(self, gpio: int, steady_us: int, now: int) -> None:
+        """Reports a line's changes only once they have lasted so long; 0 reports all."""
+        self.lines.settle(now)
+        self.advance(now)
+        self._filters.put(gpio, steady_us, self._filters.shown(self.shown_now()), now)
+        self._plan(now)
+
     def _find(self, number: int) -> Handle | None:
         return self.handles[number] if number < NOTIFY_SLOTS else None
 
@@ -126,6 +135,7 @@ class Notifier(Follower[Ops]):
         """Sends the reports that are due."""
         self.lines.settle(now)
         self.advance(now)
+        self._ripen(now)
         first = self._changes[0][0] if self._changes else None
         if first is not None and first + REPORT_DELAY_US <= now:
             self._report(now)
@@ -139,9 +149,8 @@ class Notifier(Follower[Ops]):
         if self._changes:
             due.append(max(now, self._changes[0][0] + REPORT_DELAY_US))
         elif self.monitor:
-            following = self.next_event()
-            if following is not None:
-                due.append(following + self.sample_us + REPORT_DELAY_US)
+            following = [tick for tick in (self.next_event(), self._filters.next_tick) if tick is not None]
+            due += [max(now, tick + self.sample_us + REPORT_DELAY_US) for tick in following]
         self.due = min(due, default=None)
 
     def _watch(self, now: int) -> None:
@@ -152,10 +161,9 @@ class Notifier(Follower[Ops]):
         for handle in self.handles:
             if handle is not None and handle.running:
                 monitor |= handle.bits
-        shown = self.shown_now()
+        self._level = self.shown_now()
         new = monitor & ~self.monitor
-        self._reported = self._reported & ~new | shown & new
-        self._level = shown
+        self._reported = self._reported & ~new | self._filters.shown(self._level) & new
         self.monitor = monitor
         if self.block is not None and self._track is not None:
             self._fresh_next = now - self._base
@@ -220,11 +228,19 @@ class Notifier(Follower[Ops]):
     def _see(self, tick: int, level: int) -> None:
         if (level ^ self._level) & self.monitor:
             sample = -(-tick // self.sample_us) * self.sample_us
+            self._ripen(sample)
+            self._note(self._filters.take(sample, level))
+        self._level = level
+
+    def _ripen(self, tick: int) -> None:
+        self._note(self._filters.ripen(tick, self._level))
+
+    def _note(self, changes: list[tuple[int, int]]) -> None:
+        for sample, level in changes:
             if self._changes and self._changes[-1][0] == sample:
                 self._changes[-1] = (sample, level)
             else:
                 self._changes.append((sample, level))
-        self._level = level
 
 
 def _condense(ops: Ops, mask: int) -> Ops:

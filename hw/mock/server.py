@@ -18,7 +18,7 @@ from hw.mock.daemon import Daemon
 from hw.mock.waves import DaemonCrash
 
 Action = Callable[[], None]
-_SPINS: Final = 10
+_SPINS: Final = 20
 """Looks without waiting before the loop blocks: clients answer within some 20 us, and to be woken costs 10 us more."""
 _CATCH_UP_US: Final = 100_000
 """A paced clock that fell behind its wall by more than this does not make up for the rest."""

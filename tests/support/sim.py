@@ -25,6 +25,8 @@ class SimFailed(AssertionError):
 class Control:
     """One connection to the control socket: a control client, or a participant of the virtual clock."""
 
+    largest = 1 << 18
+
     def __init__(self, path: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(REPLY_TIMEOUT_S)
@@ -35,7 +37,7 @@ class Control:
 
     def receive(self) -> dict[str, Any]:
         """The next message; raises SimFailed at the end of the connection, TimeoutError if none comes."""
-        data = self.sock.recv(1 << 20)
+        data = self.sock.recv(self.largest)
         if not data:
             raise SimFailed("the simulation closed its control socket")
         reply = json.loads(data)
@@ -56,6 +58,8 @@ class Control:
 
 class Participant(Control):
     """A participant of the virtual clock; ``now`` is the tick it was told last."""
+
+    largest = 1 << 12
 
     def __init__(self, path: str, name: str) -> None:
         super().__init__(path)

@@ -309,6 +309,8 @@ def test_like_contractions_are_enumerated_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "_fullest_second", counting)
     twin = changed(CONTRACTION, phase_width_us="100", rest_ms="9000", channel='"B"')
     other = changed(CONTRACTION, hold_ms="4999")
-    found = figures(programme(*[CONTRACTION, twin] * 6, other, cycles="3"), BOARD, 50_000)
-    assert len(found.phases) == 13
-    assert [phase.plateau_us for phase in enumerated] == [5_000_000, 4_999_000]
+    weaker = changed(CONTRACTION, intensity_percent="50")
+    found = figures(programme(*[CONTRACTION, twin] * 6, other, weaker, cycles="3"), BOARD, 50_000)
+    assert [phase.plateau_us for phase in enumerated] == [5_000_000, 4_999_000, 5_000_000]
+    # 50 pulses of a full second at code 4095, at 2048 in the weaker phase
+    assert [one.window_code for one in found.phases] == [50 * 4095] * 13 + [50 * 2048]

@@ -1,0 +1,82 @@
+"""Each rule of the gate, taken out: some test of the gate must then fail.
+
+Every ``if`` in ``safety/decode.py``, ``safety/gate.py`` and ``safety/setpoint.py`` whose body refuses is a rule. For each,
+a copy of the guard's pure part without it is put beside copies of the gate's own tests, which are then run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = ("tests/unit/test_decode.py", "tests/unit/test_gate.py", "tests/unit/test_setpoint.py")
+NEEDED = ("safety", "hw", "tests/__init__.py", "tests/support", *TESTS)
+
+
+def refuses(statement: ast.stmt) -> bool:
+    """Whether a statement is ``raise _Refused(...)`` or ``return Refusal(...)``."""
+    made = statement.exc if isinstance(statement, ast.Raise) else getattr(statement, "value", None)
+    return isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and made.func.id in ("_Refused", "Refusal")
+
+
+def rules() -> list[tuple[str, int, str]]:
+    """(file, line, code) of every rule."""
+    found = []
+    for name in ("decode", "gate", "setpoint"):
+        path = f"safety/{name}.py"
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.If) and refuses(node.body[0]):
+                call = node.body[0].exc if isinstance(node.body[0], ast.Raise) else node.body[0].value  # type: ignore[attr-defined]
+                found.append((path, node.lineno, call.args[0].value))
+    return found
+
+
+def without(text: str, line: int) -> str:
+    """The source without the rule at a line: its condition never holds."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and node.lineno == line:
+            node.test = ast.Constant(False)
+    return ast.unparse(tree)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rules")
+    for name in NEEDED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return folder
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_tests_pass_with_every_rule(copy: Path) -> None:
+    result = run(copy)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(("path", "line", "code"), rules(), ids=lambda value: str(value))
+def test_a_rule_that_is_taken_out_is_missed(copy: Path, path: str, line: int, code: str) -> None:
+    whole = (copy / path).read_text(encoding="utf-8")
+    (copy / path).write_text(without(whole, line), encoding="utf-8")
+    try:
+        result = run(copy)
+    finally:
+        (copy / path).write_text(whole, encoding="utf-8")
+    assert result.returncode == 1, f"no test fails without rule {code} ({path}:{line})\n{result.stdout}"
