@@ -45,7 +45,7 @@ find_python() {
       refuse "PYTHON=$PYTHON is not a Python 3.11 or newer (it says: $(version_of "$PYTHON" || echo nothing))."
     fi
   done
-  refuse "Python 3.11 or newer is needed. python3 here is $(version_of python3 || echo missing)," \
+  refuse "Python 3.11 or newer is needed. python3 here is $(version_of python3 || echo "missing or broken")," \
     "and there is no python3.11, python3.12, python3.13 or python3.14 either." \
     "Debian 12, Raspberry Pi OS 12 and Ubuntu 24.04, and all later ones, have it as python3;" \
     "another one can be named: make run PYTHON=/path/to/python3.12"

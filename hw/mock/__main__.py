@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from hw.mock.server import Server, Timeline
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a simulation until it is told to end. Returns the exit code."""
     options = _parser().parse_args(arguments)
+    _allow_many_connections()
     timeline = Timeline(options.tick)
     lines = Lines(options.tick)
     board, mask, sample_us = None, PI_3B_MASK, 5
@@ -71,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
     return parser
+
+
+def _allow_many_connections() -> None:
+    """As many file descriptors as the system lets this process have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _mask(text: str) -> int:

@@ -137,7 +137,7 @@ class BoardModel(Follower[Program]):
 
     def update(self, now: int) -> None:
         """Follows everything up to and with a tick."""
-        self.lines.settle(now)
+        self.lines.run_to(now)
         self.advance(now)
         self.switch.update(now)
 

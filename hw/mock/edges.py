@@ -72,7 +72,7 @@ def read_edges(lines: Lines, now: int, mask: int, safe: int, since: int | None, 
     With ``since``: from the first edge of a line in ``starts`` at or after that tick, which is time 0. Without: from
     the beginning, time 0 being tick 0. A line that is not at its level in ``safe`` just before gets a row first.
     """
-    lines.settle(now)
+    lines.run_to(now)
     reader = _EdgeReader(lines, mask)
     begin = lines.record[0].tick
     if since is None or since <= begin:

@@ -209,8 +209,12 @@ class Lines:
         self.inputs = pulled & ~self.driven | self.driven_high
         self.record.append(Drive(now, self.outputs, self.inputs))
 
-    def settle(self, now: int) -> None:
-        """Brings everything up to date with what plays."""
+    def run_to(self, now: int) -> None:
+        """Has everything recorded that was played up to and at a tick."""
         if self.runner is not None:
             self.runner.run_to(now)
+
+    def settle(self, now: int) -> None:
+        """The same, and brings the latches up to date."""
+        self.run_to(now)
         self.materialise(now)

@@ -37,6 +37,8 @@ class Handle:
 class Notifier(Follower[Ops]):
     """All handles, and the level changes not yet reported. ``due`` is when it next has something to do."""
 
+    periodic = True
+
     def __init__(self, lines: Lines, sample_us: int) -> None:
         super().__init__(lines)
         self.lines = lines
@@ -114,7 +116,7 @@ class Notifier(Follower[Ops]):
 
     def filter(self, gpio: int, steady_us: int, now: int) -> None:
         """Reports a line's changes only once they have lasted so long; 0 reports all."""
-        self.lines.settle(now)
+        self.lines.run_to(now)
         self.advance(now)
         self._filters.put(gpio, steady_us, self._filters.shown(self.shown_now()), now)
         self._plan(now)
@@ -133,7 +135,7 @@ class Notifier(Follower[Ops]):
 
     def fire(self, now: int) -> None:
         """Sends the reports that are due."""
-        self.lines.settle(now)
+        self.lines.run_to(now)
         self.advance(now)
         self._ripen(now)
         first = self._changes[0][0] if self._changes else None
@@ -155,7 +157,7 @@ class Notifier(Follower[Ops]):
 
     def _watch(self, now: int) -> None:
         """The set of monitored lines changed: what was not monitored counts as reported."""
-        self.lines.settle(now)
+        self.lines.run_to(now)
         self.advance(now)
         monitor = 0
         for handle in self.handles:
@@ -165,6 +167,7 @@ class Notifier(Follower[Ops]):
         new = monitor & ~self.monitor
         self._reported = self._reported & ~new | self._filters.shown(self._level) & new
         self.monitor = monitor
+        self.periodic = not monitor
         if self.block is not None and self._track is not None:
             self._fresh_next = now - self._base
             self._end_track(self._fresh_next)

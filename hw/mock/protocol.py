@@ -44,7 +44,6 @@ class Cmd(IntEnum):
     PUD = 2
     READ = 3
     WRITE = 4
-    WDOG = 9
     BR1 = 10
     BR2 = 11
     BC1 = 12
@@ -88,7 +87,6 @@ class Cmd(IntEnum):
     SPIX = 75
     WVCHA = 93
     FG = 97
-    FN = 98
     NOIB = 99
     WVTXM = 100
     WVTAT = 101
@@ -106,7 +104,6 @@ class Err(IntEnum):
     BAD_MODE = -4
     BAD_LEVEL = -5
     BAD_PUD = -6
-    BAD_WDOG_TIMEOUT = -15
     BAD_PATHNAME = -23
     NO_HANDLE = -24
     BAD_HANDLE = -25

@@ -20,6 +20,7 @@ from hw.mock.waves import DaemonCrash
 Action = Callable[[], None]
 _SPINS: Final = 20
 """Looks without waiting before the loop blocks: clients answer within some 20 us, and to be woken costs 10 us more."""
+_LONGEST_WAIT_US: Final = 600_000_000
 _CATCH_UP_US: Final = 100_000
 """A paced clock that fell behind its wall by more than this does not make up for the rest."""
 
@@ -111,13 +112,13 @@ class Server:
     def _accept(self) -> None:
         while self._listener is not None:
             try:
-                sock, (_, port) = self._listener.accept()
+                sock, address = self._listener.accept()
             except OSError:
                 return
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(self, self.daemon.handlers, sock, port)
-            self.connections[port] = connection
+            connection = Connection(self, self.daemon.handlers, sock, address[1])
+            self.connections[connection.port] = connection
             self.add(sock.fileno(), connection.readable, connection.writable)
 
     # The loop
@@ -219,15 +220,15 @@ class Server:
         self._allowed_at = self._wall_zero + int(target / self.pace)
         return wall >= self._allowed_at
 
-    def _patience(self) -> float | None:
-        """How long to block, in seconds."""
+    def _patience(self) -> float:
+        """How long to block, in seconds; something that arrives ends it anyhow."""
+        wait_us = _LONGEST_WAIT_US
         if self.realtime:
-            wake = self.coordinator.next_wake()
-            ticks = [tick for tick in (self._own_tick(), wake) if tick is not None]
-            return max(0, min(ticks) - self.timeline.now) / 1e6 if ticks else None
-        if self.pace is not None and self.coordinator.quiet:
-            return max(0, self._allowed_at - _wall_us()) / 1e6 if self._allowed_at > _wall_us() else None
-        return None
+            ticks = [tick for tick in (self._own_tick(), self.coordinator.next_wake()) if tick is not None]
+            wait_us = min([wait_us, *(tick - self.timeline.now for tick in ticks)])
+        elif self.pace is not None and self.coordinator.quiet and self._allowed_at > _wall_us():
+            wait_us = min(wait_us, self._allowed_at - _wall_us())
+        return max(0, wait_us) / 1e6
 
 
 def _wall_us() -> int:

@@ -96,8 +96,8 @@ def test_sync_of_the_playing_id_repeats_for_ever(bench: Bench) -> None:
     bench.pi.wave_send_once(wave)
     bench.clock.sleep(50)
     bench.pi.wave_send_using_mode(wave, pigpio.WAVE_MODE_ONE_SHOT_SYNC)
-    bench.clock.sleep(60_000_000)
-    assert len(bench.rises()) == 300_001
+    bench.clock.sleep(6_000_000)
+    assert len(bench.rises()) == 30_001
     assert bench.pi.wave_tx_at() == wave
 
 

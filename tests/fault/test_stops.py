@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from controller.session import Session, View
 from safety.link import STOP_SOCKET, GuardLink
 from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from controller.figures import ceilings, figures
 from controller.programme import parse_programme
 from controller.timeline import Timeline
 from controller.waveform import Amplitude, Encoder
 from hw.board import load_board
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safety import gate
 from safety.schedule import read_schedule
 from safety.setpoint import SetPoint

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pigpio
+
 from controller.launch import SimulatedBoard
 from controller.programme import Programme, parse_programme
 from controller.session import Outcome, Session, View

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from safety import limits
 from safety.decode import Chunk, Pulse, Refusal, decode
 from tests.support.chunks import LINES, PINS, Script, pack

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+
 from safety import limits
 from safety.decode import Refusal
 from safety.gate import Approval, History, Plan, Progress, judge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from safety import limits
 from safety.decode import Refusal
 from safety.schedule import read_schedule
