@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--edges", type=Path, metavar="OUT.csv", help="write every level change of the output lines")
     parser.add_argument("--minutes", metavar="N", help="end, ramped, after N minutes of session time")
     parser.add_argument("--json", action="store_true", help="the summary as JSON, and nothing else on stdout")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="keep the guard's record here")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="the guard's record; without it a new one each time")
+    parser.add_argument("--new-state", action="store_true", help="a new installation: make the first record in DIR")
+    parser.add_argument("--acknowledge", action="store_true", help="clear a stop that is still latched, and go on")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -109,10 +111,12 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="sim-", dir=root) as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         state = args.state or folder / "state"
-        board = SimulatedBoard(folder, state, new_state=args.state is None, speed=plan.speed)
+        board = SimulatedBoard(folder, state, new_state=args.new_state or args.state is None, speed=plan.speed)
         stack.callback(board.close)
         clock = VirtualClock(board.clock, "app") if board.clock else WallClock()
         link = GuardLink(folder, clock)
+        if link.welcome["cause"] is not None:
+            _acknowledge(link, link.welcome["cause"], args.acknowledge)
         stop = stack.enter_context(_stop_on_signal(link))
         encoder = Encoder(plan.board)
         target = dict.fromkeys(_channels(plan.programme), plan.intensity_ua)
@@ -134,6 +138,15 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         elif args.edges is not None:
             args.edges.write_text("time_us,gpio,level\n", encoding="utf-8")
     return _report(outcome, stop, args, console)
+
+
+def _acknowledge(link: GuardLink, cause: str, wanted: bool) -> None:
+    """A stop that was latched when the guard started. Raises SessionRefused unless it is to be cleared, and can be."""
+    if not wanted:
+        raise SessionRefused(f"{in_words(cause)} [{cause}]; read this, and add --acknowledge to go on", code=cause)
+    answer = link.request("acknowledge")
+    if not answer["ok"]:
+        raise SessionRefused(f"the stop could not be cleared: {answer['detail']}", code=answer["code"])
 
 
 def _report(outcome: Outcome, stop: list[int], args: argparse.Namespace, console: Console) -> int:

@@ -101,10 +101,22 @@ class Session:
         )
 
     def run(self, day: str | None) -> Outcome:
-        """Loads, starts and plays the session to its end, whatever that is. Raises SessionRefused, LinkError."""
+        """Loads, starts and plays the session to its end, whatever that is. Raises SessionRefused, LinkError.
+
+        A rest that is still due after an earlier session is waited for. ``day``: today as an ISO date, or None.
+        """
         caps = dict.fromkeys(self._target_ua, self._full_scale_ua)
         self._ask("load", programme=self._timeline.programme.text.decode(), caps_ua=caps)
-        started = self._ask("start", day=day)
+        while True:
+            started = self._link.request("start", day=day)
+            if started["ok"]:
+                break
+            if started["code"] != "rest_pending":
+                raise SessionRefused(f"start: {started['detail']} [{started['code']}]", code=started["code"])
+            self.outcome.notes.append(
+                f"waited {started['wait_us'] / 1e6:.1f} s for the rest after the last contraction"
+            )
+            self._link.sleep(started["wait_us"])
         self._link.forget()  # what came before the start is not of this session
         self._revision = started["revision"]
         self._supply()

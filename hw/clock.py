@@ -141,7 +141,7 @@ class VirtualClock(_PollingClock):
         self._stale = False
         self._fd = self._socket.fileno()
         self.watch(self._fd)
-        self._send({"op": "join", "name": name})
+        self._send(_encode({"op": "join", "name": name}).encode())
         answer = self._receive()
         if not answer.get("ok"):
             self._socket.close()
@@ -150,7 +150,7 @@ class VirtualClock(_PollingClock):
 
     def now(self) -> int:
         if self._stale:
-            self._send({"op": "now"})
+            self._send(b'{"op":"now"}')
             while not (answer := self._receive()).get("asked"):
                 pass
             self._now = answer["now"]
@@ -163,7 +163,11 @@ class VirtualClock(_PollingClock):
             self._dropped.append(channel)
 
     def wait(self, until_us: int | None) -> list[int]:
-        self._send({"op": "wait", "until": until_us, "counts": self._changed()})
+        changed = self._changed()
+        if changed or until_us is None:
+            self._send(_encode({"op": "wait", "until": until_us, "counts": changed}).encode())
+        else:
+            self._send(b'{"op":"wait","until":%d}' % until_us)
         while True:
             ready = [fd for fd, _ in self._poll.poll()]
             granted = False
@@ -190,9 +194,9 @@ class VirtualClock(_PollingClock):
                 self._declared[channel] = counts[channel] = now
         return counts
 
-    def _send(self, message: dict[str, object]) -> None:
+    def _send(self, message: bytes) -> None:
         try:
-            self._socket.send(_encode(message).encode())
+            self._socket.send(message)
         except OSError:
             raise LinkError("the simulator has gone", code="clock_lost") from None
 
@@ -203,5 +207,5 @@ class VirtualClock(_PollingClock):
             data = b""
         if not data:
             raise LinkError("the simulator has gone", code="clock_lost")
-        answer: dict[str, int] = json.loads(data)
+        answer: dict[str, int] = json.loads(data.decode())
         return answer

@@ -42,6 +42,8 @@ class _Command(IntEnum):
     ADD = 28
     DELETE = 50
     CREATE_AND_PAD = 118
+    PLAYING = 101
+    WRITE = 4
 
 
 class DaemonLost(BoardError):
@@ -128,39 +130,40 @@ class PulseOutput:
         _asked(self._pi.clear_bank_1, self._phases | self._board.mask("OUTPUT_ENABLE", "DAC_SDI", "DAC_SCK"))
         _asked(self._pi.set_bank_1, self._board.mask("DAC_CS_N"))
 
-    def load(self, data: bytes, entries: int, duration_us: int) -> int:
-        """Hands one approved chunk to the daemon and makes sure that it holds just that. Gives the wave's id.
+    def load(self, data: bytes, entries: int, duration_us: int) -> tuple[int, int | None]:
+        """Hands one approved chunk to the daemon and makes sure that it holds just that. Gives the wave's id, and the
+        id that plays now (``playing``).
 
         ``data`` is the pulse list as approved, ``entries`` and ``duration_us`` the gate's own count. The daemon's
         counts must be those of our last chunk before the add (another client's pulses would merge with ours, at equal
         times without changing a count), and those of this one after the wave was made. All of it goes out as one
         burst, so that hardly anything can come in between. Raises NotAsApproved when any figure differs.
         """
-        made = [(_Command.PULSES, 0, b""), (_Command.MICROS, 0, b"")]
+        made = [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b"")]
         expected: list[int | None] = [*self._held]
         if len(self._live) == SLOTS:
             oldest = self._live.popleft()
             if oldest == self._last_sent:
                 raise NotAsApproved("the oldest slot is the one sent last")
-            made.append((_Command.DELETE, oldest, b""))
+            made.append((_Command.DELETE, oldest, 0, b""))
             expected.append(0)
-        made += [(_Command.ADD, 0, data), (_Command.CREATE_AND_PAD, PAD_PERCENT, b"")]
-        made += [(_Command.PULSES, 0, b""), (_Command.MICROS, 0, b"")]
-        expected += [entries, None, entries, duration_us]
+        made += [(_Command.ADD, 0, 0, data), (_Command.CREATE_AND_PAD, PAD_PERCENT, 0, b"")]
+        made += [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b""), (_Command.PLAYING, 0, 0, b"")]
+        expected += [entries, None, entries, duration_us, None]
         found = _asked(self._burst, made)
-        wave = found[-3]
+        wave, at = found[-4], found[-1]
         if not 0 <= wave < SLOTS or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
             raise NotAsApproved(f"answers {found}; expected {expected} and a wave id from 0 to {SLOTS - 1}")
         self._live.append(wave)
         self._held = (entries, duration_us)
-        return wave
+        return wave, None if at == IDLE else at
 
-    def _burst(self, commands: list[tuple[_Command, int, bytes]]) -> list[int]:
+    def _burst(self, commands: list[tuple[_Command, int, int, bytes]]) -> list[int]:
         """Sends commands in one piece over the client's own socket, under its lock; gives their results, signed.
 
         The daemon takes commands from a stream, one after another, and answers each with 16 bytes.
         """
-        sent = b"".join(_WORDS.pack(command, p1, 0, len(ext)) + ext for command, p1, ext in commands)
+        sent = b"".join(_WORDS.pack(command, p1, p2, len(ext)) + ext for command, p1, p2, ext in commands)
         answers = b""
         with self._pi.sl.l:
             self._pi.sl.s.sendall(sent)
@@ -189,9 +192,10 @@ class PulseOutput:
         _asked(self._pi.write, self._board[line].gpio, level)
 
     def blip(self, line: str) -> None:
-        """Raises one output line and lowers it again: as long as one call to the daemon takes."""
-        self.write(line, 1)
-        self.write(line, 0)
+        """Raises one output line and lowers it again: as long as the daemon takes between two commands."""
+        gpio = self._board[line].gpio
+        if any(_asked(self._burst, [(_Command.WRITE, gpio, 1, b""), (_Command.WRITE, gpio, 0, b"")])):
+            raise NotAsApproved(f"{line} could not be written")
 
     def shut(self) -> None:
         """Breaks this connection under whoever is using it (called by the stop thread): nothing more goes out on it."""

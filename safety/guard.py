@@ -101,7 +101,7 @@ class Guard:
             if now >= self._next_check:
                 self._next_check = max(self._next_check + limits.CHECK_INTERVAL_US, now)
                 self._check(now)
-            if self._state.mode is Mode.RUNNING:
+            if self._state.mode is Mode.RUNNING and self._supply.due(now):
                 self._play(now)
 
     def _wake_us(self) -> int:
@@ -271,7 +271,9 @@ class Guard:
             self._tell("log", text=str(error))
             return
         refusal = self._hello(app, message) if message["type"] == "hello" else self._asked(app, message, now)
-        reason = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
+        reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
+        if refusal is not None and refusal.code == "rest_pending":
+            reason["wait_us"] = self._session.rest_us(now)
         self._tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._status())
 
     def _hello(self, app: Peer, message: link.Message) -> Refusal | None:
@@ -366,7 +368,7 @@ class Guard:
                 verdict = self._session.judge(start_us, revision, pulses, now)
         if isinstance(verdict, Refusal):
             self._tell("refused", number=number, code=verdict.code, detail=verdict.detail, **self._status())
-            if verdict.code not in ("stale_set_point", "not_now"):
+            if verdict.code != "stale_set_point" and self._state.mode is Mode.RUNNING:
                 self._check(now, faults=("gate_refused",))
             return
         self._supply.offer(Approved(number, start_us, pulses, verdict.chunk, self._session.progress))

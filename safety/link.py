@@ -43,7 +43,7 @@ def encode(message: Message) -> bytes:
 def decode(data: bytes) -> Message:
     """A message as it came. Raises LinkError for anything but a JSON object with a ``type``."""
     try:
-        message = json.loads(data)
+        message = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise LinkError(f"not a message: {error}", code="link_malformed") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -124,6 +124,12 @@ class GuardLink:
     def forget(self) -> None:
         """Drops the messages that came while an answer was waited for."""
         self._waiting.clear()
+
+    def sleep(self, duration_us: int) -> None:
+        """Lets time pass; what arrives meanwhile is kept for ``receive``."""
+        until_us = self._clock.now() + duration_us
+        while self._clock.now() < until_us:
+            self._waiting.extend(self._arrived(until_us))
 
     def stop(self) -> None:
         """Asks for an immediate stop; never waits. The guard's next messages tell what came of it."""

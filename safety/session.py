@@ -49,13 +49,21 @@ class Session:
         """The record to be written before a start: the whole session taken from the day's budget."""
         if self.plan is None:
             return Refusal("nothing_loaded", "load a programme first")
-        for channel in self.plan.schedule.channels():
-            history = self.progress.channels[channel]
-            first = now_us + self.plan.schedule.first_us(channel)
-            if history.last is not None and first < history.last + history.length_us:
-                wait = history.last + history.length_us - first
-                return Refusal("rest_pending", f"{channel}: {wait} us of rest are still to go")
+        wait_us = self.rest_us(now_us)
+        if wait_us > 0:
+            return Refusal("rest_pending", f"{wait_us} us of rest are still to go")
         return ledger.debit(self.record, day if isinstance(day, str) else None, self.plan.schedule.duration_us)
+
+    def rest_us(self, now_us: int) -> int:
+        """How long a start must still wait, so that the first contraction comes after a whole rest."""
+        wait_us = 0
+        if self.plan is not None:
+            for channel in self.plan.schedule.channels():
+                history = self.progress.channels[channel]
+                if history.last is not None:
+                    over = history.last + history.length_us
+                    wait_us = max(wait_us, over - now_us - self.plan.schedule.first_us(channel))
+        return wait_us
 
     def begin(self, record: ledger.Record, now_us: int) -> None:
         """A session starts, at set-point zero."""

@@ -93,6 +93,11 @@ class Supply:
             return playing.ends_us
         return playing.ends_us - JOIN_LEAD_US
 
+    def due(self, now_us: int) -> bool:
+        """Whether ``run`` has something to do."""
+        wake = self.wake_us()
+        return wake is not None and now_us >= wake
+
     def run(self, pulses: PulseOutput, now_us: int, *, expects_more: bool) -> list[Sent]:
         """Moves on: gives the chunks that began to play. ``expects_more``: running out now is an underrun.
 
@@ -108,32 +113,43 @@ class Supply:
         if self._playing is not None:
             remaining = self._playing.ends_us - now_us
             if self._waiting and not self._joined and limits.JOIN_MIN_REMAINING_US <= remaining <= JOIN_LEAD_US:
-                self._join(pulses, self._playing)
+                began += self._join(pulses, self._playing, now_us)
         if self._playing is None and self._waiting is not None and now_us >= self._not_before_us:
-            self._playing = self._send(pulses, join=False, starts_us=now_us)
-            began.append(self._playing)
+            began.append(self._start(pulses, now_us))
         return began
 
     def _ran_out(self, expects_more: bool) -> None:
         self._playing = None
         self.underruns += expects_more
 
-    def _join(self, pulses: PulseOutput, playing: Sent) -> None:
-        at = pulses.playing()
+    def _start(self, pulses: PulseOutput, now_us: int) -> Sent:
+        approved, wave, at = self._load(pulses)
+        if at is not None:
+            raise NotAsApproved(f"the daemon plays wave {at}; nothing was sent")
+        self._playing = self._send(pulses, approved, wave, join=False, starts_us=now_us)
+        return self._playing
+
+    def _join(self, pulses: PulseOutput, playing: Sent, now_us: int) -> list[Sent]:
+        """Joins what waits to what plays. Gives what began by that: nothing, unless the joining came too late."""
+        approved, wave, at = self._load(pulses)
+        if at is not None and at != playing.wave:
+            raise NotAsApproved(f"the daemon plays wave {at}; sent was {playing.wave}")
         if at is None:  # it ended earlier than believed
             self._ran_out(expects_more=True)
-        elif at != playing.wave:
-            raise NotAsApproved(f"the daemon plays wave {at}; sent was {playing.wave}")
-        else:
-            self._joined = self._send(pulses, join=True, starts_us=playing.ends_us)
+            self._playing = self._send(pulses, approved, wave, join=False, starts_us=now_us)
+            return [self._playing]
+        self._joined = self._send(pulses, approved, wave, join=True, starts_us=playing.ends_us)
+        return []
 
-    def _send(self, pulses: PulseOutput, *, join: bool, starts_us: int) -> Sent:
+    def _load(self, pulses: PulseOutput) -> tuple[Approved, int, int | None]:
         approved = self._waiting
         assert approved is not None
-        chunk = approved.chunk
-        wave = pulses.load(approved.data, chunk.entries, chunk.duration_us)
+        wave, at = pulses.load(approved.data, approved.chunk.entries, approved.chunk.duration_us)
+        return approved, wave, at
+
+    def _send(self, pulses: PulseOutput, approved: Approved, wave: int, *, join: bool, starts_us: int) -> Sent:
         pulses.send(wave, join=join)
         self._waiting = None
-        self.sent_pulses += len(chunk.pulses)
-        self.net_code_us += sum(pulse.net_code_us for pulse in chunk.pulses)
+        self.sent_pulses += len(approved.chunk.pulses)
+        self.net_code_us += sum(pulse.net_code_us for pulse in approved.chunk.pulses)
         return Sent(approved, wave, starts_us)

@@ -20,6 +20,9 @@ from hw.mock.daemon import Daemon
 from hw.mock.lines import Lines
 from hw.mock.protocol import PI_3B_MASK
 from hw.mock.server import Server, Timeline
+from safety.errors import InputRefused
+
+_USAGE = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.bare:
         lines.power_on()
     else:
-        figures = load_board(options.board)
+        try:
+            figures = load_board(options.board)
+        except InputRefused as refused:
+            print(refused, file=sys.stderr)
+            return _USAGE
         board = BoardModel(figures, lines, options.load_ohm)
         mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)

@@ -149,22 +149,19 @@ class BoardModel(Follower[Program]):
     # What can be measured
 
     def adc_volt(self, channel: int, now: int) -> float:
-        """Voltage at an ADC input. The board must be up to date."""
+        """Voltage at an ADC input (0-7). The board must be up to date."""
         adc = self.board.adc
-        a, b = self.channels["A"], self.channels["B"]
-        full_scale_ma = self.board.full_scale_ua / 1000
-        per_ma = adc.peak_full_scale_mv / 1000 / full_scale_ma
-        quantities = {
-            adc.peak_a: a.peak_ma * per_ma,
-            adc.peak_b: b.peak_ma * per_ma,
-            adc.electrode_a: a.peak_volt / adc.electrode_divider,
-            adc.electrode_b: b.peak_volt / adc.electrode_divider,
-            adc.rail: self.switch.rail_volt(now) / adc.rail_divider,
-            adc.average_a: adc.average_zero_mv / 1000,
-            adc.average_b: adc.average_zero_mv / 1000,
-            adc.reference: adc.reference_mv / 1000,
-        }
-        return quantities.get(channel, 0.0)
+        for name, output in self.channels.items():
+            if channel == (adc.peak_a if name == "A" else adc.peak_b):
+                return output.peak_ma * adc.peak_full_scale_mv / self.board.full_scale_ua
+            if channel == (adc.electrode_a if name == "A" else adc.electrode_b):
+                return output.peak_volt / adc.electrode_divider
+        if channel == adc.rail:
+            return self.switch.rail_volt(now) / adc.rail_divider
+        if channel == adc.reference:
+            return adc.reference_mv / 1000
+        # The phases of a pulse cancel, so the averages of the signed currents stay at their middle.
+        return adc.average_zero_mv / 1000
 
     def convert(self, channel: int, single: bool, now: int) -> int:
         """What the converter makes of an input (12 bits, VREF of the board file), or of a pair of them."""
@@ -190,6 +187,10 @@ class BoardModel(Follower[Program]):
         if after_us < 0:
             content.extra[key] = program
         return program
+
+    def entangled(self, lines: int) -> int:
+        """What the DAC's lines mean depends on each other."""
+        return lines | self._dac.mask if lines & self._dac.mask else lines
 
     def leave_track(self, track: Program, content: Content, after_us: int, until_us: int | None) -> None:
         if until_us is None:

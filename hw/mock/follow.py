@@ -66,6 +66,10 @@ class Follower(Generic[T]):
     def leave_track(self, track: T, content: Content, after_us: int, until_us: int | None) -> None:
         """A track ends: after all of it (None), or with the events up to ``until_us``."""
 
+    def entangled(self, lines: int) -> int:
+        """The lines whose part in a wave must be worked out anew when these change: themselves, for most."""
+        return lines
+
     # Going on
 
     def shown_now(self) -> int:
@@ -101,7 +105,7 @@ class Follower(Generic[T]):
                 self.changed(entry.tick, before)
                 self._resume()
             elif isinstance(entry, Drive):
-                self._disturb(entry.outputs ^ self.outputs, entry.tick)
+                self._disturb(entry.outputs ^ self.outputs | entry.inputs ^ self.inputs, entry.tick)
                 before = self.shown
                 self.outputs, self.inputs = entry.outputs, entry.inputs
                 self.changed(entry.tick, before)
@@ -183,7 +187,7 @@ class Follower(Generic[T]):
 
     def _disturb(self, touched: int, tick: int) -> None:
         """Somebody meddles with the wave that plays: its track holds no longer."""
-        if self.block is not None and touched & self.block.content.touched:
+        if self.block is not None and self.entangled(touched) & self.block.content.touched:
             self._fresh_next = tick - self._base
             self._end_track(self._fresh_next)
 

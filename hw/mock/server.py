@@ -18,7 +18,7 @@ from hw.mock.daemon import Daemon
 from hw.mock.waves import DaemonCrash
 
 Action = Callable[[], None]
-_SPINS: Final = 20
+_SPINS: Final = 0
 """Looks without waiting before the loop blocks: clients answer within some 20 us, and to be woken costs 10 us more."""
 _LONGEST_WAIT_US: Final = 600_000_000
 _CATCH_UP_US: Final = 100_000
@@ -125,21 +125,22 @@ class Server:
 
     def run(self) -> None:
         """Serves until ``stopping``."""
-        poll, spins = self._epoll.poll, _SPINS
+        poll, spins, stuck = self._epoll.poll, _SPINS, self.realtime
         while not self.stopping:
             if self.realtime:
                 self._follow_wall()
             events = poll(0)
             if events:
                 self._handle(events)
-                spins = _SPINS
-            elif not self.realtime and self._advance():
+                spins, stuck = _SPINS, False
+            elif not stuck and self._advance():
                 spins = _SPINS
             elif spins:
-                spins -= 1
+                # Without news nothing changes what was just found, but for a brake that wall time lets go.
+                spins, stuck = spins - 1, self.realtime or self.pace is None
             else:
                 self._handle(poll(self._patience()))
-                spins = _SPINS
+                spins, stuck = _SPINS, False
 
     def _handle(self, events: list[tuple[int, int]]) -> None:
         for fd, event in events:

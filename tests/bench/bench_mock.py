@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pigpio
 
-from tests.support.sim import Sim
+from tests.support.sim import Sim, disconnect
 
 A_POS, A_NEG, SDI, SCK, CS_N = (1 << gpio for gpio in (24, 27, 20, 17, 16))
 CHUNKS = 3_000
@@ -123,7 +123,7 @@ def main() -> None:
         path = sim.folder / "edges.csv"
         rows = sim.control("edges", path=str(path))["rows"]
         print(f"edges file: {rows} rows in {time.perf_counter() - wall:.2f} s")
-        pi.stop()
+        disconnect(pi)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pigpio
 import pytest
 
-from tests.support.sim import Control, Participant, Sim
+from tests.support.sim import Participant, Sim, disconnect
 
 TICK = struct.pack("<4I", 16, 0, 0, 0)
 
@@ -63,7 +62,7 @@ def test_begins_at_zero_and_stands_still_alone(sim: Sim) -> None:
     assert tick(sim) == 0
     pi = pigpio.pi("127.0.0.1", sim.port)
     assert pi.get_current_tick() == 0
-    pi.stop()
+    disconnect(pi)
     assert tick(sim) == 0
 
 
@@ -75,7 +74,7 @@ def test_begins_where_it_is_told_and_wraps_on_the_wire() -> None:
         assert pi.get_current_tick() == 2**32 - 5
         assert clock.sleep(7) == 2**32 + 2
         assert pi.get_current_tick() == 2
-        pi.stop()
+        disconnect(pi)
 
 
 def test_one_participant_jumps_exactly(sim: Sim) -> None:
@@ -346,7 +345,7 @@ def test_a_wave_plays_in_virtual_time_and_wakes_its_callbacks(sim: Sim) -> None:
     (sequence, flags, rise, high), (_, _, fall, low) = struct.iter_unpack("<HHII", reports)
     assert (sequence, flags, rise, fall) == (0, 0, 10_000, 10_250)
     assert (high >> 24 & 1, low >> 24 & 1) == (1, 0)
-    pi.stop()
+    disconnect(pi)
     wire.sock.close()
 
 
@@ -359,7 +358,7 @@ def test_own_events_come_before_grants(sim: Sim) -> None:
     assert pi.read(13) == 0
     assert clock.sleep(1) == 500
     assert pi.read(13) == 1
-    pi.stop()
+    disconnect(pi)
 
 
 def test_scheduled_ops_do_not_wake_anybody(sim: Sim) -> None:
@@ -371,11 +370,14 @@ def test_scheduled_ops_do_not_wake_anybody(sim: Sim) -> None:
 
 
 def test_pace_holds_time_back_and_lets_it_arrive() -> None:
-    with Sim.start(pace=1000.0) as sim:
+    """Five seconds at ten times the wall's pace take half a second; a tenth of a second may be made up for."""
+    with Sim.start(pace=10.0) as sim:
         clock = sim.participant("a")
-        for _ in range(20):
-            clock.sleep(5_000)
-        assert clock.now == 100_000
+        begin = time.monotonic()
+        for _ in range(100):
+            clock.sleep(50_000)
+        assert time.monotonic() - begin >= 0.4
+        assert clock.now == 5_000_000
 
 
 def test_real_time_grants_without_anybody_else() -> None:
@@ -384,74 +386,6 @@ def test_real_time_grants_without_anybody_else() -> None:
         assert second.now >= first.now
         first.wait(first.now + 2_000)
         assert first.granted() >= 2_000
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"\xff\xfe",
-        b"[" * 60_000,
-        b'{"op":7}',
-        b'{"op":["join"]}',
-        b'{"op":"join"}',
-        b'{"op":"wait","until":5}',
-        b'{"op":"estop"}',
-        b'{"op":"estop","pressed":true,"contacts":[[1]]}',
-        b'{"op":"load","channel":"C","ohm":5}',
-        b'{"op":"load","channel":"A","ohm":NaN}',
-        b'{"op":"input","gpio":99,"level":1}',
-        b'{"op":"at","tick":"x","do":[]}',
-        b'{"op":"at","tick":5,"do":[{"op":"no"}]}',
-        b'{"op":"edges","since":1.5}',
-        b'{"op":"edges","path":"/no/such/folder/edges.csv"}',
-        b'{"op":"frozen","name":5,"value":true}',
-    ],
-)
-def test_nonsense_is_refused_and_nothing_breaks(sim: Sim, message: bytes) -> None:
-    client = sim.client()
-    if message:
-        client.sock.send(message)
-        assert client.receive()["ok"] is False
-    client.close()
-    assert tick(sim) == 0
-
-
-@pytest.mark.parametrize(
-    "counts", [{"tcp:x": [1, 1]}, {"link:1": [1]}, {"link:1": "1"}, {"link:1": [1, 1.5]}, {"link:1": [1, None]}]
-)
-def test_nonsense_in_counts_is_refused(sim: Sim, counts: dict[str, object]) -> None:
-    clock = sim.participant("a")
-    reply = clock.ask({"op": "wait", "until": 5, "counts": counts})
-    assert reply["ok"] is False
-    assert clock.sleep(3) == 3
-
-
-def test_joining_twice_is_refused(sim: Sim) -> None:
-    clock = sim.participant("a")
-    assert clock.ask({"op": "join", "name": "b"})["ok"] is False
-
-
-def test_quit_and_sigterm_end_it_cleanly(sim: Sim) -> None:
-    sim.control("quit")
-    assert sim.process.wait(60) == 0
-    with Sim.start() as other:
-        other.process.send_signal(signal.SIGTERM)
-        assert other.process.wait(60) == 0
-
-
-def test_ends_with_its_parents_stdin() -> None:
-    sim = Sim.start()
-    control = Control(sim.control_path)
-    assert sim.process.stdin is not None
-    sim.process.stdin.close()
-    assert sim.process.wait(60) == 0
-    assert control.sock.recv(1) == b""
-    control.close()
-    assert not os.path.exists(sim.control_path)
-    sim.stop()
 
 
 def test_grants_are_plain_json(sim: Sim) -> None:

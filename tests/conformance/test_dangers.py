@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pigpio
 import pytest
 
-from tests.support.sim import Participant, Sim
+from tests.support.sim import Participant, Sim, disconnect
 
 LINE, OTHER = 24, 27
 Edge = tuple[int, int, int]
@@ -61,13 +61,13 @@ def _bench() -> Iterator[Bench]:
     with Sim.start("--bare") as sim:
         bench = Bench(sim)
         yield bench
-        bench.pi.stop()
+        disconnect(bench.pi)
 
 
 def test_a_wave_outlives_its_client(bench: Bench) -> None:
     other = bench.client()
     other.wave_send_repeat(bench.blink())
-    other.stop()
+    disconnect(other)
     bench.clock.sleep(15_000_000)
     assert len(bench.rises()) == 75_001
     assert bench.pi.wave_tx_busy() == 1
@@ -252,6 +252,8 @@ def test_the_251st_wave_crashes_the_daemon_and_the_output_goes_on(bench: Bench) 
         socket.create_connection(("127.0.0.1", bench.sim.port))
     bench.clock.sleep(1_000_000)
     assert len(bench.rises()) == 5_001
+    bench.pi._notify.go = False
+    bench.pi._notify.join()
 
 
 def test_5462_pulses_at_once_close_the_connection(bench: Bench) -> None:
@@ -260,6 +262,7 @@ def test_5462_pulses_at_once_close_the_connection(bench: Bench) -> None:
     with pytest.raises((struct.error, OSError)):
         other.wave_add_generic([pigpio.pulse(1 << LINE, 0, 1)] * 5_462)
     assert bench.pi.wave_get_pulses() == 5_461
+    disconnect(other)
 
 
 def test_one_long_delay_wraps_round(bench: Bench) -> None:
@@ -277,7 +280,7 @@ def test_the_pulse_list_is_everybodys(bench: Bench) -> None:
     other.wave_add_new()
     with pytest.raises(pigpio.error, match="empty waveform"):
         bench.pi.wave_create()
-    other.stop()
+    disconnect(other)
 
 
 def test_the_biggest_wave(bench: Bench) -> None:
@@ -339,13 +342,13 @@ def test_notification_handles(bench: Bench) -> None:
     other = bench.client()
     handle = other._notify.handle
     assert bench.pi.notify_begin(handle, 1 << LINE) == 0
-    other.stop()
+    disconnect(other)
     bench.clock.sleep(1_000)
     with pytest.raises(pigpio.error, match="unknown handle"):
         bench.pi.notify_begin(handle, 1 << LINE)
     again = bench.client()
     assert again._notify.handle == handle
-    again.stop()
+    disconnect(again)
 
 
 def test_there_are_32_handles(bench: Bench) -> None:
@@ -355,7 +358,7 @@ def test_there_are_32_handles(bench: Bench) -> None:
         sock.sendall(struct.pack("<4I", 99, 0, 0, 0))
         assert struct.unpack("<4i", sock.recv(16))[3] == -24
     for client in clients:
-        client.stop()
+        disconnect(client)
 
 
 def test_what_is_not_there_is_refused_by_the_daemons_errors(bench: Bench) -> None:

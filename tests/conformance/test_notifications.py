@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pigpio
 import pytest
 
-from tests.support.sim import Sim
+from tests.support.sim import Sim, disconnect
 
 LINE, OTHER = 24, 27
 
@@ -77,7 +77,7 @@ def _pi(sim: Sim) -> Iterator[pigpio.pi]:
         pi.set_mode(gpio, pigpio.OUTPUT)
         pi.write(gpio, 0)
     yield pi
-    pi.stop()
+    disconnect(pi)
 
 
 def send(pi: pigpio.pi, *pulses: tuple[int, int, int]) -> None:
@@ -205,7 +205,7 @@ def test_the_tick_wraps() -> None:
             send(other, (1 << LINE, 0, 200), (0, 1 << LINE, 200))
             clock.sleep(10_000)
             assert listener.changes() == [(2**32 - 96, 1), (104, 0)]
-        other.stop()
+        disconnect(other)
 
 
 def test_a_quiet_minute_is_reported_alive(sim: Sim, pi: pigpio.pi, listen: Listen) -> None:

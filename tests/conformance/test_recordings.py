@@ -14,7 +14,7 @@ from typing import Any
 import pigpio
 import pytest
 
-from tests.support.sim import Participant, Sim
+from tests.support.sim import Participant, Sim, disconnect
 
 RECORDINGS = sorted(Path(__file__).with_name("recordings").glob("*.json"))
 LINES = [17, 22, 23, 24, 25, 26, 27]
@@ -40,7 +40,7 @@ def test_recording(path: Path) -> None:
         clock.sleep(1_000_000)
         levels = {str(gpio): pi.read(gpio) for gpio in LINES}
         edges = [edge for edge in sim.edges(gpios=LINES) if edge[0] >= start]
-        pi.stop()
+        disconnect(pi)
 
     assert results == [entry.get("result") for entry in recording["calls"]]
     assert levels == recording["final_levels"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pigpio
 import pytest
 
-from tests.support.sim import Sim
+from tests.support.sim import Sim, disconnect
 
 TICK = struct.pack("<4I", 16, 0, 0, 0)
 HARDWARE = struct.pack("<4I", 17, 0, 0, 0)
@@ -99,7 +99,7 @@ def test_a_thousand_connections_opened_and_dropped(sim: Sim) -> None:
     assert alive(sim)
     pi = pigpio.pi("127.0.0.1", sim.port)
     assert pi.connected, "their handles were given back"
-    pi.stop()
+    disconnect(pi)
 
 
 @pytest.mark.parametrize("length", [65_536, 65_537, 1 << 31, (1 << 32) - 1])

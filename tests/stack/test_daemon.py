@@ -88,9 +88,9 @@ def test_pulses_added_between_our_add_and_our_making_are_noticed(name: str) -> N
         whole = pulses._burst
 
         def torn(commands: list[Any]) -> list[int]:
-            found = whole(commands[:-3])
+            found = whole(commands[:-4])
             other.wave_add_generic(FOREIGN[name])
-            return found + whole(commands[-3:])
+            return found + whole(commands[-4:])
 
         pulses._burst = torn  # type: ignore[method-assign]
         data, length = chunks(5000)[0]
@@ -112,7 +112,7 @@ def test_a_wave_made_by_another_client_takes_no_slot_of_ours() -> None:
 def test_the_wave_sent_last_is_never_sent_again() -> None:
     with output() as (pulses, _, _other):
         data, length = chunks(5000)[0]
-        wave = pulses.load(data, len(data) // 12, length)
+        wave, _ = pulses.load(data, len(data) // 12, length)
         pulses.send(wave, join=False)
         with pytest.raises(NotAsApproved, match="repeat for ever"):
             pulses.send(wave, join=True)

@@ -170,6 +170,14 @@ class Sim:
         self.stop()
 
 
+def disconnect(client: Any) -> None:
+    """Ends a pigpio client and waits for its callback thread, which must not outlive the daemon it listens to."""
+    thread = client._notify
+    client.stop()
+    thread.join(REPLY_TIMEOUT_S)
+    assert not thread.is_alive()
+
+
 def read_edges(path: Path) -> list[tuple[int, int, int]]:
     """The rows of an edges file."""
     header, *rows = path.read_text(encoding="ascii").splitlines()
