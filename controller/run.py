@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import datetime
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -203,8 +204,7 @@ def _problem(field: str, value: str, allowed: str) -> Problem:
 
 
 def _writable(path: Path, problems: list[Problem]) -> None:
-    try:
-        with path.open("w", encoding="utf-8"):
-            pass
-    except OSError as error:
-        problems.append(_problem("--edges", f"{path} ({error.strerror})", "a file that can be written"))
+    """Whether the edge file can be written; nothing is touched yet."""
+    good = os.access(path, os.W_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK)
+    if not good:
+        problems.append(_problem("--edges", str(path), "a file that can be written, in a folder that exists"))

@@ -1,0 +1,192 @@
+"""``pelvistim run`` and ``stop`` from the outside: exit codes, signals, refusals, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controller.launch import Control
+from tests.decoder import decode
+from tests.support.stack import short_programme
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "controller.cli", *map(str, arguments)]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Runtime folders of this test alone."""
+    return {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+
+
+def pelvistim(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, env=environment(folder), timeout=120
+    )
+
+
+def while_running(folder: Path, act: Callable[[subprocess.Popen[str]], None]) -> tuple[int, dict[str, object], str]:
+    """Runs stress-50hz, acts once it has said that it plays, and gives exit code, summary and what was said."""
+    fast = ("--speed", "max", "--json")
+    process = subprocess.Popen(
+        command("run", "stress-50hz", "--board", "sim", "--intensity", 20, *fast, "--edges", folder / "edges.csv"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(folder),
+    )
+    assert process.stderr is not None
+    said = ""
+    while "00:10" not in said:
+        assert select.select([process.stderr], [], [], 60)[0], "the run says nothing"
+        said += process.stderr.readline()
+    act(process)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, json.loads(out), said + err
+
+
+def left_behind(folder: Path) -> list[Path]:
+    return list((folder / "pelvistim").iterdir()) if (folder / "pelvistim").exists() else []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_stops_at_once(number: int, tmp_path: Path) -> None:
+    code, told, said = while_running(tmp_path, lambda process: process.send_signal(number))
+    assert code == told["exit"] == 4
+    assert (told["mode"], told["cause"], told["output_confirmed_off"]) == ("stopped", "person", True)
+    assert "stopped by a person" in said
+    assert "output confirmed off" in said
+    decoded = decode(tmp_path / "edges.csv")
+    assert 0 < len(decoded.pulses) < 28_925
+    assert left_behind(tmp_path) == []
+
+
+def test_stop_reaches_a_session_that_somebody_else_started(tmp_path: Path) -> None:
+    stopped: list[subprocess.CompletedProcess[str]] = []
+    code, told, _ = while_running(tmp_path, lambda _: stopped.append(pelvistim(tmp_path, "stop")))
+    assert (code, told["cause"]) == (4, "person")
+    assert stopped[0].returncode == 0
+    assert "output confirmed off" in stopped[0].stdout
+
+
+def test_stop_without_a_session_says_so(tmp_path: Path) -> None:
+    result = pelvistim(tmp_path, "stop")
+    assert result.returncode == 0
+    assert "No session is running" in result.stdout
+
+
+def test_the_red_button_ends_a_run_with_its_cause_in_words(tmp_path: Path) -> None:
+    def press(_: object) -> None:
+        control = Control(next((tmp_path / "pelvistim").glob("*/sim.sock")))
+        control.ask("estop", pressed=True)
+        control.close()
+
+    code, told, said = while_running(tmp_path, press)
+    assert code == 3
+    assert (told["mode"], told["cause"], told["output_confirmed_off"]) == ("estop_held", "emergency_stop", True)
+    assert "the red emergency-stop button was pressed" in said
+
+
+def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
+    """The board and the guard end with the process that started them."""
+    children: list[int] = []
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+        children.extend(int(pid) for pid in listed.split())
+        process.kill()
+
+    with pytest.raises(json.JSONDecodeError):
+        while_running(tmp_path, kill)  # communicate() returns when the last holder of the pipes is gone
+    assert len(children) == 2
+    assert pelvistim(tmp_path, "stop").stderr.count("NOT confirmed") <= 1
+
+
+REFUSED = {
+    "intensity over the full scale": ("--intensity", "50.001"),
+    "negative intensity": ("--intensity", "-1"),
+    "intensity is not a number": ("--intensity", "nan"),
+    "intensity is infinite": ("--intensity", "inf"),
+    "intensity with a unit": ("--intensity", "20mA"),
+    "intensity under a microampere": ("--intensity", "1.0005"),
+    "speed zero": ("--speed", "0"),
+    "speed word": ("--speed", "fast"),
+    "no minutes": ("--minutes", "0"),
+    "too many minutes": ("--minutes", "46"),
+    "edges into a folder": ("--edges", "."),
+    "edges into nowhere": ("--edges", "/nonexistent/edges.csv"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_wrong_option_is_refused_before_anything_starts(name: str, tmp_path: Path) -> None:
+    option, value = REFUSED[name]
+    result = pelvistim(tmp_path, "run", "stress-50hz", "--board", "sim", option, value)
+    assert result.returncode == 2, result.stderr
+    assert option in result.stderr
+    assert "allowed" in result.stderr
+    assert left_behind(tmp_path) == []
+
+
+def test_a_programme_over_its_ceiling_at_this_intensity_is_refused(tmp_path: Path) -> None:
+    """620 us at 50 Hz on 1 cm2: 2 mA/cm2 r.m.s. allow 8 mA; 5 mA is let begin, 20 mA is not."""
+    file = tmp_path / "small.toml"
+    small = short_programme(phase_width_us=620, repeats=1).replace(b"area_cm2 = 10.0", b"area_cm2 = 1.0")
+    file.write_bytes(small)
+    common = ("run", file, "--board", "sim", "--speed", "max")
+    refused = pelvistim(tmp_path, *common, "--intensity", 20)
+    assert refused.returncode == 2
+    assert "cm2" in refused.stderr
+    assert pelvistim(tmp_path, *common, "--intensity", 5).returncode == 0
+
+
+def test_a_wrong_file_is_refused_and_no_edge_is_written(tmp_path: Path) -> None:
+    file, edges = tmp_path / "wrong.toml", tmp_path / "edges.csv"
+    file.write_bytes(short_programme(rest_ms=3499))
+    result = pelvistim(tmp_path, "run", file, "--board", "sim", "--intensity", 5, "--edges", edges)
+    assert result.returncode == 2
+    assert "rest_ms" in result.stderr
+    assert not edges.exists()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_real_board_is_refused_until_the_interlock_is_whole(tmp_path: Path) -> None:
+    result = pelvistim(tmp_path, "run", "stress-50hz", "--board", "pigpio", "--intensity", 5)
+    assert result.returncode == 2
+    assert "interlock" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("fly",), ("run",), ("run", "stress-50hz"), ("check",), ("run", "--x")])
+def test_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    result = pelvistim(tmp_path, *arguments)
+    assert result.returncode == 64
+    assert "usage" in result.stderr
+
+
+def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
+    file = tmp_path / "short.toml"
+    file.write_bytes(short_programme(repeats=1, hold_ms=500, rest_ms=2000))
+    common = ("run", file, "--board", "sim", "--speed", "max", "--state", tmp_path / "state")
+    missing = pelvistim(tmp_path, *common)
+    assert missing.returncode == 2
+    assert "--acknowledge" in missing.stderr
+    assert pelvistim(tmp_path, *common, "--acknowledge").returncode == 0
+    assert pelvistim(tmp_path, *common).returncode == 0
+
+
+def test_everybody_is_told_that_it_is_not_certified(tmp_path: Path) -> None:
+    file = tmp_path / "short.toml"
+    file.write_bytes(short_programme(repeats=1, hold_ms=500, rest_ms=2000))
+    result = pelvistim(tmp_path, "run", file, "--board", "sim", "--speed", "max")
+    assert result.returncode == 0
+    assert "not a certified medical device" in result.stdout
+    assert result.stdout.splitlines()[-7].startswith("contractions: 1")
+    assert "No --intensity" in result.stdout
