@@ -12,7 +12,7 @@ from gpiozero import LED, MCP3208
 from gpiozero.pins.pigpio import PiGPIOFactory
 
 from hw.board import Board
-from hw.pulses import DaemonLost
+from hw.pulses import DaemonLost, limit_calls
 
 _LIGHTS = ("LED_READY", "LED_OUTPUT", "LED_FAULT")
 
@@ -25,7 +25,7 @@ class Panel:
             self._factory = PiGPIOFactory(host, port)
         except OSError as error:
             raise DaemonLost(f"gpiozero found no pigpio daemon at {host}:{port}: {error}") from error
-        self._factory.connection.sl.s.settimeout(timeout_s)
+        limit_calls(self._factory.connection, timeout_s)
         self._lights = {name: LED(board[name].gpio, pin_factory=self._factory) for name in _LIGHTS}
         self._shown: dict[str, bool] = {}
         adc = board.adc

@@ -54,6 +54,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop
     if options.until_stdin_closes:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
+    gc.disable()  # reference counts free what the loop makes; a collection would come at a moment of its own
     gc.freeze()
     print("ready", flush=True)
     try:

@@ -2,7 +2,7 @@
 
 One loop in one thread, beside the stop thread. What it decides is decided by the pure modules (``interlock``, ``gate``,
 ``setpoint``, ``ledger``); here is only what they need done: reading lines, sending waves, answering the app, keeping
-the record. KEEPALIVE toggles only at the end of a check in which all was well.
+the record. KEEPALIVE toggles once for each check in which all was well, with the next reading of the lines.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Guard:
         if not self._session.record.clean:
             self._state, _ = interlock.step(self._state, Inputs(False, False, ("guard_restarted",)), now)
         self._keepalive = 0
+        self._good = False
         self._measured = dict.fromkeys(CHANNELS, 0)
         self._confirmed: bool | None = None
         self._told: tuple[object, ...] = ()
@@ -109,11 +110,11 @@ class Guard:
         return self._next_check if wake is None else min(self._next_check, max(wake, self._clock.now() + LOOK_AGAIN_US))
 
     def _check(self, now: int, request: Request | None = None, faults: tuple[str, ...] = ()) -> bool:
-        """One check: read the lines, step, act; KEEPALIVE toggles when no cause stands. Gives whether ``request`` was
-        taken. ``faults`` are causes found since the last check."""
+        """One check: read the lines, step, act. Gives whether ``request`` was taken. ``faults`` are causes found since
+        the last check. KEEPALIVE is toggled for a check before, if all was well in it, together with the reading."""
         contacts: list[bool | None] = [None, None]
         try:
-            bank = self._daemon().bank()
+            bank = self._read_lines()
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
         except BoardError as error:
             if self._broken_by_stop():
@@ -129,15 +130,21 @@ class Guard:
         try:
             for action in actions:
                 self._act(action, now)
-            if not self._state.stopped and self._pulses is not None:
-                self._keepalive ^= 1
-                self._pulses.write("KEEPALIVE", self._keepalive)
         except BoardError as error:
             self._fault(now, error)
+        self._good = not self._state.stopped
         self._show()
         if self._lost:
             raise DaemonLost("the daemon was lost: its answers can no longer be trusted")
         return Action.REFUSE not in actions
+
+    def _read_lines(self) -> int:
+        """The bank; with it KEEPALIVE is toggled, once for each check in which all was well."""
+        if not self._good:
+            return self._daemon().bank()
+        self._good = False
+        self._keepalive ^= 1
+        return self._daemon().toggle_and_bank("KEEPALIVE", self._keepalive)
 
     def _stopping(self) -> bool:
         """Whether a stop was asked for that is not carried through, or not yet seen by the interlock."""

@@ -46,7 +46,8 @@ class Coordinator:
         self.participants: list[Participant] = []
         self.running = 0
         self._connections = connections
-        self._ends: dict[str, list[Participant]] = {}
+        self._links: dict[str, list[Participant]] = {}
+        self._datagrams: dict[str, list[Participant]] = {}
         self._left: dict[str, tuple[Counts, ...]] = {}
 
     def join(self, name: str) -> Participant:
@@ -77,7 +78,7 @@ class Coordinator:
                     participant.tcp[port] = figures
             elif figures is not None:
                 if channel not in participant.channels:
-                    self._ends.setdefault(channel, []).append(participant)
+                    self._shared(channel).setdefault(channel, []).append(participant)
                 participant.channels[channel] = figures
             elif channel in participant.channels:
                 self._end(participant, channel, gone=False)
@@ -132,44 +133,53 @@ class Coordinator:
                     connection = self._connections.get(port)
                     if connection is None or connection.received != sent or connection.sent != received:
                         return f"{_TCP}{port}"
-        for channel, ends in self._ends.items():
-            if any(end.frozen for end in ends):
-                continue
-            figures = [end.channels[channel] for end in ends]
-            left = self._left.get(channel, ())
-            if not (_datagrams(figures, left) if channel.startswith(_DATAGRAM) else _link(figures, left)):
+        for channel, ends in self._links.items():
+            if not _link(channel, ends, channel in self._left):
+                return channel
+        for channel, ends in self._datagrams.items():
+            if not _datagrams(channel, ends, self._left.get(channel, ())):
                 return channel
         return None
+
+    def _shared(self, channel: str) -> dict[str, list[Participant]]:
+        return self._datagrams if channel.startswith(_DATAGRAM) else self._links
 
     def _end(self, participant: Participant, channel: str, gone: bool) -> None:
         """One end of a channel less. Of a link the other end has still to notice; a sender's datagrams stay counted."""
         figures = participant.channels.pop(channel)
-        ends = self._ends[channel]
+        shared = self._shared(channel)
+        ends = shared[channel]
         ends.remove(participant)
         if not ends:
-            del self._ends[channel]
+            del shared[channel]
             self._left.pop(channel, None)
-        elif gone or not channel.startswith(_DATAGRAM):
+        elif gone or shared is self._links:
             self._left[channel] = (*self._left.get(channel, ()), figures)
 
     def _recount(self) -> None:
         self.running = sum(not (participant.waiting or participant.frozen) for participant in self.participants)
 
 
-def _link(figures: list[Counts], left: tuple[Counts, ...]) -> bool:
+def _link(channel: str, ends: list[Participant], left: bool) -> bool:
     """Two ends: each has received what the other sent. One end that is left alone has still to notice."""
-    if left or len(figures) != 2:
-        return False
-    (sent, received), (other_sent, other_received) = figures
-    return sent == other_received and received == other_sent
+    if len(ends) == 2 and not left:
+        (sent, received), (other_sent, other_received) = ends[0].channels[channel], ends[1].channels[channel]
+        if sent == other_received and received == other_sent:
+            return True
+    return any(end.frozen for end in ends)
 
 
-def _datagrams(figures: list[Counts], left: tuple[Counts, ...]) -> bool:
+def _datagrams(channel: str, ends: list[Participant], left: tuple[Counts, ...]) -> bool:
     """Senders and one receiver, who is the one that sent nothing. Datagrams to a receiver that left are lost."""
-    sent = sum(one for one, _ in figures)
-    received = sum(one for _, one in figures)
+    sent = received = 0
+    for end in ends:
+        one_sent, one_received = end.channels[channel]
+        sent += one_sent
+        received += one_received
     if not left:
-        return sent == received
-    if all(one > 0 for one, _ in figures) and any(one == 0 for one, _ in left):
-        return True
-    return received >= sent + sum(one for one, _ in left)
+        balanced = sent == received
+    elif all(end.channels[channel][0] > 0 for end in ends) and any(one == 0 for one, _ in left):
+        balanced = True
+    else:
+        balanced = received >= sent + sum(one for one, _ in left)
+    return balanced or any(end.frozen for end in ends)

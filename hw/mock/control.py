@@ -25,6 +25,7 @@ _REPLY_LIMIT: Final = 200_000
 
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+_DECODER: Final = json.JSONDecoder()
 
 
 class BadOp(Exception):
@@ -230,9 +231,10 @@ class _Session:
 
     def message(self, data: bytes) -> None:
         try:
-            message = json.loads(data.decode())
-            if not isinstance(message, dict):
-                raise BadOp("not an object")
+            text = data.decode()
+            message, end = _DECODER.raw_decode(text)
+            if not isinstance(message, dict) or end != len(text):
+                raise BadOp("not one JSON object")
             op = message.get("op")
             if op == "wait":
                 self.wait(message)

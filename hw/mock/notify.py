@@ -135,9 +135,10 @@ class Notifier(Follower[Ops]):
 
     def fire(self, now: int) -> None:
         """Sends the reports that are due."""
-        self.lines.run_to(now)
-        self.advance(now)
-        self._ripen(now)
+        if self.monitor:
+            self.lines.run_to(now)
+            self.advance(now)
+            self._ripen(now)
         first = self._changes[0][0] if self._changes else None
         if first is not None and first + REPORT_DELAY_US <= now:
             self._report(now)

@@ -18,8 +18,11 @@ from hw.mock.daemon import Daemon
 from hw.mock.waves import DaemonCrash
 
 Action = Callable[[], None]
-_SPINS: Final = 0
-"""Looks without waiting before the loop blocks: clients answer within some 20 us, and to be woken costs 10 us more."""
+_MOST_SPINS: Final = 40
+"""Looks without waiting before the loop blocks: to be woken costs more than a quick client takes for its next request.
+
+While looking finds nothing it is done less and less, so that slow clients do not share their processor with it.
+"""
 _LONGEST_WAIT_US: Final = 600_000_000
 _CATCH_UP_US: Final = 100_000
 """A paced clock that fell behind its wall by more than this does not make up for the rest."""
@@ -125,22 +128,26 @@ class Server:
 
     def run(self) -> None:
         """Serves until ``stopping``."""
-        poll, spins, stuck = self._epoll.poll, _SPINS, self.realtime
+        poll, budget = self._epoll.poll, _MOST_SPINS
         while not self.stopping:
             if self.realtime:
                 self._follow_wall()
             events = poll(0)
             if events:
                 self._handle(events)
-                spins, stuck = _SPINS, False
-            elif not stuck and self._advance():
-                spins = _SPINS
-            elif spins:
-                # Without news nothing changes what was just found, but for a brake that wall time lets go.
-                spins, stuck = spins - 1, self.realtime or self.pace is None
+                continue
+            if not self.realtime and self._advance():
+                continue
+            # Without news nothing changes what was just found, but for a brake that wall time lets go.
+            for _ in range(budget):
+                events = poll(0)
+                if events:
+                    budget = min(_MOST_SPINS, budget + 4)
+                    break
             else:
-                self._handle(poll(self._patience()))
-                spins, stuck = _SPINS, False
+                budget = max(1, budget // 2)
+                events = poll(self._patience())
+            self._handle(events)
 
     def _handle(self, events: list[tuple[int, int]]) -> None:
         for fd, event in events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -61,6 +62,20 @@ def test_the_red_button_stops_and_latches(contacts: list[int]) -> None:
         assert (cleared["ok"], cleared["mode"]) == (True, "idle")
         assert rig.phase_edges() == edges, "clearing never resumes"
         assert cleared["set_point_ua"] == {"A": 0, "B": 0}
+
+
+def test_keepalive_toggles_with_each_good_check_and_never_after_a_stop() -> None:
+    with stack() as rig:
+        pressed_at = 2_030_000
+        rig.sim.control.ask("estop", pressed=True, at=pressed_at)
+        assert rig.play(short_programme(), 10_000).cause == "emergency_stop"
+        rig.sleep_until(5_000_000)
+        times = [edge[0] for edge in rig.edges(gpios=(23,))]
+        apart = {after - before for before, after in itertools.pairwise(times)}
+        assert max(apart) <= 20_000
+        assert len(times) >= 100
+        assert times[-1] <= pressed_at + 20_000
+        assert not rig.sim.control.ask("rail")["closed"]
 
 
 @pytest.mark.parametrize("content", [b"stop", b"", b"\xff" * 60, b"please go on"])
@@ -150,7 +165,7 @@ def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> Non
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "gate_refused", True)
         assert any("unbalanced" in note for note in outcome.notes)
         edges = rig.edges(gpios=(27,))
-        widths = [fall[0] - rise[0] for rise, fall in zip(edges, edges[1:], strict=False) if rise[2] == 1]
+        widths = [fall[0] - rise[0] for rise, fall in itertools.pairwise(edges) if rise[2] == 1]
         assert widths
         assert set(widths) == {250}
         assert_output_is_off(rig)

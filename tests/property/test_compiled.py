@@ -1,4 +1,4 @@
-"""Arbitrary valid programmes and set-points, compiled to chunks: the gate approves each, the decoder finds them exact."""
+"""Arbitrary valid programmes and set-points, compiled: the gate approves each chunk, the decoder finds them exact."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Approved chunks, changed: whatever then breaks a rule is refused. What breaks a rule is said by the independent decoder."""
+"""Approved chunks, changed: whatever then breaks a rule, by the word of the independent decoder, is refused."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 from collections import Counter
@@ -52,7 +53,7 @@ def breaks_a_rule(slice_: Slice, entries: list[Entry]) -> bool:
         return True
     for channel, pulses in decoded.by_channel.items():
         starts = [pulse.start_us for pulse in pulses]
-        if any(b - a < 6_666 for a, b in zip(starts, starts[1:], strict=False)):
+        if any(b - a < 6_666 for a, b in itertools.pairwise(starts)):
             return True
         if any(over(slice_, channel, pulse.start_us, pulse.code) for pulse in pulses):
             return True

@@ -1,7 +1,7 @@
 """Each rule of the gate, taken out: some test of the gate must then fail.
 
-Every ``if`` in ``safety/decode.py``, ``safety/gate.py`` and ``safety/setpoint.py`` whose body refuses is a rule. For each,
-a copy of the guard's pure part without it is put beside copies of the gate's own tests, which are then run.
+Every ``if`` in ``safety/decode.py``, ``safety/gate.py`` and ``safety/setpoint.py`` whose body refuses is a rule. For
+each, a copy of the guard's pure part without it is put beside copies of the gate's own tests, which are then run.
 """
 
 from __future__ import annotations

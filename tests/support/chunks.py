@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from dataclasses import dataclass, field
 
@@ -59,8 +60,7 @@ class Script:
                 marks.setdefault(at_us, {})[name] = level
         times = [*sorted(marks), self.length_us]
         return [
-            (_mask(marks[time], 1), _mask(marks[time], 0), after - time)
-            for time, after in zip(times, times[1:], strict=False)
+            (_mask(marks[time], 1), _mask(marks[time], 0), after - time) for time, after in itertools.pairwise(times)
         ]
 
     def data(self) -> bytes:
