@@ -165,8 +165,8 @@ class Session:
             if pulse.train.number > self._train:
                 self._train = pulse.train.number
                 outcome.contractions += 1
-        self._show(View(playing, message["set_point_ua"], message["measured_ua"], message["underruns"]))
         self._supply()
+        self._show(View(playing, message["set_point_ua"], message["measured_ua"], message["underruns"]))
 
     def _supply(self) -> None:
         """Hands over the next chunk, thinks ahead about the set-point, and makes the chunk after it."""

@@ -26,13 +26,17 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Tally:
-    """What one end of a channel has sent and received so far (messages, or bytes for a pigpio connection)."""
+    """What one end of a channel has sent and received so far (messages, or bytes for a pigpio connection).
 
-    __slots__ = ("received", "sent")
+    ``told`` is the clock's own: the sum when it last declared them.
+    """
+
+    __slots__ = ("received", "sent", "told")
 
     def __init__(self) -> None:
         self.sent = 0
         self.received = 0
+        self.told = -1
 
 
 class Clock(Protocol):
@@ -135,7 +139,7 @@ class VirtualClock(_PollingClock):
         super().__init__()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.connect(path)
-        self._declared: dict[str, tuple[int, int]] = {}
+        self._declared: set[str] = set()
         self._dropped: list[str] = []
         self._now = 0
         self._stale = False
@@ -159,7 +163,8 @@ class VirtualClock(_PollingClock):
 
     def drop(self, channel: str) -> None:
         super().drop(channel)
-        if self._declared.pop(channel, None) is not None:
+        if channel in self._declared:
+            self._declared.remove(channel)
             self._dropped.append(channel)
 
     def wait(self, until_us: int | None) -> list[int]:
@@ -189,9 +194,10 @@ class VirtualClock(_PollingClock):
         counts: dict[str, tuple[int, int] | None] = dict.fromkeys(self._dropped)
         self._dropped.clear()
         for channel, tally in self._tallies.items():
-            now = (tally.sent, tally.received)
-            if self._declared.get(channel) != now:
-                self._declared[channel] = counts[channel] = now
+            if tally.told != tally.sent + tally.received:  # both only grow
+                tally.told = tally.sent + tally.received
+                self._declared.add(channel)
+                counts[channel] = (tally.sent, tally.received)
         return counts
 
     def _send(self, message: bytes) -> None:
