@@ -45,6 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputRefused as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped by a person before anything played", file=sys.stderr)
+        return 4
     except PelviStimError as error:
         print(f"internal error: {error} [{error.code}]", file=sys.stderr)
         return INTERNAL

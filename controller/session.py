@@ -58,6 +58,16 @@ class View:
     underruns: int
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A slice with its codes, compiled at a set-point."""
+
+    slice: Slice
+    codes: list[int]
+    data: bytes
+    set_point_ua: dict[str, int]
+
+
 class Session:
     """Runs one timeline through the guard. ``target_ua``: what the person wants, per channel; ``end_us``: end early.
 
@@ -84,14 +94,14 @@ class Session:
             before, fading = timeline.ended_slices(self._end_us)
             self._slices = chain(before, fading)
         self._ahead: deque[Slice] = deque()
-        self._sent: dict[int, Slice] = {}
+        self._sent: dict[int, _Made] = {}
         self._number = 0
         self._set_point = dict.fromkeys(target_ua, 0)
         self._revision = 0
         self._step: tuple[int, dict[str, int]] | None = None
         self._last_step_us: int | None = None
         self._codes: dict[str, int] = {}
-        self._ready: tuple[Slice, bytes] | None = None
+        self._ready: _Made | None = None
         self._ended = False
         self._train = 0
         self.outcome = Outcome(
@@ -156,41 +166,48 @@ class Session:
             outcome.peak_measured_ua[channel] = max(outcome.peak_measured_ua[channel], message["measured_ua"][channel])
 
     def _began(self, message: Message) -> None:
-        playing = self._sent.pop(message["number"])
+        """A chunk began to play: what it brings counts from here on, and the next one is handed over."""
+        made = self._sent.pop(message["number"])
         outcome = self.outcome
         if outcome.first_tick is None:
             outcome.first_tick = message["began_us"]
-        outcome.session_us = playing.end_us
-        for pulse in playing.pulses:
+        outcome.session_us = made.slice.end_us
+        for pulse, code in zip(made.slice.pulses, made.codes, strict=True):
             if pulse.train.number > self._train:
                 self._train = pulse.train.number
                 outcome.contractions += 1
+            charge = code * pulse.width_us * self._full_scale_ua // 4096
+            outcome.charge_per_phase_pc[pulse.channel] = max(outcome.charge_per_phase_pc[pulse.channel], charge)
+        for channel, wanted in self._target_ua.items():
+            if made.set_point_ua[channel] == wanted and outcome.reached_us[channel] is None:
+                outcome.reached_us[channel] = made.slice.start_us
         self._supply()
-        self._show(View(playing, message["set_point_ua"], message["measured_ua"], message["underruns"]))
+        measured = {channel: message["measured_ua"][channel] for channel in self._target_ua}
+        self._show(View(made.slice, made.set_point_ua, measured, message["underruns"]))
 
     def _supply(self) -> None:
         """Hands over the next chunk, thinks ahead about the set-point, and makes the chunk after it."""
-        slice_, data = self._ready or self._make() or (None, None)
+        made = self._ready or self._make()
         self._ready = None
-        if slice_ is None or data is None:
+        if made is None:
             if not self._ended:
                 self._ended = True
                 self._ask("end", at_us=self._next_us())
             return
-        if self._end_us is not None and not self._ended and slice_.end_us > self._end_us:
+        if self._end_us is not None and not self._ended and made.slice.end_us > self._end_us:
             self._ended = True
             self._ask("end", at_us=self._end_us)
         self._number += 1
-        self._sent[self._number] = slice_
-        self._link.send_chunk(self._number, slice_.start_us, self._revision, data)
+        self._sent[self._number] = made
+        self._link.send_chunk(self._number, made.slice.start_us, self._revision, made.data)
         self._rise()
         self._ready = self._make()
 
     def _next_us(self) -> int:
         last = self._sent.get(self._number)
-        return last.end_us if last else self.outcome.session_us
+        return last.slice.end_us if last else self.outcome.session_us
 
-    def _make(self) -> tuple[Slice, bytes] | None:
+    def _make(self) -> _Made | None:
         """The next slice with the set-point that will be in force, compiled."""
         self._look_ahead()
         if not self._ahead:
@@ -201,16 +218,9 @@ class Session:
             self._set_point.update(values)
             self._revision += 1
             self._step = None
-            for channel, wanted in self._target_ua.items():
-                if self._set_point[channel] == wanted and self.outcome.reached_us[channel] is None:
-                    self.outcome.reached_us[channel] = slice_.start_us
         amplitude = Amplitude(self._set_point, self._full_scale_ua, self._end_us)
         codes = amplitude.codes(slice_.pulses, self._codes)
-        for pulse, code in zip(slice_.pulses, codes, strict=True):
-            charge = code * pulse.width_us * self._full_scale_ua // 4096
-            largest = self.outcome.charge_per_phase_pc
-            largest[pulse.channel] = max(largest[pulse.channel], charge)
-        return slice_, self._encoder.encode(slice_, codes)
+        return _Made(slice_, codes, self._encoder.encode(slice_, codes), dict(self._set_point))
 
     def _look_ahead(self) -> None:
         while len(self._ahead) < NAMED_AHEAD and (slice_ := next(self._slices, None)) is not None:

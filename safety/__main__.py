@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 from hw.board import REFERENCE_BOARD, load_board
@@ -16,6 +17,7 @@ from hw.pulses import PulseOutput, connect
 from safety import ledger
 from safety.errors import PelviStimError
 from safety.guard import CALL_TIMEOUT_S, Guard
+from safety.link import GUARD_SOCKET, STOP_SOCKET
 from safety.store import Store
 
 
@@ -53,7 +55,7 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop
     if options.until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        threading.Thread(target=_end_with_stdin, args=(options.runtime,), daemon=True).start()
     gc.disable()  # reference counts free what the loop makes; a collection would come at a moment of its own
     gc.freeze()
     print("ready", flush=True)
@@ -61,11 +63,15 @@ def main() -> int:
         guard.run()
     except PelviStimError as error:
         print(f"guard: {error}", file=sys.stderr, flush=True)
+    except Exception:
+        traceback.print_exc()
     return 3
 
 
-def _end_with_stdin() -> None:
+def _end_with_stdin(runtime: Path) -> None:
     sys.stdin.buffer.read()
+    for name in (GUARD_SOCKET, STOP_SOCKET):
+        (runtime / name).unlink(missing_ok=True)
     os._exit(0)
 
 

@@ -88,7 +88,16 @@ class Guard:
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Runs until killed. Raises DaemonLost, after the stop: the process must end, and KEEPALIVE with it."""
+        """Runs until killed. What it raises, after a stop, must end the process, and KEEPALIVE with it."""
+        try:
+            self._loop()
+        except DaemonLost:
+            raise
+        except Exception:
+            self._check(self._clock.now(), faults=("internal_error",))
+            raise
+
+    def _loop(self) -> None:
         while True:
             ready = self._clock.wait(self._wake_us())
             now = self._clock.now()

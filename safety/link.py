@@ -27,6 +27,8 @@ GUARD_SOCKET: Final = "guard.sock"
 STOP_SOCKET: Final = "stop.sock"
 STOP_COUNTED: Final = b"stop, counted"
 """A stop from a process that keeps a tally of what it sends (virtual clock); any other content stops just the same."""
+RUNTIME_ROOT_MAX_BYTES: Final = 83
+"""The address of a Unix socket has 107 bytes, and a run's own folder and the socket's name must fit behind this."""
 MESSAGE_MAX_BYTES: Final = 1 << 17
 CHUNK_HEADER: Final = struct.Struct("<cxxxIIq")
 CHUNK_MARK: Final = b"C"
@@ -63,9 +65,12 @@ def build_id() -> str:
 def runtime_root() -> Path:
     """The folder in which this user's guards have their runtime folders (``pelvistim stop`` looks through it)."""
     base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and os.access(base, os.W_OK):
-        return Path(base) / "pelvistim"
-    return Path(tempfile.gettempdir()) / f"pelvistim-{os.getuid()}"
+    private = [Path(base) / "pelvistim"] if base and os.access(base, os.W_OK) else []
+    user = f"pelvistim-{os.getuid()}"
+    for folder in (*private, Path(tempfile.gettempdir()) / user):
+        if len(os.fsencode(folder)) <= RUNTIME_ROOT_MAX_BYTES:
+            return folder
+    return Path("/tmp") / user
 
 
 class GuardLink:

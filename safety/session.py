@@ -7,6 +7,7 @@ request is the interlock's business, whether a chunk may play is the gate's.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from safety import gate, ledger
 from safety.decode import Lines, Refusal
@@ -52,7 +53,7 @@ class Session:
         wait_us = self.rest_us(now_us)
         if wait_us > 0:
             return Refusal("rest_pending", f"{wait_us} us of rest are still to go")
-        return ledger.debit(self.record, day if isinstance(day, str) else None, self.plan.schedule.duration_us)
+        return ledger.debit(self.record, _date(day), self.plan.schedule.duration_us)
 
     def rest_us(self, now_us: int) -> int:
         """How long a start must still wait, so that the first contraction comes after a whole rest."""
@@ -129,6 +130,14 @@ class Session:
         if self.plan is None:
             return Refusal("nothing_loaded", "load a programme first")
         return gate.judge(self.plan, self.progress, start_us, revision, pulses, now_us)
+
+
+def _date(day: object) -> str | None:
+    """An ISO date, or None for anything that is none: an unknown day."""
+    try:
+        return date.fromisoformat(day).isoformat() if isinstance(day, str) else None
+    except ValueError:
+        return None
 
 
 def _currents(message: Message) -> dict[str, int] | None:

@@ -47,6 +47,13 @@ class StopThread(threading.Thread):
         self.ready = threading.Event()
 
     def run(self) -> None:
+        """Never ends by itself: a guard without its stop thread must not go on, and KEEPALIVE ends with it."""
+        try:
+            self._serve()
+        finally:
+            os._exit(3)
+
+    def _serve(self) -> None:
         clock = self._make_clock()
         stops, self._wakes = clock.tally(f"dgram:{self._address}"), clock.tally(WAKE_CHANNEL)
         clock.watch(self._socket.fileno())

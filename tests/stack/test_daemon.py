@@ -14,7 +14,7 @@ from controller.timeline import Timeline
 from controller.waveform import Amplitude, Encoder
 from hw.board import load_board
 from hw.pulses import NotAsApproved, PulseOutput, connect
-from tests.support.sim import Sim
+from tests.support.sim import Sim, disconnect
 from tests.support.stack import short_programme, stack
 
 BOARD = load_board()
@@ -52,8 +52,8 @@ def output() -> Iterator[tuple[PulseOutput, Any, Any]]:
             pulses.take_over()
             yield pulses, client, other
         finally:
-            client.stop()
-            other.stop()
+            disconnect(client)
+            disconnect(other)
 
 
 FOREIGN = {

@@ -19,6 +19,7 @@ from controller.waveform import Encoder
 from hw.board import Board, load_board
 from hw.clock import VirtualClock
 from safety.link import GuardLink
+from tests.support.sim import disconnect
 
 PHASE_GPIOS = (24, 27, 22, 26)
 DAC_GPIOS = (20, 17, 16)
@@ -115,7 +116,7 @@ class Stack:
         try:
             yield other
         finally:
-            other.stop()
+            disconnect(other)
 
 
 @contextlib.contextmanager
