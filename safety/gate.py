@@ -97,7 +97,7 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
     if isinstance(chunk, Refusal):
         return chunk
     end_us = start_us + chunk.duration_us
-    if start_us >= min(limits.SESSION_MAX_US, plan.schedule.duration_us):
+    if start_us >= min(limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US, plan.schedule.duration_us):
         return Refusal("session_over", f"begins at {start_us} us; the session ends at {plan.schedule.duration_us} us")
     offset = max(progress.played_us, now_us) - start_us
     channels = dict(progress.channels)

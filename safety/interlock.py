@@ -118,6 +118,8 @@ class Inputs:
     request: Request | None = None
 
 
+SESSION_TIMEOUT_US: Final = limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US + 500_000
+"""From a start to its time-out: the longest session, its tail, and the time before its first chunk."""
 CONTACTS_AGREE_WITHIN_US: Final = 50_000
 """Both emergency-stop contacts must tell the same within this; else it is a fault of its own (hardware.md)."""
 
@@ -178,7 +180,7 @@ def _clear(state: State, inputs: Inputs) -> tuple[State, tuple[Action, ...]]:
 def _work(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:
     match state.mode, inputs.request:
         case Mode.IDLE, Request.START:
-            return replace(state, mode=Mode.RUNNING, deadline_us=now_us + limits.SESSION_MAX_US), (Action.ENABLE,)
+            return replace(state, mode=Mode.RUNNING, deadline_us=now_us + SESSION_TIMEOUT_US), (Action.ENABLE,)
         case Mode.PAUSED, Request.RESUME:
             return replace(state, mode=Mode.RUNNING), (Action.ENABLE,)
         case Mode.PAUSED, Request.END:

@@ -98,6 +98,8 @@ LEAD_IN_MAX_US: Final = 1_000
 """The first chunk may begin this long before session time 0: room for its amplitude frames. ours."""
 SESSION_MAX_US: Final = 45 * 60 * 1_000_000
 """ours."""
+SESSION_TAIL_MAX_US: Final = 500_000
+"""By how much the last pulses may come later than that: half a period at 1 Hz, for the second channel of "AB". ours."""
 SESSIONS_PER_DAY_MAX: Final = 3
 """ours."""
 

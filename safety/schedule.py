@@ -105,7 +105,9 @@ def read_schedule(text: bytes) -> Schedule:
             now = _play(phase, now, trains)
             if now > limits.SESSION_MAX_US:
                 raise ScheduleRefused(f"session: longer than {limits.SESSION_MAX_US} us")
-    return Schedule(trains, now, area)
+    # The last train may outlast the last phase: B of "AB" plays half a period later.
+    ends = [train.start_us + train.active_us for one in trains.values() for train in one]
+    return Schedule(trains, max([now, *ends]), area)
 
 
 def _play(phase: dict[str, Any], now: int, trains: dict[str, list[Train]]) -> int:

@@ -263,7 +263,7 @@ def test_nothing_begins_after_the_session() -> None:
 
 def test_nothing_begins_after_45_minutes() -> None:
     endless = plan(schedule=always_on(length_us=4000 * SECOND))
-    end = limits.SESSION_MAX_US
+    end = limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US
     assert code_of(judge(endless, progress(end - 1), end - 1, 3, train([], 0), 0)) is None
     assert code_of(judge(endless, progress(end), end, 3, train([], 0), 0)) == "session_over"
 

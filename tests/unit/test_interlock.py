@@ -28,7 +28,7 @@ REQUESTS = [None, *Request]
 def test_the_way_of_a_session() -> None:
     state, actions = step(State(), replace(QUIET, request=Request.START), 5)
     assert (state.mode, actions) == (Mode.RUNNING, (Action.ENABLE,))
-    assert state.deadline_us == 5 + limits.SESSION_MAX_US
+    assert state.deadline_us == 5 + limits.SESSION_MAX_US + 1_000_000
     state, actions = step(state, replace(QUIET, drained=False, request=Request.PAUSE), 10)
     assert (state.mode, state.ending, actions) == (Mode.RUNNING, Mode.PAUSED, (Action.BEGIN_RAMP,))
     state, actions = step(state, replace(QUIET, drained=False), 15)
