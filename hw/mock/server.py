@@ -65,6 +65,7 @@ class Server:
         self._listener: socket.socket | None = None
         self._wall_zero = _wall_us() - timeline.now
         self._allowed_at = 0
+        self._braked = False
 
     # File descriptors
 
@@ -195,11 +196,13 @@ class Server:
     def _advance(self) -> bool:
         """One step of virtual time, if everybody is idle. Returns whether it was made."""
         coordinator = self.coordinator
+        self._braked = False
         if coordinator.running or not coordinator.quiet:
             return False
         due, wake = self._own_tick(), coordinator.next_wake()
         target = wake if due is None else due if wake is None else min(due, wake)
-        if target is None or not self._allows(target):
+        self._braked = target is not None and not self._allows(target)
+        if target is None or self._braked:
             return False
         self._run_due(target, due)
         self._grant()
@@ -234,7 +237,7 @@ class Server:
         if self.realtime:
             ticks = [tick for tick in (self._own_tick(), self.coordinator.next_wake()) if tick is not None]
             wait_us = min([wait_us, *(tick - self.timeline.now for tick in ticks)])
-        elif self.pace is not None and self.coordinator.quiet and self._allowed_at > _wall_us():
+        elif self._braked:  # the moment may have come since: then there is nothing to wait for
             wait_us = min(wait_us, self._allowed_at - _wall_us())
         return max(0, wait_us) / 1e6
 
