@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -112,3 +113,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     terminalreporter.write_line("To run them too:")
     for line in advice([need for entry in left_out for need in entry.lacks]):
         terminalreporter.write_line(f"  {line}")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind() -> Generator[None]:
+    """A pigpio client's callback thread that outlives its daemon spins for ever and slows every test after it."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive(), f"{thread} was left behind"
