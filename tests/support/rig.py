@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pigpio
 from gpiozero import MCP3208
 from gpiozero.pins.pigpio import PiGPIOFactory
@@ -94,6 +96,9 @@ class Rig:
     def close(self) -> None:
         for channel in self.inputs:
             channel.close()
+        # gpiozero keeps shared buses by host, not port; one that is collected later strikes out the next test's.
+        self.inputs.clear()
+        gc.collect()
         thread = self.factory.connection._notify
         self.factory.close()
         thread.join()
