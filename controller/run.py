@@ -115,6 +115,7 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         board = SimulatedBoard(folder, state, new_state=args.new_state or args.state is None, speed=plan.speed)
         stack.callback(board.close)
         clock = VirtualClock(board.clock, "app") if board.clock else WallClock()
+        stack.callback(clock.close)
         link = GuardLink(folder, clock)
         if link.welcome["cause"] is not None:
             _acknowledge(link, link.welcome["cause"], args.acknowledge)

@@ -24,12 +24,15 @@ PAD_PERCENT: Final = 30
 """Three slots of 30 % each: ids 0, 1, 2 and no others."""
 SLOTS: Final = 3
 _WORDS: Final = struct.Struct("<4I")
-_RESULT: Final = struct.Struct("<12xi")
-"""A command is four words (number, p1, p2, length of what follows), and so is an answer, the last one its result."""
+_ANSWER: Final = struct.Struct("<I8xi")
+"""A command is four words (number, p1, p2, length of what follows), and so is an answer: it repeats the number, and
+its last word is the result."""
 IDLE: Final = 9999
 """``wave_tx_at`` when nothing plays."""
 
 _Result = TypeVar("_Result")
+_Sent = Sequence[tuple[int, int, int, bytes]]
+"""Commands: (number, p1, p2, what follows)."""
 
 
 class _Command:
@@ -44,6 +47,9 @@ class _Command:
     PLAYING = 101
     WRITE = 4
     BANK = 10
+    CLEAR_BANK = 12
+    SET_BANK = 14
+    HALT = 33
 
 
 class DaemonLost(BoardError):
@@ -92,6 +98,30 @@ def _asked(call: Callable[..., _Result], *args: object) -> _Result:
         raise NotAsApproved(f"{getattr(call, '__name__', call)}{args}: {error}") from error
     except (OSError, struct.error, AttributeError, TypeError) as error:
         raise DaemonLost(f"{getattr(call, '__name__', call)}: {error!r}") from error
+
+
+def _burst(client: Any, commands: _Sent) -> list[int]:
+    """Sends commands in one piece over a client's own socket, under its lock; gives their results, signed.
+
+    The daemon takes commands from a stream, one after another, and answers each with 16 bytes, in order. An answer to
+    another command means that a late one was left in the stream: nothing on it can be believed any more.
+    """
+    sent = b"".join([_WORDS.pack(command, p1, p2, len(ext)) + ext for command, p1, p2, ext in commands])
+    length = _WORDS.size * len(commands)
+    with client.sl.l:
+        client.sl.s.sendall(sent)
+        answers = client.sl.s.recv(length)
+        while len(answers) < length:
+            part = client.sl.s.recv(length - len(answers))
+            if not part:
+                raise ConnectionError("the daemon closed the connection")
+            answers += part
+    results = []
+    for (asked, *_), (answered, result) in zip(commands, _ANSWER.iter_unpack(answers), strict=True):
+        if asked != answered:
+            raise ConnectionError(f"command {asked} was answered as {answered}")
+        results.append(result)
+    return results
 
 
 class PulseOutput:
@@ -157,30 +187,13 @@ class PulseOutput:
         made += [(_Command.ADD, 0, 0, data), (_Command.CREATE_AND_PAD, PAD_PERCENT, 0, b"")]
         made += [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b""), (_Command.PLAYING, 0, 0, b"")]
         expected += [entries, None, entries, duration_us, None]
-        found = _asked(self._burst, made)
+        found = _asked(_burst, self._pi, made)
         wave, at = found[-4], found[-1]
         if not 0 <= wave < SLOTS or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
             raise NotAsApproved(f"answers {found}; expected {expected} and a wave id from 0 to {SLOTS - 1}")
         self._live.append(wave)
         self._held = (entries, duration_us)
         return wave, None if at == IDLE else at
-
-    def _burst(self, commands: Sequence[tuple[int, int, int, bytes]]) -> list[int]:
-        """Sends commands in one piece over the client's own socket, under its lock; gives their results, signed.
-
-        The daemon takes commands from a stream, one after another, and answers each with 16 bytes.
-        """
-        sent = b"".join([_WORDS.pack(command, p1, p2, len(ext)) + ext for command, p1, p2, ext in commands])
-        length = _WORDS.size * len(commands)
-        with self._pi.sl.l:
-            self._pi.sl.s.sendall(sent)
-            answers = self._pi.sl.s.recv(length)
-            while len(answers) < length:
-                part = self._pi.sl.s.recv(length - len(answers))
-                if not part:
-                    raise ConnectionError("the daemon closed the connection")
-                answers += part
-        return [result for (result,) in _RESULT.iter_unpack(answers)]
 
     def send(self, wave: int, *, join: bool) -> None:
         """Plays a loaded wave once: at once when nothing plays, or (``join``) right after the one that plays."""
@@ -202,13 +215,19 @@ class PulseOutput:
     def blip(self, line: str) -> None:
         """Raises one output line and lowers it again: as long as the daemon takes between two commands."""
         gpio = self._board[line].gpio
-        if any(_asked(self._burst, [(_Command.WRITE, gpio, 1, b""), (_Command.WRITE, gpio, 0, b"")])):
+        up_down = [(_Command.WRITE, gpio, level, b"") for level in (1, 0)]
+        if any(_asked(_burst, self._pi, up_down)):
             raise NotAsApproved(f"{line} could not be written")
 
     def shut(self) -> None:
         """Breaks this connection under whoever is using it (called by the stop thread): nothing more goes out on it."""
         with contextlib.suppress(OSError, AttributeError):
             self._pi.sl.s.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Lets go of the client, also of one that was shut: its sockets, its handle in the daemon, its thread."""
+        with contextlib.suppress(OSError):
+            self._pi.stop()
 
     def bank(self) -> int:
         """Levels of GPIO 0-31, bit n = GPIO n, all of one instant."""
@@ -217,7 +236,7 @@ class PulseOutput:
     def toggle_and_bank(self, line: str, level: int) -> int:
         """Writes one output line and reads the bank, in one burst."""
         commands = ((_Command.WRITE, self._board[line].gpio, level, b""), (_Command.BANK, 0, 0, b""))
-        written, bank = _asked(self._burst, commands)
+        written, bank = _asked(_burst, self._pi, commands)
         if written:
             raise NotAsApproved(f"{line} could not be written: {written}")
         return int(bank & 0xFFFF_FFFF)
@@ -232,33 +251,32 @@ class PulseOutput:
 
 
 class StopLines:
-    """What the stop thread does, on a connection of its own. Each step is tried even if one before it failed."""
+    """What the stop thread does, on a connection of its own.
+
+    ``stop`` sends all of it in one piece, so that no step waits for the answer to the one before. Once an answer was
+    late or out of order, ``broken`` holds for good: nothing that comes on this connection counts as confirmation.
+    """
 
     def __init__(self, client: Any, board: Board) -> None:
         self._pi = client
         self._off = board.mask(*PHASE_LINES, "OUTPUT_ENABLE")
-        self._cs_n = board.mask("DAC_CS_N")
-        self._output_enable = board.mask("OUTPUT_ENABLE")
+        self._commands: _Sent = (
+            (_Command.CLEAR_BANK, board.mask("OUTPUT_ENABLE"), 0, b""),
+            (_Command.HALT, 0, 0, b""),
+            (_Command.CLEAR_BANK, self._off, 0, b""),
+            (_Command.SET_BANK, board.mask("DAC_CS_N"), 0, b""),
+            (_Command.BANK, 0, 0, b""),
+        )
+        self.broken = False
 
     def stop(self) -> bool:
-        """OUTPUT_ENABLE low, halt, phase lines low, CS_N high. True when every step was answered."""
-        steps: tuple[tuple[Callable[..., object], tuple[int, ...]], ...] = (
-            (self._pi.clear_bank_1, (self._output_enable,)),
-            (self._pi.wave_tx_stop, ()),
-            (self._pi.clear_bank_1, (self._off,)),
-            (self._pi.set_bank_1, (self._cs_n,)),
-        )
-        good = True
-        for call, args in steps:
-            try:
-                _asked(call, *args)
-            except BoardError:
-                good = False
-        return good
+        """OUTPUT_ENABLE low, halt, phase lines low, CS_N high; gives whether the daemon did it all and reads them low.
 
-    def confirmed(self) -> bool:
-        """Reads back: True when the daemon says that OUTPUT_ENABLE and all phase lines are low."""
+        Sends even when the connection is broken: what the daemon still takes is taken.
+        """
         try:
-            return not _asked(self._pi.read_bank_1) & self._off
+            *done, bank = _asked(_burst, self._pi, self._commands)
         except BoardError:
+            self.broken = True
             return False
+        return not self.broken and not any(done) and not bank & self._off

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import signal
 import sys
 import threading
 import traceback
+from datetime import date
 from pathlib import Path
+from typing import Final
 
 from hw.board import REFERENCE_BOARD, load_board
 from hw.clock import Clock, DaemonClock, VirtualClock, WallClock
 from hw.pulses import PulseOutput, connect
-from safety import ledger
-from safety.errors import PelviStimError
-from safety.guard import CALL_TIMEOUT_S, Guard
-from safety.link import GUARD_SOCKET, STOP_SOCKET
+from safety.errors import LinkError, PelviStimError
+from safety.guard import Guard, Timeouts
+from safety.link import GUARD_SOCKET, STOP_SOCKET, stop_guard
 from safety.store import Store
+
+VIRTUAL_TIMEOUT_S: Final = 5.0
+"""Where a simulator owns time, only a daemon that hangs for good is late: the machine may be busy with other things."""
+LEAVE_WITHIN_S: Final = 2.0
 
 
 def main() -> int:
-    """Runs the guard until it is ended. Exit 2: refused to start; 3: ended itself; both say why."""
+    """Runs the guard until it is ended. Exit 0: left in order; 2: refused to start; 3: ended itself; these say why."""
     parser = argparse.ArgumentParser(prog="python -m safety", description="The guard process of PelviStim.")
     parser.add_argument("--runtime", type=Path, required=True, help="folder for its sockets and lock")
     parser.add_argument("--state", type=Path, required=True, help="folder of its record")
@@ -38,29 +44,32 @@ def main() -> int:
     try:
         board = load_board(options.board)
         options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = Store(options.state)
-        if options.new_state and not store.path.exists():
-            store.write(ledger.Record())
+        if options.new_state:
+            Store(options.state).begin()
+        timeouts = Timeouts(VIRTUAL_TIMEOUT_S, VIRTUAL_TIMEOUT_S) if options.clock else Timeouts()
 
         def make_clock(name: str) -> Clock:
             if options.clock:
                 return VirtualClock(options.clock, name)
             if name == "guard":
-                return DaemonClock(PulseOutput(connect(host, int(port), CALL_TIMEOUT_S), board).tick)
+                return DaemonClock(PulseOutput(connect(host, int(port), timeouts.call_s), board).tick)
             return WallClock()
 
-        guard = Guard(board, host, int(port), options.runtime, options.state, make_clock)
+        guard = Guard(board, host, int(port), options.runtime, options.state, make_clock, date.today, timeouts)
     except (PelviStimError, OSError, ValueError) as error:
         print(f"guard: {error}", file=sys.stderr, flush=True)
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop
     if options.until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, args=(options.runtime,), daemon=True).start()
+        threading.Thread(target=_end_with_stdin, args=(guard, options.runtime), daemon=True).start()
     gc.disable()  # reference counts free what the loop makes; a collection would come at a moment of its own
     gc.freeze()
     print("ready", flush=True)
     try:
         guard.run()
+        for name in (GUARD_SOCKET, STOP_SOCKET):
+            (options.runtime / name).unlink(missing_ok=True)
+        return 0
     except PelviStimError as error:
         print(f"guard: {error}", file=sys.stderr, flush=True)
     except Exception:
@@ -68,11 +77,14 @@ def main() -> int:
     return 3
 
 
-def _end_with_stdin(runtime: Path) -> None:
+def _end_with_stdin(guard: Guard, runtime: Path) -> None:
+    """Whoever started the guard has gone: stop, as for anybody, and end when it is carried out and on record."""
     sys.stdin.buffer.read()
-    for name in (GUARD_SOCKET, STOP_SOCKET):
-        (runtime / name).unlink(missing_ok=True)
-    os._exit(0)
+    guard.leave()
+    with contextlib.suppress(LinkError):
+        stop_guard(runtime, LEAVE_WITHIN_S)
+    if not guard.left.wait(LEAVE_WITHIN_S):
+        os._exit(3)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Pure: ``judge`` gives an ``Approval`` that holds the history to go on with, or a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
 
@@ -46,6 +46,8 @@ class History:
     """(start, code^2 x us) of the pulses in the last second."""
     total: int = 0
     """Their sum."""
+    before_us: int = 0
+    """Length of the contraction before this one."""
 
     @property
     def length_us(self) -> int:
@@ -97,6 +99,9 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
     if isinstance(chunk, Refusal):
         return chunk
     end_us = start_us + chunk.duration_us
+    ahead = progress.set_point.ahead
+    if ahead is not None and start_us != ahead.at_us < end_us:
+        return Refusal("step_crossed", f"from {start_us} to {end_us} us; a step comes at {ahead.at_us} us")
     if start_us >= min(limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US, plan.schedule.duration_us):
         return Refusal("session_over", f"begins at {start_us} us; the session ends at {plan.schedule.duration_us} us")
     offset = max(progress.played_us, now_us) - start_us
@@ -109,7 +114,8 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
         if isinstance(history, Refusal):
             return history
         channels[pulse.channel] = history
-    after = replace(progress, set_point=set_point, session_us=end_us, played_us=end_us + offset, channels=channels)
+    played_us = end_us + offset
+    after = Progress(set_point, end_us, played_us, progress.end_us, resumed=False, channels=channels)
     return Approval(chunk, after)
 
 
@@ -139,18 +145,21 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
     """The channel's history with this pulse added, or why it may not come now."""
     at_us = start_us + pulse.start_us
     played = at_us + offset
-    first = history.first
+    first, before = history.first, history.before_us
     if history.last is not None and first is not None:
         gap = played - history.last
         train = plan.schedule.train(pulse.channel, at_us)
         continuous = train is not None and train.continuous and at_us < train.start_us + train.active_us
-        if gap < limits.START_TO_START_MIN_US:
-            return Refusal("too_fast", f"{pulse.channel}: {gap} us after the pulse before, at {at_us} us")
+        least = limits.CONTINUOUS_START_TO_START_MIN_US if continuous else limits.START_TO_START_MIN_US
+        if gap < least:
+            return Refusal(
+                "too_fast", f"{pulse.channel}: {gap} us after the pulse before, at {at_us} us: least {least}"
+            )
         if gap > limits.CONTRACTION_GAP_US:
             if gap < history.length_us:
                 return Refusal("rest_too_short", f"{pulse.channel}: {gap} us after {history.length_us} us")
-            first = played
-        elif continuous and gap >= limits.CONTINUOUS_START_TO_START_MIN_US:
+            before, first = history.length_us, played
+        elif continuous:
             first = played  # exempt from length and rest: as if each pulse were a contraction of its own
         elif played - first > limits.CONTRACTION_MAX_US:
             return Refusal("contraction_too_long", f"{pulse.channel}: {played - first} us at {at_us} us")
@@ -164,4 +173,4 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
         total, old = total - one, old + 1
     if total > plan.squares_max:
         return Refusal("rms", f"{pulse.channel}: over the r.m.s. ceiling at {at_us} us")
-    return History(first, played, pulse.code, (*history.squares[old:], (played, square)), total)
+    return History(first, played, pulse.code, (*history.squares[old:], (played, square)), total, before)

@@ -7,12 +7,13 @@ the record. KEEPALIVE toggles once for each check in which all was well, with th
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import struct
+import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from hw.clock import Clock
 from hw.panel import Panel
 from hw.pulses import DaemonLost, PulseOutput, StopLines, connect
 from safety import interlock, limits, link
+from safety.alone import alone
 from safety.decode import Lines, Refusal
 from safety.errors import BoardError, LinkError
 from safety.interlock import Action, Inputs, Mode, Request
@@ -31,36 +33,53 @@ from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
 from safety.supply import Approved, Supply
 
-CALL_TIMEOUT_S: Final = 0.1
-"""No call to the daemon may take longer; a late answer is a lost daemon."""
-STOP_CALL_TIMEOUT_S: Final = 0.01
 LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long a call to the daemon may take, in s of wall time; a later answer is a lost daemon."""
+
+    call_s: float = 0.1
+    stop_s: float = 0.01
 
 
 class Guard:
     """The loop and all it holds. ``make_clock`` gives a clock for a participant's name; each thread has its own.
 
-    ``runtime``: folder of its sockets and lock; ``state``: folder of its record. Raises LinkError when another guard
-    runs there, BoardError when the daemon is not there or not as it must be.
+    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date. Raises
+    LinkError when another guard uses one of the folders or the daemon, BoardError when the daemon is not there or not
+    as it must be.
     """
 
     def __init__(
-        self, board: Board, host: str, port: int, runtime: Path, state: Path, make_clock: Callable[[str], Clock]
+        self,
+        board: Board,
+        host: str,
+        port: int,
+        runtime: Path,
+        state: Path,
+        make_clock: Callable[[str], Clock],
+        today: Callable[[], date],
+        timeouts: Timeouts,
     ) -> None:
-        self._lock = _lock(runtime)  # before the daemon is touched, and for life
-        self._board, self._where = board, (host, port)
+        self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
+        self._board, self._where, self._timeouts, self._today = board, (host, port), timeouts, today
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
         self._pulses: PulseOutput | None = None
-        lines = StopLines(connect(host, port, STOP_CALL_TIMEOUT_S), board)
+        lines = StopLines(connect(host, port, timeouts.stop_s), board)
         self._stop = StopThread(runtime, lines, lambda: make_clock("guard.stop"))
         self._stop.start()
         self._stop.ready.wait()
         self._stops_seen = 0
         self._lost = False
+        self._leaving = threading.Event()
+        self.left = threading.Event()
+        """Set when ``run`` has ended."""
         self._take_daemon()
         self._supply = Supply()
-        self._panel = Panel(host, port, board, CALL_TIMEOUT_S)
+        self._panel = Panel(host, port, board, timeouts.call_s)
         self._clock = make_clock("guard")
         self._clock.watch(self._stop.wake)
         self._wakes = self._clock.tally(WAKE_CHANNEL)
@@ -88,7 +107,7 @@ class Guard:
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Runs until killed. What it raises, after a stop, must end the process, and KEEPALIVE with it."""
+        """Runs until killed or until ``leave``. What it raises, after a stop, must end the process, and KEEPALIVE."""
         try:
             self._loop()
         except DaemonLost:
@@ -96,14 +115,20 @@ class Guard:
         except Exception:
             self._check(self._clock.now(), faults=("internal_error",))
             raise
+        finally:
+            self.left.set()
+
+    def leave(self) -> None:
+        """Ends ``run`` after the check that carries out the next stop (called by another thread, which then stops)."""
+        self._leaving.set()
 
     def _loop(self) -> None:
-        while True:
+        while not (self._leaving.is_set() and self._state.stopped and not self._stopping()):
             ready = self._clock.wait(self._wake_us())
             now = self._clock.now()
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
-                self._check(now)
+                self._check(now, faults=("daemon_lost",) if self._stop.lost else ())
             if self._listener.fileno() in ready:
                 self._accept()
             if self._app is not None and self._app.fd in ready:
@@ -122,6 +147,7 @@ class Guard:
         """One check: read the lines, step, act. Gives whether ``request`` was taken. ``faults`` are causes found since
         the last check. KEEPALIVE is toggled for a check before, if all was well in it, together with the reading."""
         contacts: list[bool | None] = [None, None]
+        self._lost = self._lost or self._stop.lost
         try:
             bank = self._read_lines()
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
@@ -219,7 +245,9 @@ class Guard:
         return self._pulses
 
     def _take_daemon(self) -> None:
-        pulses = PulseOutput(connect(*self._where, CALL_TIMEOUT_S), self._board)
+        if self._stop.sender is not None:
+            self._stop.sender.close()
+        pulses = PulseOutput(connect(*self._where, self._timeouts.call_s), self._board)
         self._stop.sender = pulses
         pulses.take_over()
         self._pulses = pulses
@@ -253,14 +281,17 @@ class Guard:
         try:
             self._panel.show(ready=mode is Mode.IDLE, output=self._state.output, fault=self._state.stopped)
         except BoardError as error:
-            self._tell("log", text=str(error))
+            self._note(error)
         self._tell("state", **self._status())
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Writes the record; whether it is on disk."""
         try:
             self._store.write(self._session.record)
         except OSError as error:
             self._tell("log", text=f"the ledger was not written: {error}")
+            return False
+        return True
 
     # --- what the app asks ----------------------------------------------------------------------------------------
 
@@ -324,8 +355,7 @@ class Guard:
             case "raise" if mode is Mode.RUNNING and self._state.ending is None:
                 return self._session.raise_(message)
             case "lower" if mode is Mode.RUNNING:
-                self._session.withdraw(self._supply.withdraw())
-                return self._session.lower(message)
+                return self._lower(message)
             case "pause" | "end" | "resume" | "raise" | "lower":
                 return self._not_now()
         return Refusal("link_unknown", f"no message of type {message['type']!r}")
@@ -334,22 +364,39 @@ class Guard:
         return Refusal("not_now", f"the guard is {self._state.mode}, cause {self._state.cause}")
 
     def _start(self, message: link.Message, now: int) -> Refusal | None:
-        """The debit is on disk before anything can come out."""
-        record = self._session.debit(message.get("day"), now)
-        if isinstance(record, Refusal):
-            return record
-        try:
-            self._store.write(record)
-        except OSError as error:
-            return Refusal("ledger_not_written", str(error))
-        self._session.begin(record, now)
-        return None if self._check(now, Request.START) and self._state.output else self._not_now()
+        """The debit is on disk before anything can come out, and is taken back when nothing may."""
+        session = self._session
+        if session.open_day(message.get("day"), self._today()) and not self._write():
+            return Refusal("ledger_not_written", "the record could not be written")
+        before = session.record
+        debited = session.debit(now)
+        if isinstance(debited, Refusal):
+            return debited
+        session.record = debited
+        if not self._write():
+            session.record = before
+            return Refusal("ledger_not_written", "the record could not be written")
+        session.begin(now)
+        if self._check(now, Request.START) and self._state.output:
+            return None
+        session.record = replace(before, cause=self._state.cause)
+        self._write()
+        return self._not_now()
+
+    def _lower(self, message: link.Message) -> Refusal | None:
+        """A lower set-point, at once: what waits was compiled for the old one and is taken back."""
+        refusal = self._session.lower(message)
+        if refusal is None:
+            self._session.withdraw(self._supply.withdraw())
+        return refusal
 
     def _ramp(self, request: Request, message: link.Message, now: int) -> Refusal | None:
         """Pause or end from session time ``at_us`` on, or (without it) from where nothing was sent yet."""
-        if message.get("at_us") is None:
+        at_us = message.get("at_us")
+        if at_us is None:
             self._session.withdraw(self._supply.withdraw())
-        refusal = self._session.ends(message.get("at_us", self._session.next_us))
+            at_us = self._session.next_us
+        refusal = self._session.ends(at_us)
         if refusal is None and not self._check(now, request):
             refusal = self._not_now()
         return refusal
@@ -418,16 +465,3 @@ class Guard:
         if self._app is not None:
             self._app.close()
             self._app = None
-
-
-def _lock(runtime: Path) -> Any:
-    """Takes the lock of a runtime folder for life, and clears away the sockets of a guard that died."""
-    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = (runtime / "guard.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise LinkError(f"another guard runs in {runtime}; stop it first", code="guard_present") from None
-    for name in (link.GUARD_SOCKET, link.STOP_SOCKET):
-        (runtime / name).unlink(missing_ok=True)
-    return lock

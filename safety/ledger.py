@@ -22,8 +22,8 @@ class Record:
     """What is on disk.
 
     ``clean``: the last session was closed in order. ``day``: the last day known (ISO date; None before the first).
-    ``sessions``: sessions debited on that day. ``delivered_us``: session time of that day. ``contraction_us``: length
-    of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
+    ``sessions``: sessions debited since that day began. ``delivered_us``: session time since then. ``contraction_us``:
+    length of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
     """
 
     clean: bool = True
@@ -35,8 +35,12 @@ class Record:
     schema: int = 1
 
 
-UNKNOWN = Record(clean=False, contraction_us=(limits.CONTRACTION_MAX_US, limits.CONTRACTION_MAX_US))
-"""What must be assumed when there is no record, or none that can be read."""
+UNKNOWN = Record(
+    clean=False,
+    sessions=limits.SESSIONS_PER_DAY_MAX,
+    contraction_us=(limits.CONTRACTION_MAX_US, limits.CONTRACTION_MAX_US),
+)
+"""What must be assumed when there is no record, or none that can be read: the day it is read on is spent."""
 
 
 def dump(record: Record) -> str:
@@ -66,14 +70,21 @@ def load(text: str | None) -> Record:
     return record
 
 
-def debit(record: Record, day: str | None, duration_us: int) -> Record | Refusal:
-    """Takes a whole session from the day's budget before it starts.
+def open_day(record: Record, day: str | None) -> Record:
+    """Takes note of the present day: an ISO date that is trusted, or None.
 
-    ``day`` is an ISO date that is trusted, or None. Only a later day opens a new budget; an unknown or earlier one
-    spends the same.
+    Only a later day than the last one known opens a new budget. An unknown or earlier day spends the same one, and so
+    does the first day that is ever known.
     """
-    if day is not None and (record.day is None or day > record.day):
-        record = replace(record, day=day, sessions=0, delivered_us=0)
+    if day is None or (record.day is not None and day <= record.day):
+        return record
+    if record.day is None:
+        return replace(record, day=day)
+    return replace(record, day=day, sessions=0, delivered_us=0)
+
+
+def debit(record: Record, duration_us: int) -> Record | Refusal:
+    """Takes a whole session from the day's budget before it starts."""
     if record.sessions >= limits.SESSIONS_PER_DAY_MAX:
         return Refusal("day_spent", f"{record.sessions} sessions today; allowed: {limits.SESSIONS_PER_DAY_MAX}")
     return replace(

@@ -91,6 +91,7 @@ class GuardLink:
         self._waiting: deque[Message] = deque()
         self._numbers = 0
         channel = f"link:{os.getpid()}-{self._socket.fileno()}"
+        self._channel = channel
         self._tally = clock.tally(channel)
         self._stop_tally = clock.tally(f"dgram:{self._stop_path}")
         clock.watch(self._socket.fileno())
@@ -98,7 +99,6 @@ class GuardLink:
             self.welcome = self.request("hello", build=build_id(), channel=channel)
         except LinkError:
             self.close()
-            clock.drop(channel)
             raise
 
     def send(self, type_: str, **fields: object) -> int:
@@ -149,6 +149,7 @@ class GuardLink:
     def close(self) -> None:
         """Leaves. A guard whose app leaves during a session stops at once."""
         self._clock.unwatch(self._socket.fileno())
+        self._clock.drop(self._channel)
         self._socket.close()
 
     def _out(self, data: bytes) -> None:

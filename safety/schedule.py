@@ -89,7 +89,7 @@ def read_schedule(text: bytes) -> Schedule:
     """Reads programme format version 1. Raises ScheduleRefused."""
     try:
         raw = tomllib.loads(text.decode("utf-8"), parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise ScheduleRefused(f"not a TOML text: {error}") from None
     if raw.get("schema") != 1:
         raise ScheduleRefused(f"schema: {raw.get('schema')!r}: allowed: 1")

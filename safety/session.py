@@ -7,7 +7,7 @@ request is the interlock's business, whether a chunk may play is the gate's.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from safety import gate, ledger
 from safety.decode import Lines, Refusal
@@ -43,17 +43,32 @@ class Session:
             schedule = read_schedule(text.encode())
         except ScheduleRefused as error:
             return Refusal(error.code, str(error))
+        except UnicodeEncodeError as error:
+            return Refusal("link_malformed", f"programme: {error}")
         self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule, values)
         return None
 
-    def debit(self, day: object, now_us: int) -> ledger.Record | Refusal:
+    def open_day(self, day: object, today: date) -> bool:
+        """Takes note of the day, if it can be believed; gives whether the record changed and must be written.
+
+        ``day`` is the app's word, ``today`` this machine's own date. A day more than one after that (a time zone) is
+        taken for unknown: it opens no new budget.
+        """
+        told = _date(day)
+        if told is not None and told > today + timedelta(days=1):
+            told = None
+        before = self.record
+        self.record = ledger.open_day(before, None if told is None else told.isoformat())
+        return self.record != before
+
+    def debit(self, now_us: int) -> ledger.Record | Refusal:
         """The record to be written before a start: the whole session taken from the day's budget."""
         if self.plan is None:
             return Refusal("nothing_loaded", "load a programme first")
         wait_us = self.rest_us(now_us)
         if wait_us > 0:
             return Refusal("rest_pending", f"{wait_us} us of rest are still to go")
-        return ledger.debit(self.record, _date(day), self.plan.schedule.duration_us)
+        return ledger.debit(self.record, self.plan.schedule.duration_us)
 
     def rest_us(self, now_us: int) -> int:
         """How long a start must still wait, so that the first contraction comes after a whole rest."""
@@ -66,9 +81,8 @@ class Session:
                     wait_us = max(wait_us, over - now_us - self.plan.schedule.first_us(channel))
         return wait_us
 
-    def begin(self, record: ledger.Record, now_us: int) -> None:
+    def begin(self, now_us: int) -> None:
         """A session starts, at set-point zero."""
-        self.record = record
         set_point = self.progress.set_point.restarted()
         self.progress = gate.Progress(set_point, played_us=now_us, channels=self.progress.channels)
 
@@ -78,11 +92,14 @@ class Session:
         self.progress = replace(self.progress, set_point=set_point, end_us=None, resumed=True, played_us=now_us)
 
     def withdraw(self, waiting: Approved | None) -> None:
-        """An approved chunk will not be played: the session stands where it stood before it."""
-        if waiting is not None:
-            revision = self.progress.set_point.revision
-            set_point = replace(waiting.before.set_point, revision=revision)
-            self.progress = replace(waiting.before, set_point=set_point, end_us=self.progress.end_us)
+        """What was approved but not sent (``waiting``, if any) will not be played, and no step lies ahead any more.
+
+        The session stands where it stood before it, at the set-point now in force under a new revision, so that a chunk
+        which the app sent before it heard of this is stale.
+        """
+        set_point = self.progress.set_point.renewed()
+        progress = self.progress if waiting is None else waiting.before
+        self.progress = replace(progress, set_point=set_point, end_us=self.progress.end_us)
 
     def ends(self, at_us: object) -> Refusal | None:
         """From ``at_us`` on codes may only fall."""
@@ -93,10 +110,7 @@ class Session:
 
     def close(self, cause: str | None, now_us: int) -> ledger.Record:
         """The session is over, in order or not; gives the record to be kept. What was not delivered is credited."""
-        channels = {
-            channel: replace(history, last=None if history.last is None else min(history.last, now_us))
-            for channel, history in self.progress.channels.items()
-        }
+        channels = {channel: _until(history, now_us) for channel, history in self.progress.channels.items()}
         duration = self.plan.schedule.duration_us if self.plan else 0
         record = ledger.credit(self.record, duration - max(0, self.next_us), channels)
         self.record = replace(record, cause=cause)
@@ -117,7 +131,7 @@ class Session:
     def lower(self, message: Message) -> Refusal | None:
         """A lower value, at once."""
         to = _currents(message)
-        if to is None:
+        if not to:
             return Refusal("link_malformed", "lower needs to_ua (channel: whole uA)")
         lowered = self.progress.set_point.lowered(to)
         if isinstance(lowered, Refusal):
@@ -132,10 +146,19 @@ class Session:
         return gate.judge(self.plan, self.progress, start_us, revision, pulses, now_us)
 
 
-def _date(day: object) -> str | None:
+def _until(history: gate.History, now_us: int) -> gate.History:
+    """A channel's history with what was approved but not played before ``now_us`` left out."""
+    if history.first is None or history.last is None:
+        return history
+    if history.first > now_us:  # the contraction under way never began: the one before it came last
+        return gate.History(now_us - history.before_us, now_us)
+    return replace(history, last=min(history.last, now_us))
+
+
+def _date(day: object) -> date | None:
     """An ISO date, or None for anything that is none: an unknown day."""
     try:
-        return date.fromisoformat(day).isoformat() if isinstance(day, str) else None
+        return date.fromisoformat(day) if isinstance(day, str) else None
     except ValueError:
         return None
 

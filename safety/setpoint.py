@@ -45,6 +45,10 @@ class SetPoint:
             raised[CHANNELS.index(channel)] = self.ahead.at_us
         return SetPoint(self.revision + 1, tuple(values), None, tuple(raised))
 
+    def renewed(self) -> SetPoint:
+        """The values in force under a new revision; a step that was ahead is forgotten."""
+        return replace(self, revision=self.revision + 1, ahead=None)
+
     def restarted(self) -> SetPoint:
         """Zero on both channels: what every start, resume and clearing begins with."""
         return SetPoint(self.revision + 1)

@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from safety import ledger
+from safety.alone import LOCK
+from safety.errors import PelviStimError
 
 RECORD: Final = "ledger.json"
+
+
+class LedgerInUse(PelviStimError):
+    """A first record was asked for where there is one, or something else, already."""
+
+    code = "ledger_in_use"
 
 
 class Store:
@@ -16,6 +24,16 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / RECORD
+
+    def begin(self) -> None:
+        """Makes the first record of a new installation. Raises LedgerInUse when anything is in the folder already."""
+        found = sorted(entry.name for entry in self.path.parent.iterdir() if entry.name != LOCK)
+        if found:
+            raise LedgerInUse(
+                f"{self.path.parent}: not a new installation, it holds {found[0]}: leave --new-state out, or name an "
+                "empty folder"
+            )
+        self.write(ledger.Record())
 
     def read(self) -> ledger.Record:
         """The record; ``ledger.UNKNOWN`` when there is none that can be read."""

@@ -17,6 +17,8 @@ from safety.gate import Progress
 
 JOIN_LEAD_US: Final = 60_000
 """A chunk is joined when this much or less of the present one remains: late, so that a lower set-point is felt soon."""
+OVERDUE_US: Final = limits.CHUNK_MAX_US
+"""A wave that still plays so long after its end is no longer the one that was sent (begun late, or by another)."""
 SETTLE_SWITCH_US: Final = limits.CHECK_INTERVAL_US
 """From closing the output switch to the first chunk: one check lies between."""
 
@@ -108,8 +110,8 @@ class Supply:
             if self._joined is not None:
                 self._playing, self._joined = self._joined, None
                 began.append(self._playing)
-            elif pulses.playing() is None:
-                self._ran_out(expects_more)
+            else:
+                self._look(pulses, self._playing, now_us, expects_more)
         if self._playing is not None:
             remaining = self._playing.ends_us - now_us
             if self._waiting and not self._joined and limits.JOIN_MIN_REMAINING_US <= remaining <= JOIN_LEAD_US:
@@ -117,6 +119,15 @@ class Supply:
         if self._playing is None and self._waiting is not None and now_us >= self._not_before_us:
             began.append(self._start(pulses, now_us))
         return began
+
+    def _look(self, pulses: PulseOutput, playing: Sent, now_us: int, expects_more: bool) -> None:
+        """The last chunk should have ended by now: it has, or it will soon, or something else is being played."""
+        at = pulses.playing()
+        if at is None:
+            self._ran_out(expects_more)
+        elif at != playing.wave or now_us >= playing.ends_us + OVERDUE_US:
+            late_us = now_us - playing.ends_us
+            raise NotAsApproved(f"the daemon plays wave {at}; sent was {playing.wave}, which ended {late_us} us ago")
 
     def _ran_out(self, expects_more: bool) -> None:
         self._playing = None

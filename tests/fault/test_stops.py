@@ -200,6 +200,39 @@ def test_a_wave_of_another_client_is_noticed() -> None:
         assert_output_is_off(rig)
 
 
+def test_a_wave_that_another_client_lets_follow_our_last_one_is_noticed() -> None:
+    with stack() as rig, rig.client() as other:
+        import pigpio
+
+        session = rig.session(short_programme(repeats=1), 10_000)
+
+        def show(view: View) -> None:
+            if view.playing.end_us >= 7_500_000:
+                other.wave_add_generic([pigpio.pulse(1 << 24, 0, 300), pigpio.pulse(0, 1 << 24, 300)])
+                other.wave_send_using_mode(other.wave_create(), pigpio.WAVE_MODE_REPEAT_SYNC)
+
+        session._show = show
+        outcome = session.run(None)
+        assert (outcome.cause, outcome.confirmed) == ("not_what_was_approved", True)
+        assert_output_is_off(rig)
+
+
+def test_our_own_wave_that_another_client_lets_repeat_is_noticed() -> None:
+    with stack() as rig, rig.client() as other:
+        import pigpio
+
+        session = rig.session(short_programme(repeats=1), 10_000)
+
+        def show(view: View) -> None:
+            if view.playing.end_us >= 7_500_000:
+                other.wave_send_using_mode(other.wave_tx_at(), pigpio.WAVE_MODE_REPEAT_SYNC)
+
+        session._show = show
+        outcome = session.run(None)
+        assert (outcome.cause, outcome.confirmed) == ("not_what_was_approved", True)
+        assert_output_is_off(rig)
+
+
 def test_a_lost_daemon_ends_the_guard() -> None:
     with stack() as rig:
         link = rig.link()

@@ -9,6 +9,7 @@ from typing import Any
 import pigpio
 import pytest
 
+import hw.pulses
 from controller.programme import parse_programme
 from controller.timeline import Timeline
 from controller.waveform import Amplitude, Encoder
@@ -82,17 +83,17 @@ def test_a_pulse_that_merges_without_changing_a_count_is_noticed_before_the_add(
 
 
 @pytest.mark.parametrize("name", ["its pulses end later", "at times of its own"])
-def test_pulses_added_between_our_add_and_our_making_are_noticed(name: str) -> None:
+def test_pulses_added_between_our_add_and_our_making_are_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The burst is torn apart here, as a real daemon's threads might, and another client adds in the middle."""
     with output() as (pulses, _, other):
-        whole = pulses._burst
+        whole = hw.pulses._burst
 
-        def torn(commands: list[Any]) -> list[int]:
-            found = whole(commands[:-4])
+        def torn(client: Any, commands: list[Any]) -> list[int]:
+            found = whole(client, commands[:-4])
             other.wave_add_generic(FOREIGN[name])
-            return found + whole(commands[-4:])
+            return found + whole(client, commands[-4:])
 
-        pulses._burst = torn  # type: ignore[method-assign]
+        monkeypatch.setattr(hw.pulses, "_burst", torn)
         data, length = chunks(5000)[0]
         with pytest.raises(NotAsApproved):
             pulses.load(data, len(data) // 12, length)

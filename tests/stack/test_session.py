@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from controller.session import SessionRefused
 from controller.timeline import Slice, Timeline
 from controller.waveform import Amplitude, Encoder
 from hw.board import load_board
+from safety import ledger
 from safety.link import GuardLink, Message
 from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
 
 BOARD = load_board()
 PROGRAMME = short_programme()
+UNCLEAN = json.dumps({**json.loads(ledger.dump(ledger.Record())), "clean": False})
 
 
 class Driver:
@@ -159,6 +162,28 @@ def test_lowering_drops_what_was_not_sent_and_is_compiled_again() -> None:
         assert driver.link.request("lower", to_ua={"A": 1_001})["code"] == "not_lower"
 
 
+def test_a_lower_that_is_refused_takes_nothing_back() -> None:
+    with stack() as rig:
+        driver = Driver(rig)
+        driver.send(driver.raised_session())
+        assert driver.link.request("lower", to_ua={"A": 2_001})["code"] == "not_lower"
+        driver.started()
+
+
+@pytest.mark.parametrize("request_", [{"type_": "pause"}, {"type_": "end"}, {"type_": "pause", "at_us": None}])
+def test_a_chunk_that_crosses_a_pause_on_its_way_is_stale(request_: dict[str, Any]) -> None:
+    """Compiled before the app heard of it, it does not fall: it is no fault, and nothing of it is played."""
+    with stack() as rig:
+        driver = Driver(rig)
+        next_ = driver.raised_session()
+        driver.send(next_)
+        answer = driver.link.request(**request_)
+        assert (answer["ok"], answer["next_us"]) == (True, next_.start_us)
+        driver.send(next_)
+        assert driver.refused()["code"] == "stale_set_point"
+        assert wait_for(driver, "idle" if request_["type_"] == "end" else "paused")["cause"] is None
+
+
 def test_a_chunk_for_an_older_set_point_is_refused_and_nothing_stops() -> None:
     with stack() as rig:
         driver = Driver(rig)
@@ -178,18 +203,22 @@ def test_three_sessions_a_day(tmp_path: Path) -> None:
     short = short_programme(repeats=1, hold_ms=500, rest_ms=2000)
     for count in range(3):
         with stack(tmp_path, new_state=count == 0) as rig:
-            assert rig.session(short, 0).run("2026-03-01").cause is None
+            assert rig.session(short, 0).run("2020-03-01").cause is None
     with stack(tmp_path, new_state=False) as rig:
-        for day in ("2026-03-01", "2026-02-28", None):
+        for day in ("2020-03-01", "2020-02-29", None, "2999-01-01", "yesterday", 5):
             with pytest.raises(SessionRefused, match="3 sessions today"):
-                rig.session(short, 0, link=rig.links[0] if rig.links else None).run(day)
-        assert rig.session(short, 0, link=rig.links[0]).run("2026-03-02").cause is None
+                rig.session(short, 0, link=rig.links[0] if rig.links else None).run(day)  # type: ignore[arg-type]
+        assert rig.session(short, 0, link=rig.links[0]).run("2020-03-02").cause is None
 
 
-@pytest.mark.parametrize("content", [None, "", "{", '{"clean": true}', "[" * 5000, '{"clean": false}'])
-def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "spent"),
+    [(None, True), ("", True), ("{", True), ('{"clean": true}', True), ("[" * 5000, True), ("UNCLEAN", False)],
+)
+def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content: str | None, spent: bool) -> None:
+    """What came last is not known: 30 s of contraction; and without any record the day is taken to be spent."""
     if content is not None:
-        (tmp_path / "ledger.json").write_text(content, encoding="utf-8")
+        (tmp_path / "ledger.json").write_text(UNCLEAN if content == "UNCLEAN" else content, encoding="utf-8")
     with stack(tmp_path, new_state=False) as rig:
         link = rig.link()
         assert (link.welcome["mode"], link.welcome["cause"]) == ("stopped", "guard_restarted")
@@ -199,9 +228,15 @@ def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content
         assert link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 0})["ok"]
         pending = link.request("start")
         assert (pending["code"], pending["wait_us"]) == ("rest_pending", 30_000_000)
-        outcome = rig.session(PROGRAMME, 0, link=link).run(None)
-        assert outcome.cause is None
-        assert outcome.notes == ["waited 30.0 s for the rest after the last contraction"]
+        outcome = rig.session(PROGRAMME, 0, link=link)
+        if spent:
+            rig.sleep_until(rig.clock.now() + 30_000_000)
+            for day in (None, "2020-03-01", "2020-03-01"):
+                assert link.request("start", day=day)["code"] == "day_spent"
+            assert outcome.run("2020-03-02").cause is None
+        else:
+            assert outcome.run(None).cause is None
+            assert outcome.outcome.notes == ["waited 30.0 s for the rest after the last contraction"]
         assert rig.phase_edges()[0][0] >= 30_000_000
 
 
@@ -217,11 +252,36 @@ def test_a_killed_guard_is_found_unclean(tmp_path: Path) -> None:
         assert rig.link().welcome["cause"] == "guard_restarted"
 
 
-def test_a_second_guard_is_refused_before_it_touches_the_daemon() -> None:
+def test_a_start_that_is_stopped_at_once_costs_nothing(tmp_path: Path) -> None:
+    with stack(tmp_path) as rig:
+        driver = Driver(rig)
+        before = (tmp_path / "ledger.json").read_bytes()
+        rig.sim.control.ask("estop", pressed=True)
+        answer = driver.link.request("start", day="2020-03-01")
+        assert (answer["code"], answer["cause"]) == ("not_now", "emergency_stop")
+        after = json.loads((tmp_path / "ledger.json").read_bytes())
+        assert after == {**json.loads(before), "day": "2020-03-01", "cause": "emergency_stop"}
+        assert rig.phase_edges() == []
+
+
+def test_a_new_installation_needs_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
+    command = [sys.executable, "-m", "safety", "--runtime", str(tmp_path / "r"), "--state", str(tmp_path)]
+    refused = subprocess.run([*command, "--new-state"], capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 2
+    assert "notes.txt" in refused.stderr
+    assert not (tmp_path / "ledger.json").exists()
+
+
+@pytest.mark.parametrize("shared", ["runtime", "state", "daemon"])
+def test_a_second_guard_is_refused_before_it_touches_the_daemon(shared: str, tmp_path: Path) -> None:
     with stack() as rig:
-        command = [sys.executable, "-m", "safety", "--runtime", str(rig.folder), "--state", str(rig.state)]
+        runtime = rig.folder if shared == "runtime" else tmp_path / "runtime"
+        state = rig.state if shared == "state" else tmp_path / "state"
+        port = rig.port if shared == "daemon" else 1
+        command = [sys.executable, "-m", "safety", "--runtime", str(runtime), "--state", str(state)]
         second = subprocess.run(
-            [*command, "--pigpio", "127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=60
+            [*command, "--pigpio", f"localhost:{port}"], capture_output=True, text=True, check=False, timeout=60
         )
         assert second.returncode == 2
         assert "another guard" in second.stderr
@@ -241,6 +301,8 @@ def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("load", {}, "link_malformed"),
         ("load", {"programme": "schema = 1", "caps_ua": {}}, "programme_refused"),
+        ("load", {"programme": "\ud800", "caps_ua": {}}, "link_malformed"),
+        ("load", {"programme": "schema = 1e99999999999999999999", "caps_ua": {}}, "programme_refused"),
         ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": 50_001}}, "cap_range"),
         ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": -1}}, "cap_range"),
         ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": True}}, "cap_range"),
@@ -251,6 +313,7 @@ def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         ("resume", {}, "not_now"),
         ("raise", {"at_us": 0, "to_ua": {"A": 1}}, "not_now"),
         ("lower", {"to_ua": {"A": 0}}, "not_now"),
+        ("pause", {"at_us": None}, "not_now"),
         ("acknowledge", {}, "nothing_latched"),
         ("fly", {}, "link_unknown"),
     ],

@@ -221,13 +221,39 @@ def test_rest_is_as_long_as_the_contraction(gap: int, length: int, verdict: str 
     assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
 
 
-@pytest.mark.parametrize(("gap", "verdict"), [(50_000, None), (49_999, "contraction_too_long")])
-def test_a_continuous_phase_is_exempt_while_it_is_slow(gap: int, verdict: str | None) -> None:
+@pytest.mark.parametrize(("gap", "verdict"), [(50_000, None), (49_999, "too_fast")])
+@pytest.mark.parametrize("length_us", [0, 31 * SECOND])
+def test_a_continuous_phase_is_exempt_from_length_but_must_be_slow(
+    gap: int, verdict: str | None, length_us: int
+) -> None:
     slow = plan(schedule=always_on(continuous=True))
     start = 100 * SECOND
     last = start + 100 - gap
-    before = progress(start, channels={"A": History(last - 31 * SECOND, last, 0), "B": History()})
+    before = progress(start, channels={"A": History(last - length_us, last, 0), "B": History()})
     assert code_of(judge(slow, before, start, 3, train([100], 1), 0)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("at", "start", "verdict"),
+    [
+        (2 * SECOND + 100_000, 2 * SECOND, None),
+        (2 * SECOND + 99_999, 2 * SECOND, "step_crossed"),
+        (2 * SECOND + 1, 2 * SECOND, "step_crossed"),
+        (2 * SECOND, 2 * SECOND, None),
+        (2 * SECOND, 2 * SECOND + 1, "step_crossed"),
+        (2 * SECOND, 20 * SECOND, "step_crossed"),
+    ],
+)
+def test_a_step_comes_exactly_with_the_start_of_a_chunk(at: int, start: int, verdict: str | None) -> None:
+    ahead = SetPoint(3, (10_000, 0), Raise(at, {"A": 12_000}))
+    before = progress(set_point=ahead, resumed=start != 2 * SECOND)
+    assert code_of(judge(plan(), before, start, 4 if start >= at else 3, train([], 0), 0)) == verdict
+
+
+def test_session_time_may_be_skipped_once_after_a_pause() -> None:
+    first = judge(plan(), progress(resumed=True), 3 * SECOND, 3, train([], 0), 0)
+    assert isinstance(first, Approval)
+    assert code_of(judge(plan(), first.progress, 4 * SECOND, 3, train([], 0), 0)) == "not_next"
 
 
 def test_only_falling_codes_after_an_end_was_asked_for() -> None:
