@@ -205,15 +205,18 @@ def test_a_wave_that_another_client_lets_follow_our_last_one_is_noticed() -> Non
         import pigpio
 
         session = rig.session(short_programme(repeats=1), 10_000)
+        last_begins: list[int] = []
 
         def show(view: View) -> None:
             if view.playing.end_us >= 7_500_000:
+                last_begins.append(rig.clock.now())
                 other.wave_add_generic([pigpio.pulse(1 << 24, 0, 300), pigpio.pulse(0, 1 << 24, 300)])
                 other.wave_send_using_mode(other.wave_create(), pigpio.WAVE_MODE_REPEAT_SYNC)
 
         session._show = show
         outcome = session.run(None)
         assert (outcome.cause, outcome.confirmed) == ("not_what_was_approved", True)
+        assert rig.phase_edges()[-1][0] <= last_begins[0] + 105_000, "noticed as soon as our last one should end"
         assert_output_is_off(rig)
 
 

@@ -233,6 +233,7 @@ def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content
             rig.sleep_until(rig.clock.now() + 30_000_000)
             for day in (None, "2020-03-01", "2020-03-01"):
                 assert link.request("start", day=day)["code"] == "day_spent"
+            assert json.loads((tmp_path / "ledger.json").read_bytes())["day"] == "2020-03-01", "kept if power fails now"
             assert outcome.run("2020-03-02").cause is None
         else:
             assert outcome.run(None).cause is None
