@@ -15,12 +15,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pigpio
 import pytest
 from gpiozero.pins.pi import PiBoardInfo
 
 from controller.cli import main
-from controller.programme import Stimulation, load_programme, programme_path, shipped_programmes
+from controller.programme import Stimulation, load_programme, parse_programme, programme_path, shipped_programmes
+from controller.timeline import Timeline
+from controller.waveform import Amplitude, Encoder
 from hw.board import REFERENCE_BOARD, load_board
+from tests.support.sim import Sim, disconnect
+from tests.support.stack import short_programme
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -305,6 +310,47 @@ def test_what_follows_from_the_limits() -> None:
     dense = Fraction(limits.RMS_DENSITY_MAX_UA_PER_CM2, 10**6)
     even_cm2 = Fraction(limits.POWER_DENSITY_MAX_MW_PER_CM2, 1000) / limits.STANDARD_LOAD_OHM / dense**2
     assert f"Up to {even_cm2} cm2 the 2 mA/cm2 bind" in text
+
+
+def entries(programme: bytes, set_point_ua: int) -> list[int]:
+    """Entries of each chunk of a programme's first 40 s."""
+    board = load_board()
+    encoder = Encoder(board)
+    made = []
+    for slice_ in itertools.islice(Timeline(parse_programme(programme, "test")).slices(), 400):
+        codes = Amplitude({"A": set_point_ua, "B": set_point_ua}, board.full_scale_ua).codes(slice_.pulses, {})
+        made.append(len(encoder.encode(slice_, codes)) // 12)
+    return made
+
+
+def test_the_sizes_of_chunks_and_slots_are_those_told() -> None:
+    silent, hold = min(found := entries(short_programme(), 20_000)), found[10]
+    fast = short_programme(
+        channel='"AB"', frequency_hz="150.0", phase_width_us=300, ramp_up_ms=9000, hold_ms=10_000, ramp_down_ms=9000,
+        rest_ms=30_000, repeats=1,
+    )  # fmt: skip
+    most = max(entries(fast, 20_000))
+    text = " ".join((ROOT / "docs/decisions/0003-amplitude-inside-the-waveform.md").read_text(encoding="utf-8").split())
+    assert f"{silent} entries for a silent chunk, {hold} in a hold at 50 Hz, and {most // 1000} {most % 1000}" in text
+    slot_one, slot_both = 3574, 2393
+    assert f"padded slot at least {slot_both // 1000} {slot_both % 1000} " in text
+    assert f"takes {slot_one} that only set or only clear lines, {slot_both} that do both" in LIMITS.read_text()
+    with Sim.start("--bare") as sim:
+        pi = pigpio.pi("127.0.0.1", sim.port)
+        try:
+            for pulse, fits in (
+                (pigpio.pulse(1 << 24, 0, 1), slot_one),
+                (pigpio.pulse(1 << 24, 1 << 27, 1), slot_both),
+            ):
+                pi.wave_clear()
+                pi.wave_add_generic([pulse] * fits)
+                assert pi.wave_create_and_pad(30) == 0
+                pi.wave_clear()
+                pi.wave_add_generic([pulse] * (fits + 1))
+                with pytest.raises(pigpio.error):
+                    pi.wave_create_and_pad(30)
+        finally:
+            disconnect(pi)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
