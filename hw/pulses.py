@@ -43,6 +43,7 @@ class _Command:
     PULSES = 35
     ADD = 28
     DELETE = 50
+    NEW = 53
     CREATE_AND_PAD = 118
     PLAYING = 101
     WRITE = 4
@@ -172,9 +173,10 @@ class PulseOutput:
         id that plays now (``playing``).
 
         ``data`` is the pulse list as approved, ``entries`` and ``duration_us`` the gate's own count. The daemon's
-        counts must be those of our last chunk before the add (another client's pulses would merge with ours, at equal
-        times without changing a count), and those of this one after the wave was made. All of it goes out as one
-        burst, so that hardly anything can come in between. Raises NotAsApproved when any figure differs.
+        counts must be those of our last chunk before the add (or another client was at it), the list is emptied (its
+        pulses would merge with ours, at equal times without changing a count), and the counts must be those of this
+        chunk after the wave was made. All of it goes out as one burst, so that hardly anything can come in between.
+        Raises NotAsApproved when any figure differs.
         """
         made = [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b"")]
         expected: list[int | None] = [*self._held]
@@ -184,9 +186,9 @@ class PulseOutput:
                 raise NotAsApproved("the oldest slot is the one sent last")
             made.append((_Command.DELETE, oldest, 0, b""))
             expected.append(0)
-        made += [(_Command.ADD, 0, 0, data), (_Command.CREATE_AND_PAD, PAD_PERCENT, 0, b"")]
+        made += [(_Command.NEW, 0, 0, b""), (_Command.ADD, 0, 0, data), (_Command.CREATE_AND_PAD, PAD_PERCENT, 0, b"")]
         made += [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b""), (_Command.PLAYING, 0, 0, b"")]
-        expected += [entries, None, entries, duration_us, None]
+        expected += [0, entries, None, entries, duration_us, None]
         found = _asked(_burst, self._pi, made)
         wave, at = found[-4], found[-1]
         if not 0 <= wave < SLOTS or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):

@@ -33,6 +33,8 @@ from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
 from safety.supply import Approved, Supply
 
+CALL_TIMEOUT_S: Final = 0.1
+STOP_CALL_TIMEOUT_S: Final = 0.01
 LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
 
@@ -41,8 +43,8 @@ LOOK_AGAIN_US: Final = 500
 class Timeouts:
     """How long a call to the daemon may take, in s of wall time; a later answer is a lost daemon."""
 
-    call_s: float = 0.1
-    stop_s: float = 0.01
+    call_s: float = CALL_TIMEOUT_S
+    stop_s: float = STOP_CALL_TIMEOUT_S
 
 
 class Guard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -80,6 +82,21 @@ def test_a_pulse_that_merges_without_changing_a_count_is_noticed_before_the_add(
         data, length = chunks(5000)[0]
         with pytest.raises(NotAsApproved):
             pulses.load(data, len(data) // 12, length)
+
+
+def test_a_list_with_the_counts_of_our_last_one_is_not_merged_with_ours() -> None:
+    """In a hold all chunks are equal: a copy of the last one with other lines changes no count, before or after."""
+    with output() as (pulses, _, other):
+        data, length = chunks(5000)[0]
+        pulses.load(data, len(data) // 12, length)
+        words = struct.unpack(f"<{len(data) // 4}I", data)
+        foreign = [pigpio.pulse(1 << 22, 0, delay) for delay in words[2::3]]
+        assert other.wave_add_generic(foreign) == len(data) // 12
+        with contextlib.suppress(NotAsApproved):
+            wave, _ = pulses.load(data, len(data) // 12, length)
+            pulses.send(wave, join=False)
+        assert other.get_mode(22) == pigpio.OUTPUT
+        assert other.read(22) == 0, "B_POS is on from the first entry if the foreign list was merged"
 
 
 @pytest.mark.parametrize("name", ["its pulses end later", "at times of its own"])
