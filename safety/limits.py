@@ -93,7 +93,7 @@ RAMPED_STOP_MAX_US: Final = 500_000
 CHUNK_MAX_US: Final = 100_000
 """A chunk of approved pulses lasts at most this long: output that nobody renews ends within two. ours."""
 CHUNK_MAX_ENTRIES: Final = 2_000
-"""Entries in the pulse list of one chunk; a padded slot of 30 % holds 2 393 that set and clear lines (docs/pigpiod.md). ours."""
+"""Entries in the pulse list of one chunk. ours; a padded slot of 30 % holds 2 393 that both set and clear lines."""
 LEAD_IN_MAX_US: Final = 1_000
 """The first chunk may begin this long before session time 0: room for its amplitude frames. ours."""
 SESSION_MAX_US: Final = 45 * 60 * 1_000_000
