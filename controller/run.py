@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from rich.console import Console
 from controller.causes import in_words
 from controller.figures import ceilings, figures
 from controller.launch import SimulatedBoard
+from controller.options import number
 from controller.programme import Programme, load_programme, programme_path
 from controller.progress import Progress, summary
 from controller.session import Outcome, Session, SessionRefused, outcome_figures
@@ -68,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
         )
         return REFUSED
     console.print(NOT_CERTIFIED, highlight=False)
-    if not args.intensity:
+    if args.intensity is None:
         console.print("No --intensity was given: the set-point stays at 0 mA.", highlight=False)
     try:
         return _run(plan, args, console)
@@ -85,7 +86,9 @@ class _Plan:
         self.board: Board = load_board()
         self.programme: Programme = load_programme(programme_path(args.file))
         full = Decimal(self.board.full_scale_ua) / 1000
-        milliamps = _decimal("--intensity", args.intensity or "0", Decimal(0), full, "mA", problems)
+        milliamps = _decimal(
+            "--intensity", "0" if args.intensity is None else args.intensity, Decimal(0), full, "mA", problems
+        )
         self.intensity_ua = int(milliamps * 1000)
         if milliamps * 1000 != self.intensity_ua:
             problems.append(_problem("--intensity", args.intensity, "whole microamperes: at most 3 decimals"))
@@ -189,11 +192,8 @@ def _channels(programme: Programme) -> list[str]:
 
 def _decimal(field: str, text: str, least: Decimal, most: Decimal, unit: str, problems: list[Problem]) -> Decimal:
     """A decimal within bounds; else a problem, and 0."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or not least <= value <= most:
+    value = number(text)
+    if value is None or not least <= value <= most:
         problems.append(_problem(field, text, f"a number from {least} to {most} {unit}"))
         return Decimal(0)
     return value
