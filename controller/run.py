@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from controller.causes import in_words
+from controller.causes import NOT_CONFIRMED, in_words
 from controller.figures import ceilings, figures
 from controller.launch import SimulatedBoard
 from controller.options import number
@@ -33,10 +33,6 @@ from safety.link import GuardLink, runtime_root
 
 FINISHED, REFUSED, INTERLOCK, PERSON = 0, 2, 3, 4
 NOT_CERTIFIED: Final = "PelviStim is not a certified medical device."
-NOT_CONFIRMED: Final = (
-    "The output is NOT confirmed off: 1. press the red button; 2. pull the lead out of the box; "
-    "3. then take the probe out."
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,6 +26,8 @@ from safety.errors import LinkError
 
 GUARD_SOCKET: Final = "guard.sock"
 STOP_SOCKET: Final = "stop.sock"
+GUARD_LOCK: Final = "guard.lock"
+"""Held for life by the guard that runs in the folder."""
 STOP_COUNTED: Final = b"stop, counted"
 """A stop from a process that keeps a tally of what it sends (virtual clock); any other content stops just the same."""
 RUNTIME_ROOT_MAX_BYTES: Final = 83

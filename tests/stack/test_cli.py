@@ -3,58 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import select
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from controller.launch import Control
 from tests.decoder import decode
+from tests.support.cli import left_behind, pelvistim, while_running
 from tests.support.stack import short_programme
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "controller.cli", *map(str, arguments)]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Runtime folders of this test alone."""
-    return {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
-
-
-def pelvistim(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, check=False, env=environment(folder), timeout=120
-    )
-
-
-def while_running(folder: Path, act: Callable[[subprocess.Popen[str]], None]) -> tuple[int, dict[str, object], str]:
-    """Runs stress-50hz, acts once it has said that it plays, and gives exit code, summary and what was said."""
-    fast = ("--speed", "max", "--json")
-    process = subprocess.Popen(
-        command("run", "stress-50hz", "--board", "sim", "--intensity", 20, *fast, "--edges", folder / "edges.csv"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(folder),
-    )
-    assert process.stderr is not None
-    said = ""
-    while "00:10" not in said:
-        assert select.select([process.stderr], [], [], 60)[0], "the run says nothing"
-        said += process.stderr.readline()
-    act(process)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, json.loads(out), said + err
-
-
-def left_behind(folder: Path) -> list[Path]:
-    return list((folder / "pelvistim").iterdir()) if (folder / "pelvistim").exists() else []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
