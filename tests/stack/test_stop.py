@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.launch import Control
 from tests.support.cli import Running, pelvistim
 
 ELSEWHERE: dict[str, dict[str, str | None]] = {
@@ -81,3 +82,20 @@ def test_a_frozen_guard_keeps_no_other_from_its_stop(tmp_path: Path) -> None:
         os.kill(guard, signal.SIGCONT)
     code, told, _ = frozen.end()
     assert (code, told["cause"]) == (4, "person"), "the stop was waiting for it"
+
+
+def test_the_board_is_there_until_the_guard_has_stopped_it(tmp_path: Path) -> None:
+    """The app is killed while the guard is held up: the board waits for the guard, and then both end."""
+    running = Running(tmp_path)
+    _, guard = running.children()
+    control = Control(next((tmp_path / "pelvistim").glob("*/sim.sock")))
+    os.kill(guard, signal.SIGSTOP)
+    try:
+        running.process.kill()
+        running.process.wait()
+        for _ in range(3):  # the end of its standard input would have come before the first of these
+            assert "bank" in control.ask("levels")
+    finally:
+        os.kill(guard, signal.SIGCONT)
+        control.close()
+    running.process.communicate(timeout=60)  # returns when the last holder of the pipes is gone
