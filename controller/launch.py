@@ -19,8 +19,6 @@ from safety.errors import PelviStimError
 START_TIMEOUT_S: Final = 30
 START_FAILED_PATIENCE_S: Final = 1.0
 """Nothing plays yet: a process that hangs while it starts may be killed soon."""
-ANSWER_TIMEOUT_S: Final = 10.0
-"""For one answer of the simulated board, which gives it at once; a long edges file takes some seconds to write."""
 
 
 class LaunchError(PelviStimError, RuntimeError):
@@ -34,12 +32,12 @@ class Control:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.settimeout(ANSWER_TIMEOUT_S)
         self._socket.connect(str(path))
 
-    def ask(self, op: str, **fields: object) -> dict[str, Any]:
+    def ask(self, op: str, *, patience_s: float | None = None, **fields: object) -> dict[str, Any]:
         """One operation. Raises LaunchError when the board refuses it, does not answer in time or has gone."""
         try:
+            self._socket.settimeout(patience_s)
             self._socket.send(json.dumps({"op": op, **fields}).encode())
             data = self._socket.recv(1 << 16)
         except OSError as error:
@@ -61,6 +59,8 @@ class SimulatedBoard:
 
     def __init__(self, folder: Path, state: Path, *, new_state: bool, speed: float | None) -> None:
         self.runtime = folder
+        self.patience_s = float(START_TIMEOUT_S)
+        """How long each process gets to end by itself before it is killed."""
         control = folder / "sim.sock"
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
         self.processes: list[subprocess.Popen[str]] = []
@@ -77,7 +77,8 @@ class SimulatedBoard:
                 options += ["--clock", self.clock]
             self._start("safety", *options)
         except BaseException:
-            self.close(START_FAILED_PATIENCE_S)
+            self.patience_s = START_FAILED_PATIENCE_S
+            self.close()
             raise
 
     @property
@@ -103,18 +104,18 @@ class SimulatedBoard:
             raise LaunchError(f"{module} did not start (exit {process.wait(START_TIMEOUT_S)}); its words are above")
         return line
 
-    def end_guard(self, patience_s: float = START_TIMEOUT_S) -> None:
+    def end_guard(self) -> None:
         """Tells the guard that its app is gone, which makes it stop and end; kills it only if it does not."""
         for process in self.processes[1:]:
-            _end(process, patience_s)
+            _end(process, self.patience_s)
 
-    def close(self, patience_s: float = START_TIMEOUT_S) -> None:
+    def close(self) -> None:
         """Ends the guard, and only when it is gone the board."""
-        self.end_guard(patience_s)
+        self.end_guard()
         if self._control is not None:
             self._control.close()
         for process in self.processes[:1]:
-            _end(process, patience_s)
+            _end(process, self.patience_s)
 
 
 def _end(process: subprocess.Popen[str], patience_s: float) -> None:

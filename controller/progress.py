@@ -62,7 +62,7 @@ class Progress:
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._drawn = 0.0
         self._line_us = -LINE_EVERY_US
-        self._what = ""
+        self._rest_us: int | None = None
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -90,6 +90,15 @@ class Progress:
                 f"asked {_milliamps(view.set_point_ua)}, measured {_milliamps(view.measured_ua)}",
                 highlight=False,
             )
+
+    def show_rest(self, left_us: int) -> None:
+        """Counts down a rest that is due before the session."""
+        words = f"rest before the session: {max(0, left_us) / 1e6:.0f} s to go (Ctrl-C stops)"
+        if self._live:
+            self._live.update(words, refresh=True)
+        elif self._rest_us is None or self._rest_us - left_us >= LINE_EVERY_US:
+            self._rest_us = left_us
+            self._console.print(words, highlight=False)
 
     def _table(self, view: View, now: Moment, at_us: int) -> Table:
         table = Table(show_header=False, title="PelviStim, simulated board (not a certified medical device)")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from controller.causes import NOT_CONFIRMED
+from controller.interrupts import INTERRUPTS
 from safety.errors import LinkError
 from safety.link import GUARD_LOCK, GUARD_SOCKET, STOP_SOCKET, StopAsked, runtime_roots
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(_: argparse.Namespace) -> int:
     """Exit 0 when every guard that was found confirmed its output off, 3 when one did not; says so of each."""
+    INTERRUPTS.does(None, NOT_CONFIRMED)
     asked: dict[Path, StopAsked | LinkError] = {}
     for folder in _folders():
         try:

@@ -99,7 +99,7 @@ def _user() -> str:
     return f"pelvistim-{os.getuid()}"
 
 
-class _TimeLimit:
+class TimeLimit:
     """Ends a clock's wait after so much wall time, whoever owns the clock's own."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -112,7 +112,7 @@ class _TimeLimit:
         self.passed = True
         os.write(self._writer, b"t")
 
-    def __enter__(self) -> _TimeLimit:
+    def __enter__(self) -> TimeLimit:
         self._clock.watch(self._reader)
         self._timer.start()
         return self
@@ -141,6 +141,8 @@ class GuardLink:
             raise LinkError(f"no guard in {folder}: {error}", code="guard_absent") from None
         self._stop_path = str(folder / STOP_SOCKET)
         self._waiting: deque[Message] = deque()
+        self.latest: Message = {}
+        """The last message that told where the guard stands, whoever waited for it."""
         self._numbers = 0
         channel = f"link:{os.getpid()}-{self._socket.fileno()}"
         self._tally = clock.tally(channel)
@@ -169,7 +171,7 @@ class GuardLink:
         Raises LinkError when none comes within REQUEST_TIMEOUT_S of wall time: then the guard hangs.
         """
         number = self.send(type_, **fields)
-        with _TimeLimit(self._clock, REQUEST_TIMEOUT_S) as limit:
+        with self.limit(REQUEST_TIMEOUT_S) as limit:
             while not limit.passed:
                 for message in self._arrived(None):
                     if message.get("re") == number:
@@ -187,11 +189,13 @@ class GuardLink:
         """Drops the messages that came while an answer was waited for."""
         self._waiting.clear()
 
-    def sleep(self, duration_us: int) -> None:
-        """Lets time pass; what arrives meanwhile is kept for ``receive``."""
-        until_us = self._clock.now() + duration_us
-        while self._clock.now() < until_us:
-            self._waiting.extend(self._arrived(until_us))
+    def now(self) -> int:
+        """The present time in us on the app's clock."""
+        return self._clock.now()
+
+    def limit(self, seconds: float) -> TimeLimit:
+        """Ends waits, and says that it ``passed``, after so much wall time; to be used in a ``with``."""
+        return TimeLimit(self._clock, seconds)
 
     def stop(self) -> None:
         """Asks for an immediate stop; never waits. The guard's next messages tell what came of it."""
@@ -231,7 +235,10 @@ class GuardLink:
         if not data:
             raise LinkError("the guard has gone", code="guard_lost")
         self._tally.received += 1
-        return [decode(data)]
+        message = decode(data)
+        if "revision" in message:
+            self.latest = message
+        return [message]
 
 
 class StopAsked:
