@@ -89,6 +89,7 @@ class Progress:
                 f"{_clock(at)} {now.phase}: {now.what} {now.contraction}/{now.contractions}, "
                 f"asked {_milliamps(view.set_point_ua)}, measured {_milliamps(view.measured_ua)}",
                 highlight=False,
+                markup=False,
             )
 
     def show_rest(self, left_us: int) -> None:

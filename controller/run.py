@@ -128,11 +128,11 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         if link.welcome["cause"] is not None:
             _acknowledge(link, link.welcome["cause"], args.acknowledge)
         outcome = _play(plan, link, console)
+        code = _report(outcome, args, console)
         if outcome.cause is not None and not outcome.confirmed:
             board.patience_s = UNCONFIRMED_PATIENCE_S
             leaving.close()
             board.end_guard()
-        code = _report(outcome, args, console)
         if args.edges is not None and not _write_edges(args.edges, outcome, board):
             return code or INTERNAL
     return code
@@ -232,13 +232,14 @@ def _report(outcome: Outcome, args: argparse.Namespace, console: Console) -> int
     if args.json:
         print(json.dumps({"exit": code, **outcome_figures(outcome)}), flush=True)
     for note in outcome.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}", highlight=False, markup=False)
     if outcome.cause is not None:
         what = "output confirmed off" if outcome.confirmed else NOT_CONFIRMED
-        console.print(f"stopped: {in_words(outcome.cause)} [{outcome.cause}]; {what}", highlight=False, soft_wrap=True)
+        words = f"stopped: {in_words(outcome.cause)} [{outcome.cause}]; {what}"
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
     if not args.json:
         for line in summary(outcome):
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, markup=False)
     return code
 
 

@@ -180,7 +180,7 @@ class Session:
             message = self._link.receive()
             if message is not None and self._take(message):
                 return
-            self._look(self._link.latest)
+            self._look()
 
     def _ask(self, type_: str, **fields: object) -> Message:
         answer = self._link.request(type_, **fields)
@@ -269,11 +269,13 @@ class Session:
             if made.set_point_ua[channel] == wanted and outcome.reached_us[channel] is None:
                 outcome.reached_us[channel] = made.slice.start_us
 
-    def _look(self, status: Message) -> None:
-        """Has the chunks made again when the guard's set-point is not the one planned."""
-        values = self._planned.get(status["revision"])
-        if status["mode"] == "running" and values != {one: status["set_point_ua"][one] for one in self._target_ua}:
-            self._again(status)
+    def _look(self) -> bool:
+        """Has chunks made again when the guard's set-point is not the one planned; whether one was sent by that."""
+        status = self._link.latest
+        values = {channel: status["set_point_ua"][channel] for channel in self._target_ua}
+        if status["mode"] != "running" or values == self._planned.get(status["revision"]):
+            return False
+        return self._again(status)
 
     def _stale(self, message: Message) -> None:
         """A chunk was refused because it was made for another set-point than the one in force: that is no fault."""
@@ -285,7 +287,7 @@ class Session:
             raise SessionRefused(f"{in_words(message['code'])}: {words} [{message['code']}]", message["code"], message)
         self._again(message)
 
-    def _again(self, status: Message) -> None:
+    def _again(self, status: Message) -> bool:
         """Takes the guard's set-point, and makes and sends again what the guard does not hold of the chunks sent.
 
         Somebody else changed it, so that it does not rise any more by itself.
@@ -308,10 +310,11 @@ class Session:
             self._ahead.appendleft(made.slice)
         if lost:
             self._supply()
+        return bool(lost)
 
     def _supply(self) -> None:
         """Hands over the next chunk, thinks ahead about the set-point, and makes the chunk after it."""
-        if self._halting:
+        if self._halting or self._look():
             return
         made = self._ready or self._make()
         self._ready = None
@@ -326,6 +329,8 @@ class Session:
         self._number += 1
         self._sent[self._number] = made
         self._link.send_chunk(self._number, made.slice.start_us, made.revision, made.data)
+        if self._look():
+            return
         self._rise()
         self._ready = self._make()
 

@@ -36,14 +36,16 @@ def pelvistim(folder: Path, *arguments: object, **changes: str | None) -> subpro
 
 
 class Running:
-    """``pelvistim run`` of stress-50hz, as fast as it goes, that has said that it plays. ``edges``: the edges file."""
+    """``pelvistim run`` (of stress-50hz, if no options say otherwise) that has said the words of ``until``."""
 
-    def __init__(self, folder: Path, *options: object, until: str = "00:10", **changes: str | None) -> None:
+    def __init__(
+        self, folder: Path, *options: object, until: str = "00:10", speed: str = "max", **changes: str | None
+    ) -> None:
         self.edges = folder / "edges.csv"
         given = options or ("stress-50hz", "--intensity", 20)
-        fast = ("--board", "sim", "--speed", "max", "--json", "--edges", self.edges)
+        common = ("--board", "sim", "--speed", speed, "--json", "--edges", self.edges)
         self.process = subprocess.Popen(
-            command("run", *given, *fast),
+            command("run", *given, *common),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
