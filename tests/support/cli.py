@@ -39,9 +39,15 @@ class Running:
     """``pelvistim run`` (of stress-50hz, if no options say otherwise) that has said the words of ``until``."""
 
     def __init__(
-        self, folder: Path, *options: object, until: str = "00:10", speed: str = "max", **changes: str | None
+        self,
+        folder: Path,
+        *options: object,
+        until: str = "00:10",
+        speed: str = "max",
+        edges: Path | None = None,
+        **changes: str | None,
     ) -> None:
-        self.edges = folder / "edges.csv"
+        self.edges = edges or folder / "edges.csv"
         given = options or ("stress-50hz", "--intensity", 20)
         common = ("--board", "sim", "--speed", speed, "--json", "--edges", self.edges)
         self.process = subprocess.Popen(
