@@ -39,12 +39,16 @@ class SessionRefused(PelviStimError):
 
 @dataclass
 class Outcome:
-    """What a session came to. Currents in uA, charge as code x us and pC, times in us of session time."""
+    """What a session came to. Currents in uA, charge as code x us and pC, times in us of session time.
+
+    ``contractions`` and ``continuous_phases`` count what began; a continuous phase is no contraction, as in ``check``.
+    """
 
     mode: str = "idle"
     cause: str | None = None
     confirmed: bool | None = None
     contractions: int = 0
+    continuous_phases: int = 0
     pulses: int = 0
     net_code_us: int = 0
     charge_per_phase_pc: dict[str, int] = field(default_factory=dict)
@@ -262,7 +266,8 @@ class Session:
         for pulse, code in zip(made.slice.pulses, made.codes, strict=True):
             if pulse.train.number > self._train:
                 self._train = pulse.train.number
-                outcome.contractions += 1
+                outcome.contractions += not pulse.train.phase.continuous
+                outcome.continuous_phases += pulse.train.phase.continuous
             charge = code * pulse.width_us * self._full_scale_ua // 4096
             outcome.charge_per_phase_pc[pulse.channel] = max(outcome.charge_per_phase_pc[pulse.channel], charge)
         for channel, wanted in self._target_ua.items():
@@ -400,6 +405,7 @@ def outcome_figures(outcome: Outcome) -> dict[str, Any]:
         "cause": outcome.cause,
         "output_confirmed_off": outcome.confirmed,
         "contractions": outcome.contractions,
+        "continuous_phases": outcome.continuous_phases,
         "pulses_sent": outcome.pulses,
         "charge_per_phase_uc": {one: pc / 1e6 for one, pc in outcome.charge_per_phase_pc.items()},
         "net_charge_code_us": outcome.net_code_us,
