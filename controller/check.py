@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import re
 import sys
 from collections.abc import Callable
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,6 +15,7 @@ from rich.console import Console
 
 from controller.figure_table import NOT_CERTIFIED, as_json, print_table, problem_json
 from controller.figures import Figures, ceilings, figures, highest_ua
+from controller.options import number
 from controller.programme import Programme, load_programme, programme_path
 from controller.strict_toml import plain, printable, shown
 from hw.board import REFERENCE_BOARD, Board, load_board
@@ -25,7 +24,7 @@ from safety.errors import InputRefused, Problem
 EXIT_OK: Final = 0
 EXIT_REFUSED: Final = 2
 EXIT_USAGE: Final = 64
-PLOT_MISSING: Final = "--plot needs matplotlib, which is not installed: pip install pelvistim[plot]"
+PLOT_MISSING: Final = "--plot needs matplotlib, which is not installed; set-up for the tests brings it: make check"
 
 T = TypeVar("T")
 
@@ -86,10 +85,11 @@ def parse_max_ma(text: str | None, full_scale_ua: int) -> int:
     if text is None:
         return full_scale_ua
     allowed = f"a number above 0 and at most {plain(Fraction(full_scale_ua, 1_000))} mA, of at most 3 decimals"
-    if not re.fullmatch(r"[+-]?[0-9]{1,9}(\.[0-9]{1,40})?", text):
+    milliamps = number(text)
+    if milliamps is None:
         code, advice = "option_type", "Write a plain number with a point, as in 12.5."
     else:
-        max_ua = Decimal(text) * 1_000
+        max_ua = milliamps * 1_000
         if not 0 < max_ua <= full_scale_ua:
             code, advice = "option_range", "Choose a maximum that the board can give."
         elif max_ua != int(max_ua):

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
-from importlib.metadata import version
 from typing import Final, NoReturn
 
-from controller import check, run, stop
-from safety.errors import InputRefused, PelviStimError
+from controller.interrupts import INTERRUPTS, PERSON, raise_it
 
 USAGE: Final = 64
 INTERNAL: Final = 70
@@ -26,7 +23,21 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one subcommand and gives the exit code."""
+    """Runs one subcommand and gives the exit code. Ctrl-C and SIGTERM are obeyed before the rest is even loaded."""
+    INTERRUPTS.begin()
+    try:
+        return _command(arguments)
+    finally:
+        INTERRUPTS.end()
+
+
+def _command(arguments: list[str] | None) -> int:
+    import traceback
+    from importlib.metadata import version
+
+    from controller import check, run, stop
+    from safety.errors import InputRefused, PelviStimError
+
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
     parser.add_argument("--version", action="version", version=f"pelvistim {version('pelvistim')}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -39,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         module.add_arguments(command)
         command.set_defaults(main=module.main)
     args = parser.parse_args(arguments)
+    INTERRUPTS.does(raise_it)
     try:
         code: int = args.main(args)
         return code
@@ -47,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("stopped by a person before anything played", file=sys.stderr)
-        return 4
+        return PERSON
     except PelviStimError as error:
         print(f"internal error: {error} [{error.code}]", file=sys.stderr)
         return INTERNAL

@@ -149,7 +149,7 @@ def print_table(console: Console, programme: Programme, board: Board, found: Fig
     session = f"{float(minutes):.2f} minutes (at most {limits.SESSION_MAX_US // 60_000_000}), {found.pulses} pulses, "
     session += f"{found.contractions} contractions"
     if found.continuous_phases:
-        session += f", {found.continuous_phases} continuous"
+        session += f", and continuous phases: {found.continuous_phases} (no contractions)"
     for label, words in (
         ("programme", f"{programme.id}: {programme.title['en']} / {programme.title['nb']}"),
         ("source", programme.source),

@@ -1,6 +1,8 @@
 """Starts what a simulated run needs: the simulated board and the guard, each a process of its own.
 
-Both end with the process that started them: they hold the reading end of a pipe whose writing end dies with it.
+The guard ends with the process that started it: it holds the reading end of a pipe whose writing end dies with it. The
+board ends when both are gone: the guard, too, holds the writing end of the board's pipe. So an app that dies leaves a
+guard that can still stop the output of a board that is still there.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typing import Any, Final
 from safety.errors import PelviStimError
 
 START_TIMEOUT_S: Final = 30
+START_FAILED_PATIENCE_S: Final = 1.0
+"""Nothing plays yet: a process that hangs while it starts may be killed soon."""
 
 
 class LaunchError(PelviStimError, RuntimeError):
@@ -30,10 +34,17 @@ class Control:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.connect(str(path))
 
-    def ask(self, op: str, **fields: object) -> dict[str, Any]:
-        """One operation. Raises LaunchError when the board refuses it."""
-        self._socket.send(json.dumps({"op": op, **fields}).encode())
-        answer: dict[str, Any] = json.loads(self._socket.recv(1 << 16))
+    def ask(self, op: str, *, patience_s: float | None = None, **fields: object) -> dict[str, Any]:
+        """One operation. Raises LaunchError when the board refuses it, does not answer in time or has gone."""
+        try:
+            self._socket.settimeout(patience_s)
+            self._socket.send(json.dumps({"op": op, **fields}).encode())
+            data = self._socket.recv(1 << 16)
+        except OSError as error:
+            raise LaunchError(f"the simulated board does not answer {op}: {error}", code="sim_silent") from None
+        if not data:
+            raise LaunchError(f"the simulated board went away before it answered {op}", code="sim_silent")
+        answer: dict[str, Any] = json.loads(data)
         if not answer.get("ok"):
             raise LaunchError(f"the simulated board refused {op}: {answer.get('error')}", code="sim_refused")
         return answer
@@ -48,19 +59,27 @@ class SimulatedBoard:
 
     def __init__(self, folder: Path, state: Path, *, new_state: bool, speed: float | None) -> None:
         self.runtime = folder
+        self.patience_s = float(START_TIMEOUT_S)
+        """How long each process gets to end by itself before it is killed."""
         control = folder / "sim.sock"
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
         self.processes: list[subprocess.Popen[str]] = []
         self._control: Control | None = None
-        self.port = int(json.loads(self._start("hw.mock", "--port", "0", "--control", str(control), *pace))["port"])
-        self._control = Control(control)
-        self.clock = None if speed == 1 else str(control)
-        options = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
-        if new_state:
-            options.append("--new-state")
-        if self.clock:
-            options += ["--clock", self.clock]
-        self._start("safety", *options)
+        try:
+            said = self._start("hw.mock", "--port", "0", "--control", str(control), *pace)
+            self.port = int(json.loads(said)["port"])
+            self._control = Control(control)
+            self.clock = None if speed == 1 else str(control)
+            options = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
+            if new_state:
+                options.append("--new-state")
+            if self.clock:
+                options += ["--clock", self.clock]
+            self._start("safety", *options)
+        except BaseException:
+            self.patience_s = START_FAILED_PATIENCE_S
+            self.close()
+            raise
 
     @property
     def control(self) -> Control:
@@ -69,33 +88,43 @@ class SimulatedBoard:
         return self._control
 
     def _start(self, module: str, *options: str) -> str:
-        """Starts one process and waits for its first line."""
+        """Starts one process and waits for its first line. It holds the pipes of those before it open."""
         process = subprocess.Popen(
             [sys.executable, "-m", module, *options, "--until-stdin-closes"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C at the terminal is for the app alone, which turns it into a stop
+            pass_fds=[before.stdin.fileno() for before in self.processes if before.stdin is not None],
         )
         self.processes.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            self.close()
             raise LaunchError(f"{module} did not start (exit {process.wait(START_TIMEOUT_S)}); its words are above")
         return line
 
+    def end_guard(self) -> None:
+        """Tells the guard that its app is gone, which makes it stop and end; kills it only if it does not."""
+        for process in self.processes[1:]:
+            _end(process, self.patience_s)
+
     def close(self) -> None:
-        """Ends the guard first, then the board."""
+        """Ends the guard, and only when it is gone the board."""
+        self.end_guard()
         if self._control is not None:
             self._control.close()
-        for process in reversed(self.processes):
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                process.wait(START_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+        for process in self.processes[:1]:
+            _end(process, self.patience_s)
+
+
+def _end(process: subprocess.Popen[str], patience_s: float) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

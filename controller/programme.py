@@ -24,14 +24,9 @@ SCHEMA: Final = 1
 ID_MAX_CHARACTERS: Final = 64
 TITLE_MAX_CHARACTERS: Final = 100
 SOURCE_MAX_CHARACTERS: Final = 1_000
-PHASES_MAX: Final = 200
-"""Bounds of the format, so that no file can ask for unbounded work; the session's 45 minutes end far below them."""
-REPEATS_MAX: Final = 9_999
-CYCLES_MAX: Final = 9_999
 ELECTRODE_KINDS: Final = ("vaginal probe", "anal probe", "surface")
-AREA_MIN_CM2: Final = Fraction(1, 10)
-AREA_MAX_CM2: Final = Fraction(500)
-"""Bounds of the format for the smallest contact. ours; what counts is the current density in ``controller.figures``."""
+AREA_MIN_CM2: Final = Fraction(limits.AREA_MIN_MM2, 100)
+AREA_MAX_CM2: Final = Fraction(limits.AREA_MAX_MM2, 100)
 CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {"A": ("A",), "B": ("B",), "AB": ("A", "B")}
 SHIPPED: Final = Path(__file__).with_name("programmes")
 
@@ -164,7 +159,7 @@ def parse_programme(data: bytes, source: str) -> Programme:
     title = top.languages("title", TITLE_MAX_CHARACTERS)
     basis = top.text("source", SOURCE_MAX_CHARACTERS)
     electrode = _electrode(top)
-    cycles = top.integer("cycles", 1, CYCLES_MAX) if "cycles" in raw else 1
+    cycles = top.integer("cycles", 1, limits.CYCLES_MAX) if "cycles" in raw else 1
     entries = [(fields, _phase(fields)) for fields in _entries(top, problems, lines)]
     phases = tuple(phase for _, phase in entries if phase is not None)
     if entries:
@@ -193,14 +188,14 @@ def _electrode(top: Fields) -> Electrode | None:
 
 def _entries(top: Fields, problems: list[Problem], lines: Lines) -> Iterator[Fields]:
     """The phases as fields to read, with their place."""
-    allowed = f"1 to {PHASES_MAX} phases, each under [[phase]]"
+    allowed = f"1 to {limits.PHASES_MAX} phases, each under [[phase]]"
     if not top.has("phase", allowed):
         return
     raw = top.table["phase"]
     if not isinstance(raw, list):
         top.add("field_type", "phase", raw, allowed, "Write [[phase]] with two brackets over each phase.")
         return
-    if not 1 <= len(raw) <= PHASES_MAX:
+    if not 1 <= len(raw) <= limits.PHASES_MAX:
         top.add("phases_count", "phase", raw, allowed, "Join like phases with repeats, or repeat the list with cycles.")
         return
     for position, entry in enumerate(raw):
@@ -242,7 +237,7 @@ def _phase(fields: Fields) -> Phase | None:
     repeats: int | None = 1
     if not continuous:
         rest = fields.integer("rest_ms", limits.REST_MIN_MS, _SESSION_MS, "ms")
-        repeats = fields.integer("repeats", 1, REPEATS_MAX)
+        repeats = fields.integer("repeats", 1, limits.REPEATS_MAX)
     percent = fields.decimal("intensity_percent", Fraction(0), Fraction(100), "percent", above=True)
     if channel is not None and frequency is not None and width is not None and gap is not None:
         _check_period(fields, channel, frequency, 2 * width + gap)
@@ -318,6 +313,10 @@ def _check_whole(top: Fields, entries: list[_Entry], cycles: int) -> None:
         advice = "Add a phase with pulses; a programme of pauses only is not played."
         top.add("nothing_to_play", "phase", Words("only pauses"), "at least one phase with pulses", advice)
         return
+    if cycles * len(entries) > limits.PLAYED_PHASES_MAX:
+        value = Words(f"{cycles} cycles of {len(entries)} phases")
+        allowed = f"at most {limits.PLAYED_PHASES_MAX} phases to be played, cycles included"
+        top.add("phases_count", "cycles", value, allowed, "Lower cycles, or join the shortest pauses.")
     total_us = cycles * sum(phase.duration_us for _, phase in entries if phase is not None)
     last = entries[-1][1]
     if isinstance(last, Stimulation) and last.continuous:  # its last pulse is played whole, also past its end

@@ -22,7 +22,7 @@ LINE_EVERY_US: Final = 10_000_000
 
 @dataclass(frozen=True)
 class Moment:
-    """Where the session is at one point of session time."""
+    """Where the session is at one point of session time. A continuous phase is not counted as a contraction."""
 
     phase: str
     what: str
@@ -36,11 +36,11 @@ def moment(timeline: Timeline, at_us: int) -> Moment:
     train = timeline.train_at(at_us)
     phase, start_us, end_us = timeline.phase_at(at_us)
     name = phase.name["en"]
-    number = train.number if train else 0
+    number, of = train.contraction if train else 0, timeline.contractions
     if train is None or isinstance(phase, Pause) or train.start_us < start_us:
-        return Moment(name, "pause", (end_us - at_us) / 1e6, number, len(timeline.trains))
+        return Moment(name, "pause", (end_us - at_us) / 1e6, number, of)
     what, until = _within(train, at_us)
-    return Moment(name, what, (until - at_us) / 1e6, number, len(timeline.trains))
+    return Moment(name, what, (until - at_us) / 1e6, number, of)
 
 
 def _within(train: Train, at_us: int) -> tuple[str, int]:
@@ -62,7 +62,7 @@ class Progress:
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._drawn = 0.0
         self._line_us = -LINE_EVERY_US
-        self._what = ""
+        self._rest_us: int | None = None
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -89,7 +89,17 @@ class Progress:
                 f"{_clock(at)} {now.phase}: {now.what} {now.contraction}/{now.contractions}, "
                 f"asked {_milliamps(view.set_point_ua)}, measured {_milliamps(view.measured_ua)}",
                 highlight=False,
+                markup=False,
             )
+
+    def show_rest(self, left_us: int) -> None:
+        """Counts down a rest that is due before the session."""
+        words = f"rest before the session: {max(0, left_us) / 1e6:.0f} s to go (Ctrl-C stops)"
+        if self._live:
+            self._live.update(words, refresh=True)
+        elif self._rest_us is None or self._rest_us - left_us >= LINE_EVERY_US:
+            self._rest_us = left_us
+            self._console.print(words, highlight=False)
 
     def _table(self, view: View, now: Moment, at_us: int) -> Table:
         table = Table(show_header=False, title="PelviStim, simulated board (not a certified medical device)")
@@ -111,7 +121,7 @@ def summary(outcome: Outcome) -> list[str]:
     )
     charge = ", ".join(f"{channel} {pc / 1e6:.3f} uC" for channel, pc in outcome.charge_per_phase_pc.items())
     return [
-        f"contractions: {outcome.contractions}",
+        f"contractions: {outcome.contractions}{_continuous(outcome.continuous_phases)}",
         f"pulses sent: {outcome.pulses}",
         f"charge per phase, largest: {charge}",
         f"net charge of all pulses, as the gate decoded them: {outcome.net_code_us} code x us",
@@ -119,6 +129,10 @@ def summary(outcome: Outcome) -> list[str]:
         f"time to the set-point: {reached}",
         f"underruns: {outcome.underruns}",
     ]
+
+
+def _continuous(phases: int) -> str:
+    return f", and continuous phases: {phases}" if phases else ""
 
 
 def _milliamps(values_ua: dict[str, int]) -> str:

@@ -11,18 +11,21 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
-from controller.causes import in_words
+from controller.causes import NOT_CONFIRMED, in_words
 from controller.figures import ceilings, figures
+from controller.interrupts import INTERRUPTS, PERSON
 from controller.launch import SimulatedBoard
+from controller.options import number
 from controller.programme import Programme, load_programme, programme_path
 from controller.progress import Progress, summary
-from controller.session import Outcome, Session, SessionRefused, outcome_figures
+from controller.session import STOP_WITHIN_S, Outcome, Session, SessionRefused, outcome_figures
+from controller.strict_toml import printable
 from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import Board, load_board
@@ -30,12 +33,10 @@ from hw.clock import VirtualClock, WallClock
 from safety.errors import InputRefused, LinkError, PelviStimError, Problem
 from safety.link import GuardLink, runtime_root
 
-FINISHED, REFUSED, INTERLOCK, PERSON = 0, 2, 3, 4
+FINISHED, REFUSED, INTERLOCK, INTERNAL = 0, 2, 3, 70
+UNCONFIRMED_PATIENCE_S: Final = 0.5
+"""How long a guard or board that did not confirm a stop gets to end by itself, each."""
 NOT_CERTIFIED: Final = "PelviStim is not a certified medical device."
-NOT_CONFIRMED: Final = (
-    "The output is NOT confirmed off: 1. press the red button; 2. pull the lead out of the box; "
-    "3. then take the probe out."
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,13 +69,16 @@ def main(args: argparse.Namespace) -> int:
         )
         return REFUSED
     console.print(NOT_CERTIFIED, highlight=False)
-    if not args.intensity:
+    if args.intensity is None:
         console.print("No --intensity was given: the set-point stays at 0 mA.", highlight=False)
     try:
         return _run(plan, args, console)
+    except InputRefused as error:
+        print(error, file=sys.stderr)
+        return REFUSED
     except SessionRefused as error:
         print(f"refused: {error}", file=sys.stderr)
-        return REFUSED
+        return PERSON if error.code == "person" else REFUSED
 
 
 class _Plan:
@@ -85,7 +89,9 @@ class _Plan:
         self.board: Board = load_board()
         self.programme: Programme = load_programme(programme_path(args.file))
         full = Decimal(self.board.full_scale_ua) / 1000
-        milliamps = _decimal("--intensity", args.intensity or "0", Decimal(0), full, "mA", problems)
+        milliamps = _decimal(
+            "--intensity", "0" if args.intensity is None else args.intensity, Decimal(0), full, "mA", problems
+        )
         self.intensity_ua = int(milliamps * 1000)
         if milliamps * 1000 != self.intensity_ua:
             problems.append(_problem("--intensity", args.intensity, "whole microamperes: at most 3 decimals"))
@@ -100,6 +106,8 @@ class _Plan:
             self.end_us = self.timeline.first_pulse_us + int(minutes * 60_000_000)
         if args.edges is not None:
             _writable(args.edges, problems)
+        if args.state is not None:
+            _usable_state(args.state, problems)
         if self.intensity_ua and not problems:
             problems.extend(ceilings(self.programme, figures(self.programme, self.board, self.intensity_ua)))
         if problems:
@@ -107,81 +115,147 @@ class _Plan:
 
 
 def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
-    root = runtime_root()
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="sim-", dir=root) as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
+    with contextlib.ExitStack() as stack:
+        folder = _runtime_folder(stack)
         state = args.state or folder / "state"
         board = SimulatedBoard(folder, state, new_state=args.new_state or args.state is None, speed=plan.speed)
         stack.callback(board.close)
         clock = VirtualClock(board.clock, "app") if board.clock else WallClock()
-        stack.callback(clock.close)
+        leaving = stack.enter_context(contextlib.ExitStack())  # before the board closes, so that the guard can act
+        leaving.callback(clock.close)
         link = GuardLink(folder, clock)
+        leaving.callback(link.close)
         if link.welcome["cause"] is not None:
             _acknowledge(link, link.welcome["cause"], args.acknowledge)
-        stop = stack.enter_context(_stop_on_signal(link))
-        encoder = Encoder(plan.board)
-        target = dict.fromkeys(_channels(plan.programme), plan.intensity_ua)
-        shown_end = plan.timeline.duration_us if plan.end_us is None else min(plan.end_us, plan.timeline.duration_us)
-        outcome: Outcome
-        with Progress(plan.timeline, console, shown_end) as progress:
-            session = Session(
-                link, plan.timeline, encoder, plan.board.full_scale_ua, target, plan.end_us, progress.show
-            )
-            try:
-                outcome = session.run(datetime.datetime.now(datetime.UTC).date().isoformat())
-            except LinkError as error:
-                outcome = session.outcome
-                outcome.cause = outcome.cause or "guard_lost"
-                outcome.confirmed = False
-                outcome.notes.append(str(error))
-        if args.edges is not None and outcome.first_tick is not None:
-            board.control.ask("edges", path=str(args.edges.absolute()), since=outcome.first_tick)
-        elif args.edges is not None:
-            args.edges.write_text("time_us,gpio,level\n", encoding="utf-8")
-    return _report(outcome, stop, args, console)
+        outcome = _play(plan, link, console)
+        code = _report(outcome, args, console)
+        if outcome.cause is not None and not outcome.confirmed:
+            board.patience_s = UNCONFIRMED_PATIENCE_S
+            leaving.close()
+            board.end_guard()
+        if args.edges is not None and not _write_edges(args.edges, outcome, board):
+            return code or INTERNAL
+    return code
+
+
+def _runtime_folder(stack: contextlib.ExitStack) -> Path:
+    """A new folder for the sockets of this run, removed at its end. Raises InputRefused."""
+    root = None
+    try:
+        root = runtime_root()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sim-", dir=root)))
+    except OSError as error:
+        advice = (
+            f"Make {root.parent if root else 'a folder'} writable, or set XDG_RUNTIME_DIR or TMPDIR to another folder."
+        )
+        problem = Problem(
+            "runtime_folder", "", "runtime folder", _reason(error), "a folder that can be written", advice
+        )
+        raise InputRefused(str(root or "TMPDIR"), (problem,)) from None
+
+
+def _play(plan: _Plan, link: GuardLink, console: Console) -> Outcome:
+    """Runs the session to its end, whatever that is; the output is confirmed off, or said not to be."""
+    target = dict.fromkeys(_channels(plan.programme), plan.intensity_ua)
+    shown_end = plan.timeline.duration_us if plan.end_us is None else min(plan.end_us, plan.timeline.duration_us)
+    with Progress(plan.timeline, console, shown_end) as progress:
+        session = Session(
+            link,
+            plan.timeline,
+            Encoder(plan.board),
+            plan.board.full_scale_ua,
+            target,
+            plan.end_us,
+            progress.show,
+            progress.show_rest,
+        )
+        outcome = session.outcome
+        try:
+            with _stop_on_signal(link):
+                session.run(datetime.datetime.now(datetime.UTC).date().isoformat())
+        except (LinkError, _NotConfirmed) as error:
+            link.close()  # a guard whose app leaves stops
+            person = isinstance(error, _NotConfirmed) or INTERRUPTS.came or outcome.cause == "person"
+            outcome.cause = "person" if person else outcome.cause or "guard_lost"
+            outcome.confirmed = False
+            outcome.notes.append(str(error))
+    return outcome
+
+
+class _NotConfirmed(BaseException):
+    """A person stopped, and the guard did not confirm it. No Exception: nothing on the way may take it for its own."""
+
+
+@contextlib.contextmanager
+def _stop_on_signal(link: GuardLink) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop at once. Raises _NotConfirmed when the guard does not take it, or not confirm it in time.
+
+    The time is wall time and ends whatever is waited for, also a guard or a board that is frozen.
+    """
+
+    def late(*_: object) -> None:
+        raise _NotConfirmed(f"the guard did not confirm the stop within {STOP_WITHIN_S:g} s")
+
+    def stop() -> None:
+        os.write(2, b"stopping; Ctrl-C again leaves at once\n")
+        signal.setitimer(signal.ITIMER_REAL, STOP_WITHIN_S)
+        try:
+            link.stop()
+        except PelviStimError as error:
+            raise _NotConfirmed(str(error)) from None
+
+    before = signal.signal(signal.SIGALRM, late)
+    INTERRUPTS.does(stop, NOT_CONFIRMED)
+    try:
+        if INTERRUPTS.came:  # while all this was prepared
+            raise KeyboardInterrupt
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        INTERRUPTS.does(None, "stopped by a person after the session; not everything was tidied up")
+        signal.signal(signal.SIGALRM, before)
 
 
 def _acknowledge(link: GuardLink, cause: str, wanted: bool) -> None:
     """A stop that was latched when the guard started. Raises SessionRefused unless it is to be cleared, and can be."""
     if not wanted:
-        raise SessionRefused(f"{in_words(cause)} [{cause}]; read this, and add --acknowledge to go on", code=cause)
+        words = f"{in_words(cause)} [{cause}]; read this, and add --acknowledge to go on"
+        raise SessionRefused(words, cause, link.welcome)
     answer = link.request("acknowledge")
     if not answer["ok"]:
-        raise SessionRefused(f"the stop could not be cleared: {answer['detail']}", code=answer["code"])
+        raise SessionRefused(f"the stop could not be cleared: {answer['detail']}", answer["code"], answer)
 
 
-def _report(outcome: Outcome, stop: list[int], args: argparse.Namespace, console: Console) -> int:
+def _report(outcome: Outcome, args: argparse.Namespace, console: Console) -> int:
     code = FINISHED if outcome.cause is None else PERSON if outcome.cause == "person" else INTERLOCK
     if args.json:
-        print(json.dumps({"exit": code, **outcome_figures(outcome)}))
+        print(json.dumps({"exit": code, **outcome_figures(outcome)}), flush=True)
     for note in outcome.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}", highlight=False, markup=False)
     if outcome.cause is not None:
         what = "output confirmed off" if outcome.confirmed else NOT_CONFIRMED
-        console.print(f"stopped: {in_words(outcome.cause)} [{outcome.cause}]; {what}", highlight=False)
+        words = f"stopped: {in_words(outcome.cause)} [{outcome.cause}]; {what}"
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
     if not args.json:
         for line in summary(outcome):
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, markup=False)
     return code
 
 
-@contextlib.contextmanager
-def _stop_on_signal(link: GuardLink) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM stop at once. Gives the list of signals that came."""
-    came: list[int] = []
-
-    def stop(number: int, _: Any) -> None:
-        came.append(number)
-        with contextlib.suppress(PelviStimError):
-            link.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+def _write_edges(path: Path, outcome: Outcome, board: SimulatedBoard) -> bool:
+    """Whether the edges were written; it is said if not. The report is out by then."""
     try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if outcome.first_tick is None:
+            path.write_text("time_us,gpio,level\n", encoding="utf-8")
+        else:
+            if not outcome.confirmed and outcome.cause is not None:
+                board.control.ask("levels", patience_s=UNCONFIRMED_PATIENCE_S)  # is it there at all?
+            board.control.ask("edges", path=str(path.absolute()), since=outcome.first_tick)
+    except (OSError, PelviStimError) as error:
+        print(f"--edges: {printable(str(path))} was not written: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _channels(programme: Programme) -> list[str]:
@@ -190,11 +264,8 @@ def _channels(programme: Programme) -> list[str]:
 
 def _decimal(field: str, text: str, least: Decimal, most: Decimal, unit: str, problems: list[Problem]) -> Decimal:
     """A decimal within bounds; else a problem, and 0."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or not least <= value <= most:
+    value = number(text)
+    if value is None or not least <= value <= most:
         problems.append(_problem(field, text, f"a number from {least} to {most} {unit}"))
         return Decimal(0)
     return value
@@ -204,8 +275,41 @@ def _problem(field: str, value: str, allowed: str) -> Problem:
     return Problem("option", "", field, value, allowed, "Give another value; nothing was started.")
 
 
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
 def _writable(path: Path, problems: list[Problem]) -> None:
-    """Whether the edge file can be written; nothing is touched yet."""
-    good = os.access(path, os.W_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK)
-    if not good:
-        problems.append(_problem("--edges", str(path), "a file that can be written, in a folder that exists"))
+    """Whether the edge file can be written: it is tried, and nothing is left behind or changed."""
+    reason = ""
+    try:
+        is_new = not os.path.lexists(path)
+        if not is_new and not path.is_file():
+            reason = "not an ordinary file"
+        else:
+            with path.open("ab"):
+                pass
+            if is_new:
+                path.unlink()
+    except (OSError, ValueError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+    if reason:
+        allowed = "a file that can be written, in a folder that exists"
+        problems.append(_problem("--edges", f"{printable(str(path))} ({reason})", allowed))
+
+
+def _usable_state(path: Path, problems: list[Problem]) -> None:
+    """Whether the guard's record can be kept there: it is tried, and nothing is left behind."""
+    reason = ""
+    try:
+        there = os.path.lexists(path)
+        if there and not path.is_dir():
+            reason = "not a folder"
+        else:
+            with tempfile.TemporaryFile(dir=path if there else path.parent):
+                pass
+    except (OSError, ValueError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+    if reason:
+        allowed = "a folder that can be written, or a new name in one"
+        problems.append(_problem("--state", f"{printable(str(path))} ({reason})", allowed))

@@ -18,13 +18,10 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from safety.errors import InputRefused, Problem
+from safety.limits import DECIMALS_MAX, LINE_MAX_CHARACTERS, PROGRAMME_MAX_BYTES
 
-FILE_MAX_BYTES: Final = 64 * 1024
+FILE_MAX_BYTES: Final = PROGRAMME_MAX_BYTES
 """A larger file is refused by its size, before it is read."""
-LINE_MAX_CHARACTERS: Final = 2_000
-"""A bound on the work a hostile line can make for the parser (keys of thousands of parts)."""
-DECIMALS_MAX: Final = 9
-"""Decimals a number may carry: enough for a nanohertz, and every later fraction stays small."""
 UNKNOWN_MAX: Final = 20
 _DIGITS_MAX: Final = 18
 _SHOWN_MAX: Final = 40

@@ -33,7 +33,9 @@ class Train:
     phase: Stimulation
     phase_index: int
     number: int
-    """Counts the contractions of the session from 1."""
+    """Counts the trains of the session from 1."""
+    contraction: int
+    """How many contractions began up to here, this one included; a continuous phase is none."""
 
     @property
     def hold_start_us(self) -> int:
@@ -110,15 +112,17 @@ class Timeline:
         self.programme = programme
         trains: list[Train] = []
         self._phases: list[tuple[int, Stimulation | Pause]] = []
-        now = 0
+        now = contractions = 0
         for index, phase in _played(programme):
             self._phases.append((now, phase))
             if isinstance(phase, Stimulation):
                 for repeat in range(phase.repeats):
                     start = now + repeat * (phase.active_us + phase.rest_us)
-                    trains.append(Train(start, phase, index, len(trains) + 1))
+                    contractions += not phase.continuous
+                    trains.append(Train(start, phase, index, len(trains) + 1, contractions))
             now += phase.duration_us
         self.trains = tuple(trains)
+        self.contractions = contractions
         self.duration_us = now
 
     def train_at(self, at_us: int) -> Train | None:

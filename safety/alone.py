@@ -5,12 +5,10 @@ from __future__ import annotations
 import fcntl
 import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from safety import link
 from safety.errors import LinkError
-
-LOCK: Final = "guard.lock"
 
 
 def alone(runtime: Path, state: Path, host: str, port: int) -> tuple[object, ...]:
@@ -34,7 +32,7 @@ def alone(runtime: Path, state: Path, host: str, port: int) -> tuple[object, ...
 
 def _folder(folder: Path) -> Any:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = (folder / LOCK).open("w")
+    lock = (folder / link.GUARD_LOCK).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -103,6 +103,28 @@ SESSION_TAIL_MAX_US: Final = 500_000
 SESSIONS_PER_DAY_MAX: Final = 3
 """ours."""
 
+# --- programme files ------------------------------------------------------------------------------------------
+# Bounds of the format, so that no file can ask for unbounded work. Both readers keep them: the app's, which explains
+# (controller/programme.py), and the guard's own (safety/schedule.py).
+
+PROGRAMME_MAX_BYTES: Final = 64 * 1024
+"""ours; the longest shipped programme has under 4 KiB."""
+LINE_MAX_CHARACTERS: Final = 2_000
+"""In a programme file: a bound on the work that keys of thousands of parts can make for a parser. ours."""
+DECIMALS_MAX: Final = 9
+"""Decimals a number may carry, and zeros its exponent may add: a nanohertz, and every later fraction is small. ours."""
+PHASES_MAX: Final = 200
+"""Phases in the list. ours."""
+REPEATS_MAX: Final = 9_999
+"""ours; the shortest contraction with its rest lasts 1.3 s, so that a session holds about 2 000."""
+CYCLES_MAX: Final = 9_999
+"""ours."""
+PLAYED_PHASES_MAX: Final = 10_000
+"""Phases that are played, cycles included: only pauses of under 0.3 s could ask for more in a session. ours."""
+AREA_MIN_MM2: Final = 10
+AREA_MAX_MM2: Final = 50_000
+"""The smallest contact of the electrode, 0.1 to 500 cm2; what counts is the current density over it. ours."""
+
 # --- the guard's own rhythm -----------------------------------------------------------------------------------
 
 CHECK_INTERVAL_US: Final = 20_000

@@ -15,6 +15,7 @@ import os
 import socket
 import struct
 import tempfile
+import threading
 from collections import deque
 from functools import cache
 from pathlib import Path
@@ -25,21 +26,26 @@ from safety.errors import LinkError
 
 GUARD_SOCKET: Final = "guard.sock"
 STOP_SOCKET: Final = "stop.sock"
+GUARD_LOCK: Final = "guard.lock"
+"""Held for life by the guard that runs in the folder."""
 STOP_COUNTED: Final = b"stop, counted"
 """A stop from a process that keeps a tally of what it sends (virtual clock); any other content stops just the same."""
 RUNTIME_ROOT_MAX_BYTES: Final = 83
 """The address of a Unix socket has 107 bytes, and a run's own folder and the socket's name must fit behind this."""
-MESSAGE_MAX_BYTES: Final = 1 << 17
+MESSAGE_MAX_BYTES: Final = 192 * 1024
+"""The largest is a programme of 64 KiB, which quoting may double; a socket's ordinary buffer of 208 KiB holds it."""
+REQUEST_TIMEOUT_S: Final = 10.0
+"""Wall time for one answer. The guard answers at once; only a start waits for a disk."""
 CHUNK_HEADER: Final = struct.Struct("<cxxxIIq")
 CHUNK_MARK: Final = b"C"
 
 Message = dict[str, Any]
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def encode(message: Message) -> bytes:
-    """A message as it goes over the link."""
-    return _encode(message).encode()
+    """A message as it goes over the link. What UTF-8 cannot hold (half a surrogate pair) goes as JSON's own escape."""
+    return _encode(message).encode("utf-8", "backslashreplace")
 
 
 def decode(data: bytes) -> Message:
@@ -53,6 +59,16 @@ def decode(data: bytes) -> Message:
     return message
 
 
+def receive_whole(connection: socket.socket) -> bytes:
+    """One message of a link, empty when the other end has gone. Raises LinkError when it was too long and was cut, so
+    that nobody takes a part for the whole; OSError as ``recv`` does.
+    """
+    data, _, flags, _ = connection.recvmsg(MESSAGE_MAX_BYTES)
+    if flags & socket.MSG_TRUNC:
+        raise LinkError(f"a message of more than {MESSAGE_MAX_BYTES} bytes was cut", code="link_truncated")
+    return data
+
+
 @cache
 def build_id() -> str:
     """Hash over the guard's own source files: app and guard must come from one build."""
@@ -63,14 +79,50 @@ def build_id() -> str:
 
 
 def runtime_root() -> Path:
-    """The folder in which this user's guards have their runtime folders (``pelvistim stop`` looks through it)."""
+    """The folder in which this user's guards get their runtime folders when they are started from here."""
     base = os.environ.get("XDG_RUNTIME_DIR")
     private = [Path(base) / "pelvistim"] if base and os.access(base, os.W_OK) else []
-    user = f"pelvistim-{os.getuid()}"
-    for folder in (*private, Path(tempfile.gettempdir()) / user):
+    for folder in (*private, Path(tempfile.gettempdir()) / _user()):
         if len(os.fsencode(folder)) <= RUNTIME_ROOT_MAX_BYTES:
             return folder
-    return Path("/tmp") / user
+    return Path("/tmp") / _user()
+
+
+def runtime_roots() -> list[Path]:
+    """Every folder in which guards of this user may be, also those started from another shell: a stop looks in all."""
+    bases = (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.getuid()}")
+    private = [Path(base) / "pelvistim" for base in bases if base]
+    return list(dict.fromkeys([*private, Path(tempfile.gettempdir()) / _user(), Path("/tmp") / _user()]))
+
+
+def _user() -> str:
+    return f"pelvistim-{os.getuid()}"
+
+
+class TimeLimit:
+    """Ends a clock's wait after so much wall time, whoever owns the clock's own."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.passed = False
+        self._clock = clock
+        self._reader, self._writer = os.pipe()
+        self._timer = threading.Timer(seconds, self._pass)
+
+    def _pass(self) -> None:
+        self.passed = True
+        os.write(self._writer, b"t")
+
+    def __enter__(self) -> TimeLimit:
+        self._clock.watch(self._reader)
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._clock.unwatch(self._reader)
+        os.close(self._reader)
+        os.close(self._writer)
 
 
 class GuardLink:
@@ -89,6 +141,8 @@ class GuardLink:
             raise LinkError(f"no guard in {folder}: {error}", code="guard_absent") from None
         self._stop_path = str(folder / STOP_SOCKET)
         self._waiting: deque[Message] = deque()
+        self.latest: Message = {}
+        """The last message that told where the guard stands, whoever waited for it."""
         self._numbers = 0
         channel = f"link:{os.getpid()}-{self._socket.fileno()}"
         self._channel = channel
@@ -112,13 +166,18 @@ class GuardLink:
         self._out(CHUNK_HEADER.pack(CHUNK_MARK, revision, number, start_us) + pulses)
 
     def request(self, type_: str, **fields: object) -> Message:
-        """Sends a message and waits for its answer; what else arrives meanwhile is kept for ``receive``."""
+        """Sends a message and waits for its answer; what else arrives meanwhile is kept for ``receive``.
+
+        Raises LinkError when none comes within REQUEST_TIMEOUT_S of wall time: then the guard hangs.
+        """
         number = self.send(type_, **fields)
-        while True:
-            for message in self._arrived(None):
-                if message.get("re") == number:
-                    return message
-                self._waiting.append(message)
+        with self.limit(REQUEST_TIMEOUT_S) as limit:
+            while not limit.passed:
+                for message in self._arrived(None):
+                    if message.get("re") == number:
+                        return message
+                    self._waiting.append(message)
+        raise LinkError(f"the guard gave no answer to {type_} within {REQUEST_TIMEOUT_S:g} s", code="guard_silent")
 
     def receive(self, until_us: int | None = None) -> Message | None:
         """The next message; None when ``until_us`` passed or something else woke the wait."""
@@ -130,11 +189,13 @@ class GuardLink:
         """Drops the messages that came while an answer was waited for."""
         self._waiting.clear()
 
-    def sleep(self, duration_us: int) -> None:
-        """Lets time pass; what arrives meanwhile is kept for ``receive``."""
-        until_us = self._clock.now() + duration_us
-        while self._clock.now() < until_us:
-            self._waiting.extend(self._arrived(until_us))
+    def now(self) -> int:
+        """The present time in us on the app's clock."""
+        return self._clock.now()
+
+    def limit(self, seconds: float) -> TimeLimit:
+        """Ends waits, and says that it ``passed``, after so much wall time; to be used in a ``with``."""
+        return TimeLimit(self._clock, seconds)
 
     def stop(self) -> None:
         """Asks for an immediate stop; never waits. The guard's next messages tell what came of it."""
@@ -148,11 +209,15 @@ class GuardLink:
 
     def close(self) -> None:
         """Leaves. A guard whose app leaves during a session stops at once."""
-        self._clock.unwatch(self._socket.fileno())
-        self._clock.drop(self._channel)
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            self._clock.unwatch(self._socket.fileno())
+            self._clock.drop(self._channel)
+            self._socket.close()
 
     def _out(self, data: bytes) -> None:
+        if len(data) > MESSAGE_MAX_BYTES:
+            words = f"a message of {len(data)} bytes; allowed: {MESSAGE_MAX_BYTES}"
+            raise LinkError(words, code="link_too_long")
         try:
             self._socket.send(data)
         except OSError as error:
@@ -163,25 +228,46 @@ class GuardLink:
         if self._socket.fileno() not in self._clock.wait(until_us):
             return []
         try:
-            data = self._socket.recv(MESSAGE_MAX_BYTES)
+            data = receive_whole(self._socket)
+        except LinkError:
+            raise
         except OSError as error:
             raise LinkError(f"the guard has gone: {error}", code="guard_lost") from None
         if not data:
             raise LinkError("the guard has gone", code="guard_lost")
         self._tally.received += 1
-        return [decode(data)]
+        message = decode(data)
+        if "revision" in message:
+            self.latest = message
+        return [message]
+
+
+class StopAsked:
+    """A stop on its way to the guard in ``folder``: sent when this is made, so that many can be asked before any is
+    waited for. Needs no role and no app. Raises LinkError when it cannot be delivered.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            self._socket.bind("")  # an abstract address of its own, to be answered at
+            self._socket.setblocking(False)
+            self._socket.sendto(b"stop", str(folder / STOP_SOCKET))
+        except OSError as error:
+            self._socket.close()
+            raise LinkError(f"the stop was not taken in {folder}: {error}", code="stop_not_taken") from None
+
+    def answer(self, timeout_s: float) -> Message:
+        """What the guard confirmed: ``{"confirmed": bool, "elapsed_us": int}``. Raises LinkError without an answer."""
+        with self._socket as asked:
+            asked.settimeout(timeout_s)
+            try:
+                return decode(receive_whole(asked))
+            except OSError as error:
+                raise LinkError(f"no answer from {self._folder}: {error}", code="stop_not_confirmed") from None
 
 
 def stop_guard(folder: Path, timeout_s: float) -> Message:
-    """Asks the guard in ``folder`` to stop and waits for what it confirmed: ``{"confirmed": bool, "elapsed_us": int}``.
-
-    Needs no role and no app. Raises LinkError when nobody answers in time.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.bind("")  # an abstract address of its own, to be answered at
-        sender.settimeout(timeout_s)
-        try:
-            sender.sendto(b"stop", str(folder / STOP_SOCKET))
-            return decode(sender.recv(MESSAGE_MAX_BYTES))
-        except OSError as error:
-            raise LinkError(f"no answer to the stop from {folder}: {error}", code="stop_not_confirmed") from None
+    """Asks the guard in ``folder`` to stop and waits for what it confirmed, as ``StopAsked`` does."""
+    return StopAsked(folder).answer(timeout_s)

@@ -30,9 +30,9 @@ class Peer:
             self._count()
 
     def receive(self) -> bytes:
-        """One message. Raises LinkError when the app has gone."""
+        """One message. Raises LinkError when the app has gone, or when a message was cut: nothing after it is believed."""
         try:
-            data = self._socket.recv(link.MESSAGE_MAX_BYTES)
+            data = link.receive_whole(self._socket)
         except OSError as error:
             raise LinkError(str(error)) from None
         if not data:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import tomllib
 from bisect import bisect_right
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
@@ -85,58 +85,99 @@ class Schedule:
         return tuple(channel for channel in CHANNELS if self._trains[channel])
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One phase as it was read; a pause has no channels. ``tail_us``: by how much its last pulse ends after it."""
+
+    duration_us: int
+    shifts_us: dict[str, int]
+    repeats: int = 1
+    train: Train | None = None
+    tail_us: int = 0
+
+
 def read_schedule(text: bytes) -> Schedule:
-    """Reads programme format version 1. Raises ScheduleRefused."""
+    """Reads programme format version 1. Raises ScheduleRefused. The work is bounded before any of it is done."""
+    if len(text) > limits.PROGRAMME_MAX_BYTES:
+        raise ScheduleRefused(f"programme: {len(text)} bytes: allowed: at most {limits.PROGRAMME_MAX_BYTES}")
     try:
-        raw = tomllib.loads(text.decode("utf-8"), parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as error:
+        decoded = text.decode("utf-8")
+        if max(map(len, decoded.split("\n"))) > limits.LINE_MAX_CHARACTERS:
+            raise ScheduleRefused(f"programme: a line of more than {limits.LINE_MAX_CHARACTERS} characters")
+        raw = tomllib.loads(decoded, parse_float=_exact)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ScheduleRefused):
+            raise
         raise ScheduleRefused(f"not a TOML text: {error}") from None
-    if raw.get("schema") != 1:
-        raise ScheduleRefused(f"schema: {raw.get('schema')!r}: allowed: 1")
-    area = _number(_table(raw, "electrode"), "area_cm2", Fraction(1, 1000), Fraction(10_000))
-    cycles = _whole(raw, "cycles", 1, 10_000) if "cycles" in raw else 1
+    _whole(raw, "schema", 1, 1)
+    least, most = Fraction(limits.AREA_MIN_MM2, 100), Fraction(limits.AREA_MAX_MM2, 100)
+    area = _number(_table(raw, "electrode"), "area_cm2", least, most)
+    cycles = _whole(raw, "cycles", 1, limits.CYCLES_MAX) if "cycles" in raw else 1
     phases = raw.get("phase")
     if not isinstance(phases, list) or not all(isinstance(phase, dict) for phase in phases):
         raise ScheduleRefused("phase: missing: allowed: a list of phases")
+    if not 1 <= len(phases) <= limits.PHASES_MAX:
+        raise ScheduleRefused(f"phase: {len(phases)} of them: allowed: 1 to {limits.PHASES_MAX}")
+    if cycles * len(phases) > limits.PLAYED_PHASES_MAX:
+        raise ScheduleRefused(f"cycles: {cycles} of {len(phases)}: allowed: {limits.PLAYED_PHASES_MAX} in all")
+    parts = [_read(phase) for phase in phases]
+    if not any(part.train for part in parts):
+        raise ScheduleRefused("phase: only pauses: allowed: at least one with pulses")
+    if cycles * sum(part.duration_us for part in parts) + parts[-1].tail_us > limits.SESSION_MAX_US:
+        raise ScheduleRefused(f"session: longer than {limits.SESSION_MAX_US} us")
+    return _schedule(parts * cycles, area)
+
+
+def _schedule(parts: list[_Part], area: Fraction) -> Schedule:
     trains: dict[str, list[Train]] = {channel: [] for channel in CHANNELS}
     now = 0
-    for _ in range(cycles):
-        for phase in phases:
-            now = _play(phase, now, trains)
-            if now > limits.SESSION_MAX_US:
-                raise ScheduleRefused(f"session: longer than {limits.SESSION_MAX_US} us")
+    for part in parts:
+        if part.train is not None:
+            for repeat in range(part.repeats):
+                start = now + repeat * (part.duration_us // part.repeats)
+                for channel, shift_us in part.shifts_us.items():
+                    trains[channel].append(replace(part.train, start_us=start + shift_us))
+        now += part.duration_us
     # The last train may outlast the last phase: B of "AB" plays half a period later.
     ends = [train.start_us + train.active_us for one in trains.values() for train in one]
     return Schedule(trains, max([now, *ends]), area)
 
 
-def _play(phase: dict[str, Any], now: int, trains: dict[str, list[Train]]) -> int:
+def _read(phase: dict[str, Any]) -> _Part:
     if "pause_s" in phase:
-        return now + _microseconds(phase, "pause_s")
+        return _Part(_microseconds(phase, "pause_s"), {})
     channel = phase.get("channel")
     if channel not in ("A", "B", "AB"):
         raise ScheduleRefused(f'channel: {channel!r}: allowed: "A", "B" or "AB"')
-    frequency = _number(phase, "frequency_hz", Fraction(limits.FREQUENCY_MIN_HZ), Fraction(limits.FREQUENCY_MAX_HZ))
-    shift = {"A": 0, "B": 0 if channel == "B" else int(500_000 / frequency)}
-    percent = _number(phase, "intensity_percent", Fraction(1, 1_000_000_000), Fraction(100))
-    up = _whole(phase, "ramp_up_ms", limits.RAMP_UP_MIN_MS, 60_000) * 1000
-    down = _whole(phase, "ramp_down_ms", 0, 60_000) * 1000
     continuous = "continuous_s" in phase
+    top_hz = limits.CONTINUOUS_FREQUENCY_MAX_HZ if continuous else limits.FREQUENCY_MAX_HZ
+    frequency = _number(phase, "frequency_hz", Fraction(limits.FREQUENCY_MIN_HZ), Fraction(top_hz))
+    width = _whole(phase, "phase_width_us", limits.PHASE_WIDTH_MIN_US, limits.PHASE_WIDTH_MAX_US)
+    pulse = 2 * width + _whole(phase, "interphase_us", limits.INTERPHASE_MIN_US, limits.INTERPHASE_MAX_US)
+    if (pulse + limits.PERIOD_MARGIN_US) * frequency * len(channel) > 1_000_000:
+        raise ScheduleRefused(f"frequency_hz: {frequency}: a pulse of {pulse} us does not fit")
+    shifts = dict.fromkeys(channel, 0) if channel != "AB" else {"A": 0, "B": int(500_000 / frequency)}
+    percent = _number(phase, "intensity_percent", Fraction(1, 10**limits.DECIMALS_MAX), Fraction(100))
+    longest = (limits.SESSION_MAX_US if continuous else limits.CONTRACTION_MAX_US) // 1000
+    up = _whole(phase, "ramp_up_ms", limits.RAMP_UP_MIN_MS, longest) * 1000
+    down = _whole(phase, "ramp_down_ms", 0, longest) * 1000
     if continuous:
-        if frequency > limits.CONTINUOUS_FREQUENCY_MAX_HZ:
-            raise ScheduleRefused(f"frequency_hz: {frequency}: allowed: at most 20 in a continuous phase")
-        plateau, rest, repeats = _microseconds(phase, "continuous_s"), 0, 1
-    else:
-        plateau = _whole(phase, "hold_ms", 0, 60_000) * 1000
-        rest = _whole(phase, "rest_ms", limits.REST_MIN_MS, 3_600_000) * 1000
-        repeats = _whole(phase, "repeats", 1, 10_000)
-        if rest < up + plateau + down:
-            raise ScheduleRefused(f"rest_ms: {rest // 1000}: allowed: at least {(up + plateau + down) // 1000}")
-    for _ in range(repeats):
-        for one in channel:
-            trains[one].append(Train(now + shift[one], up, plateau, down, percent, continuous))
-        now += up + plateau + down + rest
-    return now
+        plateau = _microseconds(phase, "continuous_s")
+        active = up + plateau + down
+        last = (-(-active * frequency // 1_000_000) - 1) * 1_000_000 // frequency
+        tail = max(0, last + max(shifts.values()) + pulse - active)
+        return _Part(active, shifts, 1, Train(0, up, plateau, down, percent, True), tail)
+    plateau = _whole(phase, "hold_ms", 1, longest) * 1000
+    active = up + plateau + down
+    if active > limits.CONTRACTION_MAX_US:
+        raise ScheduleRefused(f"hold_ms: a contraction of {active} us: allowed: {limits.CONTRACTION_MAX_US}")
+    rest = _whole(phase, "rest_ms", limits.REST_MIN_MS, limits.SESSION_MAX_US // 1000) * 1000
+    if rest < active:
+        raise ScheduleRefused(f"rest_ms: {rest // 1000}: allowed: at least {active // 1000}")
+    repeats = _whole(phase, "repeats", 1, limits.REPEATS_MAX)
+    if repeats * (active + rest) > limits.SESSION_MAX_US:
+        raise ScheduleRefused(f"repeats: {repeats}: longer than a session")
+    return _Part(repeats * (active + rest), shifts, repeats, Train(0, up, plateau, down, percent, False))
 
 
 def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
@@ -155,15 +196,30 @@ def _whole(table: dict[str, Any], key: str, least: int, most: int) -> int:
 
 def _number(table: dict[str, Any], key: str, least: Fraction, most: Fraction) -> Fraction:
     value = table.get(key)
-    if type(value) is int or (isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < 20):
+    if type(value) is int or (isinstance(value, Decimal) and _is_short(value)):
         exact = Fraction(value)
         if least <= exact <= most:
             return exact
-    raise ScheduleRefused(f"{key}: not a number from {least} to {most}")
+    raise ScheduleRefused(f"{key}: not a number from {least} to {most} of at most {limits.DECIMALS_MAX} decimals")
+
+
+def _is_short(value: Decimal) -> bool:
+    """Whether it has few enough decimals to be worth making a fraction of; infinity and NaN have none to count."""
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and -limits.DECIMALS_MAX <= exponent <= limits.DECIMALS_MAX
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent that no Decimal can hold
+        return Decimal("NaN")
 
 
 def _microseconds(table: dict[str, Any], key: str) -> int:
-    exact = _number(table, key, Fraction(0), Fraction(limits.SESSION_MAX_US, 1_000_000)) * 1_000_000
+    """A time above 0 s, up to a whole session, that comes to whole microseconds."""
+    most = Fraction(limits.SESSION_MAX_US, 1_000_000)
+    exact = _number(table, key, Fraction(1, 10**limits.DECIMALS_MAX), most) * 1_000_000
     if exact.denominator != 1:
         raise ScheduleRefused(f"{key}: not a whole number of microseconds")
     return int(exact)

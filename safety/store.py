@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from safety import ledger
-from safety.alone import LOCK
 from safety.errors import PelviStimError
+from safety.link import GUARD_LOCK
 
 RECORD: Final = "ledger.json"
 
@@ -27,7 +27,7 @@ class Store:
 
     def begin(self) -> None:
         """Makes the first record of a new installation. Raises LedgerInUse when anything is in the folder already."""
-        found = sorted(entry.name for entry in self.path.parent.iterdir() if entry.name != LOCK)
+        found = sorted(entry.name for entry in self.path.parent.iterdir() if entry.name != GUARD_LOCK)
         if found:
             raise LedgerInUse(
                 f"{self.path.parent}: not a new installation, it holds {found[0]}: leave --new-state out, or name an "

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
 import pigpio
 import pytest
 
+from hw.mock.daemon import Daemon
+from hw.mock.lines import Lines
+from hw.mock.server import Server, Timeline
 from tests.support.sim import Participant, Sim, disconnect
 
 TICK = struct.pack("<4I", 16, 0, 0, 0)
@@ -378,6 +384,38 @@ def test_pace_holds_time_back_and_lets_it_arrive() -> None:
             clock.sleep(50_000)
         assert time.monotonic() - begin >= 0.4
         assert clock.now == 5_000_000
+
+
+def test_a_brake_whose_moment_comes_meanwhile_is_no_reason_to_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall passes the moment between the look that finds it too early and the wait for it: here it moves by 600 us
+    with every look, and the moment is at 1 000 us.
+    """
+    wall = itertools.count(0, 600)
+    monkeypatch.setattr("hw.mock.server._wall_us", lambda: next(wall))
+    timeline = Timeline(0)
+    server = Server(timeline, Daemon(timeline, Lines(0), None, 0, 5), realtime=False, pace=1.0)
+    participant = server.coordinator.join("a")
+    server.coordinator.wait(participant, 1_000, {})
+    ends: list[str] = []
+
+    def end(how: str) -> None:
+        ends.append(how)
+        server.stopping = True
+
+    server.on_grant = lambda *_: end("granted")
+    reader, writer = os.pipe()
+    server.add(reader, lambda: end("slept"))
+    watchdog = threading.Timer(10, os.write, (writer, b"w"))  # what went wrong would sleep for ten minutes
+    watchdog.start()
+    try:
+        server.run()
+    finally:
+        watchdog.cancel()
+        watchdog.join()
+        os.close(reader)
+        os.close(writer)
+    assert ends == ["granted"]
+    assert timeline.now == 1_000
 
 
 def test_real_time_grants_without_anybody_else() -> None:

@@ -297,14 +297,17 @@ def contractions(starts: list[int]) -> list[tuple[int, int]]:
 
 
 def summary(decoded: Decoded) -> dict[str, dict[str, int | float]]:
-    """For each channel: pulses, contractions, peak code and mA, net charge in code x us, largest charge per phase."""
+    """For each channel: pulses, trains, peak code and mA, net charge in code x us, largest charge per phase.
+
+    A train is a contraction or a continuous phase: edges alone do not tell which.
+    """
     told: dict[str, dict[str, int | float]] = {}
     for channel, pulses in decoded.by_channel.items():
         peak = max((pulse.code for pulse in pulses), default=0)
         largest = max((pulse.code * max(pulse.pos_us, pulse.neg_us) for pulse in pulses), default=0)
         told[channel] = {
             "pulses": len(pulses),
-            "contractions": len(contractions([pulse.start_us for pulse in pulses])),
+            "trains": len(contractions([pulse.start_us for pulse in pulses])),
             "peak_code": peak,
             "peak_ma": peak * FULL_SCALE_UA / CODES / 1000,
             "net_charge_code_us": decoded.net_charge[channel],

@@ -45,7 +45,7 @@ def test_hand_written_file_is_decoded_to_the_figures_written_beside_it() -> None
 def test_hand_written_file_is_summed_up() -> None:
     told = summary(decode(HAND_EDGES))
     assert told["A"]["pulses"] == 3
-    assert told["A"]["contractions"] == 1
+    assert told["A"]["trains"] == 1
     assert told["A"]["peak_code"] == 81
     assert told["A"]["peak_ma"] == pytest.approx(0.98876953)  # 81 / 4096 x 50 mA
     assert told["A"]["charge_per_phase_code_us"] == 81 * 200
@@ -69,7 +69,7 @@ def test_hand_written_file_keeps_its_programme_at_2_ma_and_at_no_other_set_point
 def test_the_command_line_prints_and_exits_by_what_it_found(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     files = [str(HAND_EDGES), str(HAND_PROGRAMME)]
     assert main([*files, "--intensity-ma", "2"]) == 0
-    assert "A: pulses 3, contractions 1, peak_code 81" in capsys.readouterr().out
+    assert "A: pulses 3, trains 1, peak_code 81" in capsys.readouterr().out
     assert main([*files, "--intensity-ma", "1.9"]) == 1
     assert "VIOLATION over the set-point: channel A at 909190 us: code 81" in capsys.readouterr().out
     assert main([*files, "--intensity-ma", "2", "--until-s", "1.5"]) == 0
@@ -90,7 +90,7 @@ def test_a_correct_session_has_no_violation() -> None:
     assert violations_of(rows) == []
     assert violations_of(rows, steps=STEPS) == []
     told = summary(decode(rows))
-    assert {channel: (told[channel]["pulses"], told[channel]["contractions"]) for channel in "AB"} == {
+    assert {channel: (told[channel]["pulses"], told[channel]["trains"]) for channel in "AB"} == {
         "A": (488, 3),  # 225 + 225 + 38
         "B": (78, 2),  # 38 + 40
     }

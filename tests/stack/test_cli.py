@@ -3,58 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import select
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from controller.launch import Control
 from tests.decoder import decode
+from tests.support.cli import Running, left_behind, pelvistim, while_running
 from tests.support.stack import short_programme
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "controller.cli", *map(str, arguments)]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Runtime folders of this test alone."""
-    return {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
-
-
-def pelvistim(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, check=False, env=environment(folder), timeout=120
-    )
-
-
-def while_running(folder: Path, act: Callable[[subprocess.Popen[str]], None]) -> tuple[int, dict[str, object], str]:
-    """Runs stress-50hz, acts once it has said that it plays, and gives exit code, summary and what was said."""
-    fast = ("--speed", "max", "--json")
-    process = subprocess.Popen(
-        command("run", "stress-50hz", "--board", "sim", "--intensity", 20, *fast, "--edges", folder / "edges.csv"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(folder),
-    )
-    assert process.stderr is not None
-    said = ""
-    while "00:10" not in said:
-        assert select.select([process.stderr], [], [], 60)[0], "the run says nothing"
-        said += process.stderr.readline()
-    act(process)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, json.loads(out), said + err
-
-
-def left_behind(folder: Path) -> list[Path]:
-    return list((folder / "pelvistim").iterdir()) if (folder / "pelvistim").exists() else []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -116,6 +74,13 @@ REFUSED = {
     "intensity is not a number": ("--intensity", "nan"),
     "intensity is infinite": ("--intensity", "inf"),
     "intensity with a unit": ("--intensity", "20mA"),
+    "intensity with an underscore": ("--intensity", "1_0"),
+    "intensity with an exponent": ("--intensity", "1e1"),
+    "intensity in other digits": ("--intensity", "\u0661"),
+    "intensity is empty": ("--intensity", ""),
+    "intensity with a space": ("--intensity", " 5"),
+    "minutes with an underscore": ("--minutes", "1_0"),
+    "speed with an underscore": ("--speed", "1_0"),
     "intensity under a microampere": ("--intensity", "1.0005"),
     "speed zero": ("--speed", "0"),
     "speed word": ("--speed", "fast"),
@@ -123,6 +88,13 @@ REFUSED = {
     "too many minutes": ("--minutes", "46"),
     "edges into a folder": ("--edges", "."),
     "edges into nowhere": ("--edges", "/nonexistent/edges.csv"),
+    "edges where nothing can be written": ("--edges", "/proc/edges.csv"),
+    "edges into a device": ("--edges", "/dev/full"),
+    "state is a file": ("--state", "/etc/passwd"),
+    "state under a file": ("--state", "/etc/passwd/state"),
+    "state without a parent": ("--state", "/nonexistent/state"),
+    "state where nothing can be written": ("--state", "/proc"),
+    "new state where nothing can be written": ("--state", "/proc/state"),
 }
 
 
@@ -134,6 +106,46 @@ def test_a_wrong_option_is_refused_before_anything_starts(name: str, tmp_path: P
     assert option in result.stderr
     assert "allowed" in result.stderr
     assert left_behind(tmp_path) == []
+
+
+def test_trying_the_edges_file_changes_nothing(tmp_path: Path) -> None:
+    there, new = tmp_path / "there.csv", tmp_path / "new.csv"
+    there.write_text("kept", encoding="utf-8")
+    for path in (there, new):
+        common = ("run", "stress-50hz", "--board", "sim", "--intensity", "99", "--edges", path)
+        assert pelvistim(tmp_path, *common).returncode == 2
+    assert there.read_text(encoding="utf-8") == "kept"
+    assert not new.exists()
+
+
+@pytest.mark.parametrize("name", ["a file", "nothing can be written"])
+def test_a_runtime_folder_that_cannot_be_used_is_named(name: str, tmp_path: Path) -> None:
+    base = tmp_path if name == "a file" else Path("/proc")
+    (tmp_path / "pelvistim").write_text("in the way", encoding="utf-8")
+    common = ("run", "stress-50hz", "--board", "sim", "--intensity", "5")
+    result = pelvistim(base, *common)
+    assert result.returncode == 2
+    assert f"{base}/pelvistim: runtime folder" in result.stderr
+    assert "XDG_RUNTIME_DIR" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("stopped", "exits"), [(False, 70), (True, 4)])
+def test_the_report_comes_even_if_the_edges_cannot_be_written(tmp_path: Path, stopped: bool, exits: int) -> None:
+    """The folder of the edges file goes away while the session plays."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    options = ("stress-50hz", "--intensity", 20, "--minutes", 3)
+    running = Running(tmp_path, *options, until="00:00", edges=folder / "edges.csv")
+    folder.rmdir()
+    if stopped:
+        running.process.send_signal(signal.SIGINT)
+    code, told, said = running.end()
+    assert code == exits
+    assert (told["exit"], told["cause"]) == ((4, "person") if stopped else (0, None))
+    assert told["pulses_sent"] > 0
+    assert f"{folder / 'edges.csv'} was not written" in said
+    assert "Traceback" not in said
 
 
 def test_a_programme_over_its_ceiling_at_this_intensity_is_refused(tmp_path: Path) -> None:

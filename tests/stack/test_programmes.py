@@ -43,6 +43,8 @@ def test_a_whole_programme_is_delivered_as_written(name: str, tmp_path: Path) ->
     text = shipped_programmes()[name].read_bytes()
     assert verify(decoded, text, round(intensity * 1000)) == []
     assert len(decoded.pulses) == checked["session"]["pulses"] == told["pulses_sent"]
+    for counted in ("contractions", "continuous_phases"):
+        assert told[counted] == checked["session"][counted]
     assert set(decoded.net_charge.values()) == {told["net_charge_code_us"]} == {0}
     assert told["underruns"] == 0
     assert set(told["time_to_set_point_s"].values()).isdisjoint({None})

@@ -75,6 +75,7 @@ class Stack:
         end_us: int | None = None,
         show: Callable[[View], None] = lambda _: None,
         kind: type[Session] = Session,
+        show_rest: Callable[[int], None] = lambda _: None,
     ) -> Session:
         if isinstance(programme, bytes):
             programme = parse_programme(programme, "test")
@@ -82,7 +83,7 @@ class Stack:
         target = dict.fromkeys(channels, intensity_ua)
         encoder = Encoder(self.board)
         full = self.board.full_scale_ua
-        return kind(link or self.link(), Timeline(programme), encoder, full, target, end_us, show)
+        return kind(link or self.link(), Timeline(programme), encoder, full, target, end_us, show, show_rest)
 
     def play(self, programme: bytes | Programme, intensity_ua: int, **options: Any) -> Outcome:
         return self.session(programme, intensity_ua, **options).run(None)

@@ -89,7 +89,7 @@ def test_the_table_is_readable_at_80_columns(run, write) -> None:
     assert max(map(len, out.splitlines())) <= 80
     assert line_of(out, "pulses") == ["975", "7015"]
     assert line_of(out, "continuous phases") == ["0", "1"]
-    assert "3 contractions, 1 continuous" in " ".join(out.split())
+    assert "3 contractions, and continuous phases: 1 (no contractions)" in " ".join(out.split())
 
 
 def test_without_a_maximum_caps_are_full_scale_and_it_says_so(run, write) -> None:
