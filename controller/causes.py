@@ -74,6 +74,7 @@ REFUSALS: Final = {
     "rms": "the effective current is over its ceiling",
     "session_over": "the session is over",
     "settle": "a pulse comes too soon after its amplitude",
+    "step_crossed": "the chunk does not begin where a granted step of the current comes",
     "stale_set_point": "the set-point has changed meanwhile",
     "too_fast": "pulses follow each other too fast",
     "too_long": "the chunk is too long",

@@ -122,8 +122,9 @@ CYCLES_MAX: Final = 9_999
 PLAYED_PHASES_MAX: Final = 10_000
 """Phases that are played, cycles included: only pauses of under 0.3 s could ask for more in a session. ours."""
 AREA_MIN_MM2: Final = 10
+"""0.1 cm2. ours."""
 AREA_MAX_MM2: Final = 50_000
-"""The smallest contact of the electrode, 0.1 to 500 cm2; what counts is the current density over it. ours."""
+"""500 cm2, for the smallest contact of the electrode; what counts is the current density over it. ours."""
 
 # --- the guard's own rhythm -----------------------------------------------------------------------------------
 

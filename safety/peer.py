@@ -30,7 +30,7 @@ class Peer:
             self._count()
 
     def receive(self) -> bytes:
-        """One message. Raises LinkError when the app has gone, or when a message was cut: nothing after it is believed."""
+        """One message. Raises LinkError when the app has gone, or when one was cut: nothing after it is believed."""
         try:
             data = link.receive_whole(self._socket)
         except OSError as error:

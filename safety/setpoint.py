@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from safety import limits
 from safety.decode import Refusal
 from safety.schedule import CHANNELS, Schedule
+
+
+BEYOND_A_STEP: Final = 2
+"""Revisions that a change leaves behind: the next number is what a granted step would have brought, and a chunk that the
+app has compiled for that step already must be stale."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,11 @@ class SetPoint:
 
     def renewed(self) -> SetPoint:
         """The values in force under a new revision; a step that was ahead is forgotten."""
-        return replace(self, revision=self.revision + 1, ahead=None)
+        return replace(self, revision=self.revision + BEYOND_A_STEP, ahead=None)
 
     def restarted(self) -> SetPoint:
         """Zero on both channels: what every start, resume and clearing begins with."""
-        return SetPoint(self.revision + 1)
+        return SetPoint(self.revision + BEYOND_A_STEP)
 
     def lowered(self, to_ua: Mapping[str, int]) -> SetPoint | Refusal:
         """Lowers channels at once; a step that was ahead is forgotten. Refuses a value above the present or below 0."""
@@ -60,7 +66,7 @@ class SetPoint:
             if channel not in CHANNELS or not 0 <= value <= self.of(channel):
                 return Refusal("not_lower", f"{channel}: {value} uA; allowed: 0 to the present value")
             values[CHANNELS.index(channel)] = value
-        return replace(self, revision=self.revision + 1, values_ua=tuple(values), ahead=None)
+        return replace(self, revision=self.revision + BEYOND_A_STEP, values_ua=tuple(values), ahead=None)
 
 
 def grant_raise(

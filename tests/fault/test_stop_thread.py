@@ -10,6 +10,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,6 +206,8 @@ def test_a_guard_whose_starter_has_gone_stops_first_and_then_ends(tmp_path: Path
             moment.append(rig.clock.now())
             assert guard.stdin is not None
             guard.stdin.close()
+            while rig.levels() >> OUTPUT_ENABLE & 1:  # time stands still until the guard has noticed
+                time.sleep(0.001)
 
         count = iter(range(1000))
         session = rig.session(short_programme(), 10_000, show=lambda _: leave() if next(count) == 20 else None)

@@ -12,6 +12,7 @@ import pytest
 from controller.launch import Control
 from tests.decoder import decode
 from tests.support.cli import Running, left_behind, pelvistim, while_running
+from tests.support.records import leave_unclean
 from tests.support.stack import short_programme
 
 
@@ -187,6 +188,7 @@ def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
     file = tmp_path / "short.toml"
     file.write_bytes(short_programme(repeats=1, hold_ms=500, rest_ms=2000))
     common = ("run", file, "--board", "sim", "--speed", "max", "--state", tmp_path / "state")
+    leave_unclean(tmp_path / "state")
     missing = pelvistim(tmp_path, *common)
     assert missing.returncode == 2
     assert "--acknowledge" in missing.stderr

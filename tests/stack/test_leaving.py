@@ -13,6 +13,7 @@ import pytest
 
 from tests.decoder import decode
 from tests.support.cli import Running, command, environment, left_behind, pelvistim
+from tests.support.records import leave_unclean
 from tests.support.stack import short_programme
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -118,6 +119,7 @@ def test_a_signal_while_a_rest_is_waited_for(tmp_path: Path) -> None:
     """Without a clean record 30 s must pass first: in real time, counted down."""
     file, state = tmp_path / "short.toml", tmp_path / "state"
     file.write_bytes(short_programme(repeats=1))
+    leave_unclean(state)
     options = (file, "--intensity", 5, "--state", state, "--acknowledge")
     running = Running(tmp_path, *options, until="rest before the session: 30 s to go", speed="1")
     running.process.send_signal(signal.SIGINT)
@@ -130,6 +132,7 @@ def test_a_signal_while_a_rest_is_waited_for(tmp_path: Path) -> None:
 def test_the_rest_is_shown_until_it_is_over(tmp_path: Path) -> None:
     file = tmp_path / "short.toml"
     file.write_bytes(short_programme(repeats=1))
+    leave_unclean(tmp_path / "state")
     common = ("run", file, "--board", "sim", "--speed", "max", "--state", tmp_path / "state", "--acknowledge")
     result = pelvistim(tmp_path, *common)
     assert result.returncode == 0

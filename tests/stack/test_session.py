@@ -22,7 +22,7 @@ from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
 
 BOARD = load_board()
 PROGRAMME = short_programme()
-UNCLEAN = json.dumps({**json.loads(ledger.dump(ledger.Record())), "clean": False})
+UNCLEAN = ledger.dump(ledger.Record(clean=False))
 
 
 class Driver:
@@ -213,12 +213,12 @@ def test_three_sessions_a_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "spent"),
-    [(None, True), ("", True), ("{", True), ('{"clean": true}', True), ("[" * 5000, True), ("UNCLEAN", False)],
+    [(None, True), ("", True), ("{", True), ('{"clean": true}', True), ("[" * 5000, True), (UNCLEAN, False)],
 )
 def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content: str | None, spent: bool) -> None:
     """What came last is not known: 30 s of contraction; and without any record the day is taken to be spent."""
     if content is not None:
-        (tmp_path / "ledger.json").write_text(UNCLEAN if content == "UNCLEAN" else content, encoding="utf-8")
+        (tmp_path / "ledger.json").write_text(content, encoding="utf-8")
     with stack(tmp_path, new_state=False) as rig:
         link = rig.link()
         assert (link.welcome["mode"], link.welcome["cause"]) == ("stopped", "guard_restarted")

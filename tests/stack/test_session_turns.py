@@ -13,6 +13,7 @@ from controller.programme import parse_programme
 from controller.session import Outcome, View
 from controller.timeline import Timeline
 from safety.link import GuardLink, Message
+from tests.support.records import leave_unclean
 from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
 
 OUTPUT = 1 << 25 | sum(1 << gpio for gpio in PHASE_GPIOS)
@@ -37,6 +38,7 @@ def resting(rig: Stack, act: Callable[[GuardLink], None]) -> tuple[Outcome, list
 
 
 def test_the_rest_is_counted_down(tmp_path: Path) -> None:
+    leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
         outcome, seen = resting(rig, lambda _: None)
         assert outcome.cause is None
@@ -44,6 +46,7 @@ def test_the_rest_is_counted_down(tmp_path: Path) -> None:
 
 
 def test_a_stop_during_the_rest_is_obeyed(tmp_path: Path) -> None:
+    leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
         outcome, seen = resting(rig, GuardLink.stop)
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "person", True)
@@ -52,6 +55,7 @@ def test_a_stop_during_the_rest_is_obeyed(tmp_path: Path) -> None:
 
 
 def test_the_red_button_during_the_rest_is_obeyed(tmp_path: Path) -> None:
+    leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
         outcome, _ = resting(rig, lambda _: rig.sim.control.ask("estop", pressed=True) and None)
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("estop_held", "emergency_stop", True)
