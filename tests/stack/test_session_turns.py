@@ -62,6 +62,8 @@ def test_a_stop_before_the_start_is_a_persons_stop() -> None:
     with stack() as rig:
         link = rig.link()
         link.stop()
+        while link.request("status")["confirmed"] is None:
+            rig.sleep_until(rig.clock.now() + 1_000)
         outcome = rig.play(ONCE, 5_000, link=link)
         assert (outcome.cause, outcome.confirmed) == ("person", True)
         assert rig.phase_edges() == []
@@ -158,3 +160,20 @@ def test_chunks_for_an_older_set_point_are_made_again(way: str, at: int) -> None
         )
         assert any("changed by somebody else" in note for note in outcome.notes)
         assert outcome.reached_us == {"A": None}, "it does not rise again by itself"
+
+
+class OfAnotherRevision(GuardLink):
+    """Names the wrong revision from chunk 10 on, however often it is made again."""
+
+    def send_chunk(self, number: int, start_us: int, revision: int, pulses: bytes) -> None:
+        super().send_chunk(number, start_us, revision if number < 10 else revision + 7, pulses)
+
+
+def test_a_chunk_that_stays_stale_stops_the_session() -> None:
+    with stack() as rig:
+        link = OfAnotherRevision(rig.folder, rig.clock)
+        rig.links.append(link)
+        outcome = rig.play(ONCE, 10_000, link=link)
+        assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "request_refused", True)
+        assert any("[stale_set_point]" in note for note in outcome.notes)
+        assert rig.levels() & OUTPUT == 0
