@@ -198,10 +198,12 @@ def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content
         assert link.request("acknowledge")["ok"]
         assert link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 0})["ok"]
         pending = link.request("start")
-        assert (pending["code"], pending["wait_us"]) == ("rest_pending", 30_000_000)
+        assert pending["code"] == "rest_pending"
+        assert 25_000_000 < pending["wait_us"] <= 30_000_000, "time may run until the test joins the clock"
         outcome = rig.session(PROGRAMME, 0, link=link).run(None)
         assert outcome.cause is None
-        assert outcome.notes == ["waited 30.0 s for the rest after the last contraction"]
+        waited = f"{pending['wait_us'] / 1e6:.1f}"
+        assert outcome.notes == [f"waited {waited} s for the rest after the last contraction"]
         assert rig.phase_edges()[0][0] >= 30_000_000
 
 

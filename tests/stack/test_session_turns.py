@@ -40,14 +40,15 @@ def test_the_rest_is_counted_down(tmp_path: Path) -> None:
     with stack(tmp_path, new_state=False) as rig:
         outcome, seen = resting(rig, lambda _: None)
         assert outcome.cause is None
-        assert seen == [second * 1_000_000 for second in range(30, 0, -1)]
+        assert 25_000_000 < seen[0] <= 30_000_000, "time may run until the test joins the clock"
+        assert seen == list(range(seen[0], 0, -1_000_000))
 
 
 def test_a_stop_during_the_rest_is_obeyed(tmp_path: Path) -> None:
     with stack(tmp_path, new_state=False) as rig:
         outcome, seen = resting(rig, GuardLink.stop)
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "person", True)
-        assert seen[-1] == 20_000_000
+        assert 19_000_000 < seen[-1] <= 20_000_000
         assert rig.phase_edges() == []
 
 
