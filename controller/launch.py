@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from hw.clock import Clock, VirtualClock, WallClock
 from safety.errors import PelviStimError
 
 START_TIMEOUT_S: Final = 30
@@ -55,7 +56,10 @@ class Control:
 
 
 class SimulatedBoard:
-    """The simulated board with a guard beside it. ``speed``: None = virtual time without a brake, 1 = real time."""
+    """The simulated board with a guard beside it. ``speed``: None = virtual time without a brake, 1 = real time.
+
+    ``clock`` is the app's. On the virtual clock it joins before the guard does, so that time begins with the app's wait.
+    """
 
     def __init__(self, folder: Path, state: Path, *, new_state: bool, speed: float | None) -> None:
         self.runtime = folder
@@ -65,16 +69,17 @@ class SimulatedBoard:
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
         self.processes: list[subprocess.Popen[str]] = []
         self._control: Control | None = None
+        self.clock: Clock = WallClock()
         try:
             said = self._start("hw.mock", "--port", "0", "--control", str(control), *pace)
             self.port = int(json.loads(said)["port"])
             self._control = Control(control)
-            self.clock = None if speed == 1 else str(control)
             options = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
             if new_state:
                 options.append("--new-state")
-            if self.clock:
-                options += ["--clock", self.clock]
+            if speed != 1:
+                self.clock = VirtualClock(str(control), "app")
+                options += ["--clock", str(control)]
             self._start("safety", *options)
         except BaseException:
             self.patience_s = START_FAILED_PATIENCE_S
@@ -105,7 +110,11 @@ class SimulatedBoard:
         return line
 
     def end_guard(self) -> None:
-        """Tells the guard that its app is gone, which makes it stop and end; kills it only if it does not."""
+        """Tells the guard that its app is gone, which makes it stop and end; kills it only if it does not.
+
+        Time must not wait for the app any more.
+        """
+        self.clock.close()
         for process in self.processes[1:]:
             _end(process, self.patience_s)
 

@@ -29,7 +29,6 @@ from controller.strict_toml import printable
 from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import Board, load_board
-from hw.clock import VirtualClock, WallClock
 from safety.errors import InputRefused, LinkError, PelviStimError, Problem
 from safety.link import GuardLink, runtime_root
 
@@ -120,10 +119,9 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         state = args.state or folder / "state"
         board = SimulatedBoard(folder, state, new_state=args.new_state or args.state is None, speed=plan.speed)
         stack.callback(board.close)
-        clock = VirtualClock(board.clock, "app") if board.clock else WallClock()
         leaving = stack.enter_context(contextlib.ExitStack())  # before the board closes, so that the guard can act
-        leaving.callback(clock.close)
-        link = GuardLink(folder, clock)
+        leaving.callback(board.clock.close)
+        link = GuardLink(folder, board.clock)
         leaving.callback(link.close)
         if link.welcome["cause"] is not None:
             _acknowledge(link, link.welcome["cause"], args.acknowledge)

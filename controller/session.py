@@ -274,23 +274,24 @@ class Session:
             if made.set_point_ua[channel] == wanted and outcome.reached_us[channel] is None:
                 outcome.reached_us[channel] = made.slice.start_us
 
+    def _is_planned(self, status: Message) -> bool:
+        """Whether the guard's set-point is the one that this session made its chunks for."""
+        values = {channel: status["set_point_ua"][channel] for channel in self._target_ua}
+        return values == self._planned.get(status["revision"])
+
     def _look(self) -> bool:
         """Has chunks made again when the guard's set-point is not the one planned; whether one was sent by that."""
         status = self._link.latest
-        values = {channel: status["set_point_ua"][channel] for channel in self._target_ua}
-        if status["mode"] != "running" or values == self._planned.get(status["revision"]):
-            return False
-        return self._again(status)
+        return status["mode"] == "running" and not self._is_planned(status) and self._again(status)
 
     def _stale(self, message: Message) -> None:
-        """A chunk was refused because it was made for another set-point than the one in force: that is no fault."""
-        made = self._sent.get(message["number"])
-        if made is None:  # it was made again already
-            return
-        if made.revision == message["revision"]:
-            words = f"made for revision {made.revision} of the set-point, which the guard says is in force"
-            raise SessionRefused(f"{in_words(message['code'])}: {words} [{message['code']}]", message["code"], message)
-        self._again(message)
+        """A chunk was refused as made for another set-point than the one in force: no fault, `_look` makes it again.
+
+        Unless it was made for just that one; then the two sides do not understand each other.
+        """
+        if message["number"] in self._sent and self._is_planned(message):
+            words = f"chunk {message['number']}: {in_words(message['code'])}: {message['detail']} [{message['code']}]"
+            raise SessionRefused(words, message["code"], message)
 
     def _again(self, status: Message) -> bool:
         """Takes the guard's set-point, and makes and sends again what the guard does not hold of the chunks sent.

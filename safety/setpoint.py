@@ -14,7 +14,6 @@ from safety import limits
 from safety.decode import Refusal
 from safety.schedule import CHANNELS, Schedule
 
-
 BEYOND_A_STEP: Final = 2
 """Revisions that a change leaves behind: the next number is what a granted step would have brought, and a chunk that the
 app has compiled for that step already must be stale."""

@@ -128,7 +128,7 @@ def stack(state: Path | None = None, *, new_state: bool = True, speed: float | N
         kept = state or folder / "state"
         sim = SimulatedBoard(folder, kept, new_state=new_state, speed=speed)
         after.callback(sim.close)
-        clock = VirtualClock(str(folder / "sim.sock"), "test")
+        clock = sim.clock if isinstance(sim.clock, VirtualClock) else VirtualClock(str(folder / "sim.sock"), "test")
         after.callback(clock.close)
         rig = Stack(sim, folder, kept, clock, load_board())
         after.callback(lambda: [link.close() for link in rig.links])
