@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -43,8 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _USAGE
         board = BoardModel(figures, lines, options.load_ohm)
         mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
-    daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)
-    server = Server(timeline, daemon, options.realtime, options.pace)
+    with tempfile.TemporaryDirectory(prefix="pigpio") as pipes:
+        daemon = Daemon(
+            timeline,
+            lines,
+            board,
+            mask if options.mask is None else options.mask,
+            sample_us,
+            options.pipes or Path(pipes),
+        )
+        _serve(options, Server(timeline, daemon, options.realtime, options.pace, options.alone), board)
+        daemon.close()
+    return 0
+
+
+def _serve(options: argparse.Namespace, server: Server, board: BoardModel | None) -> None:
     control = Control(server, board)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.create_server((options.host, options.port), family=family, backlog=128) as listener:
@@ -63,7 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             control.close()
     if options.edges is not None:
         control.edges(None, None).write(options.edges)
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--realtime", action="store_true", help="the tick follows the wall clock")
     pace.add_argument("--pace", type=_positive, metavar="N", help="virtual time at most N times as fast as the wall's")
+    pace.add_argument("--alone", action="store_true", help="the tick follows the wall clock until somebody joins")
+    parser.add_argument(
+        "--pipes", type=Path, metavar="DIR", help="where pipes of notifications go; else to a new folder"
+    )
     parser.add_argument("--control", metavar="PATH", help="Unix socket for the clock's participants and for tests")
     parser.add_argument("--until-stdin-closes", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
