@@ -63,7 +63,10 @@ class Notifier(Follower[Ops]):
         self._noise = NoiseFilters(sample_us)
         self._dogs = Watchdogs(REPORT_DELAY_US)
         self._woken = 0
+        self._false_alarm: int | None = None
         self._level = 0
+        self._raw: list[tuple[int, int]] = []
+        self._taken = 0
         self._reported = 0
         self._changes: list[tuple[int, int]] = []
         self._seen = 0
@@ -139,20 +142,22 @@ class Notifier(Follower[Ops]):
         return 0
 
     def filter(self, gpio: int, steady_us: int, now: int) -> None:
-        """Reports a line's changes only once they have lasted so long; 0 reports all."""
+        """Reports a line's changes only once they have lasted so long; 0 reports all.
+
+        Like the daemon's, filters are asked when changes are about to be reported, so a new one sees those too.
+        """
         self.lines.run_to(now)
         self.advance(now)
-        self._filters.put(gpio, steady_us, self._filters.shown(self.shown_now()), now)
+        self._filters.put(gpio, steady_us, self._taken, self._raw[0][0] if self._raw else now)
         self._plan(now)
 
     def noise_filter(self, gpio: int, steady_us: int, active_us: int, now: int) -> None:
         """Reports a line's changes only for ``active_us`` from one that came after a quiet time; 0 reports all."""
         self.lines.run_to(now)
         self.advance(now)
-        level = self._filters.shown(self.shown_now())
-        self._noise.put(gpio, steady_us, active_us, now, level)
+        self._noise.put(gpio, steady_us, active_us, now, self._filters.shown(self._taken))
         if self.monitor >> gpio & 1:
-            self._append([(-(-now // self.sample_us) * self.sample_us, self._noise.shown(level))])
+            self._raw.append((-(-now // self.sample_us) * self.sample_us, self._level))
         self._plan(now)
 
     def watch(self, gpio: int, timeout_us: int, now: int) -> None:
@@ -188,13 +193,13 @@ class Notifier(Follower[Ops]):
 
     def fire(self, now: int) -> None:
         """Sends the reports that are due."""
+        timeout = self._dogs.next_tick
         if self.monitor:
             self.lines.run_to(now)
             self.advance(now)
-            self._ripen(now)
-        first = self._changes[0][0] if self._changes else None
-        timeout = self._dogs.next_tick
-        if first is not None and (first + REPORT_DELAY_US <= now or (timeout is not None and timeout <= now)):
+        due = self._next_report()
+        if (due is not None and due <= now) or (timeout is not None and timeout <= now):
+            self._filter_to(now)
             self._report(now)
         if timeout is not None and timeout <= now:
             self._time_out(now)
@@ -202,6 +207,9 @@ class Notifier(Follower[Ops]):
             if handle is not None and now - handle.last_report > KEEP_ALIVE_US:
                 self._send(handle, [(FLAG_ALIVE, now, self.lines.levels(now))], now)
         self._plan(now)
+        if self._false_alarm is not None and self._false_alarm <= now:
+            self._false_alarm = None
+            self._woken |= self._taken & self._waited_for
         if self._woken:
             woken, self._woken = self._woken, 0
             self.on_change(woken)
@@ -216,14 +224,23 @@ class Notifier(Follower[Ops]):
 
     def _plan(self, now: int) -> None:
         due: list[int] = [h.last_report + KEEP_ALIVE_US + 1 for h in self.handles if h is not None]
-        if self._changes:
-            due.append(max(now, self._changes[0][0] + REPORT_DELAY_US))
-        elif self.monitor:
-            ticks = (self.next_event(), self._filters.next_tick, self._noise.next_tick)
-            due += [max(now, tick + self.sample_us + REPORT_DELAY_US) for tick in ticks if tick is not None]
+        report = self._next_report()
+        if report is not None:
+            due.append(max(now, report))
+        if self.monitor and not self._raw and (event := self.next_event()) is not None:
+            due.append(max(now, event + self.sample_us + REPORT_DELAY_US))
+        if self._false_alarm is not None:
+            due.append(max(now, self._false_alarm))
         if (timeout := self._dogs.next_tick) is not None:
             due.append(max(now, timeout))
         self.due = min(due, default=None)
+
+    def _next_report(self) -> int | None:
+        """When what was sampled is looked at: the alert thread does so about every millisecond."""
+        ticks = [tick for tick in (self._filters.next_tick, self._noise.next_tick) if tick is not None]
+        if self._raw:
+            ticks.append(self._raw[0][0])
+        return min(ticks) + REPORT_DELAY_US if ticks else None
 
     def _watch(self, now: int) -> None:
         """The set of monitored lines changed: what was not monitored counts as reported."""
@@ -237,6 +254,11 @@ class Notifier(Follower[Ops]):
                 monitor |= handle.bits
         self._level = self.shown_now()
         new = monitor & ~self.monitor
+        if not self._raw:
+            self._taken = self._level
+        if new & self._level & self._waited_for:
+            # A line that nobody looked at before counts as low before, for scripts: one that is high has changed.
+            self._false_alarm = now + REPORT_DELAY_US
         self._reported = self._reported & ~new | self._shown(self._level) & new
         self.monitor = monitor
         self.periodic = not monitor
@@ -252,6 +274,8 @@ class Notifier(Follower[Ops]):
 
     def _report(self, now: int) -> None:
         changes, self._changes = self._changes, []
+        if not changes:
+            return
         level_before = self._reported
         for tick, level in changes:
             change = (level ^ level_before) & self.monitor
@@ -315,12 +339,23 @@ class Notifier(Follower[Ops]):
     def _see(self, tick: int, level: int) -> None:
         if (level ^ self._level) & self.monitor:
             sample = -(-tick // self.sample_us) * self.sample_us
-            self._ripen(sample)
-            self._note(self._filters.take(sample, level))
+            if self._raw and self._raw[-1][0] == sample:
+                self._raw[-1] = (sample, level)
+            else:
+                self._raw.append((sample, level))
         self._level = level
 
+    def _filter_to(self, now: int) -> None:
+        """Has everything that was sampled pass the filters."""
+        raw, self._raw = self._raw, []
+        for sample, level in raw:
+            self._ripen(sample)
+            self._note(self._filters.take(sample, level))
+            self._taken = level
+        self._ripen(now)
+
     def _ripen(self, tick: int) -> None:
-        self._note(self._filters.ripen(tick, self._level))
+        self._note(self._filters.ripen(tick, self._taken))
         self._append(self._noise.ripen(tick))
 
     def _note(self, changes: list[tuple[int, int]]) -> None:
