@@ -25,6 +25,7 @@ from hw.mock.server import Server, Timeline
 from safety.errors import InputRefused
 
 _USAGE = 64
+_DEV = Path("/dev")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             board,
             mask if options.mask is None else options.mask,
             sample_us,
-            options.pipes or Path(pipes),
+            options.pipes or (_DEV if os.access(_DEV, os.W_OK) else Path(pipes)),
         )
         _serve(options, Server(timeline, daemon, options.realtime, options.pace, options.alone), board)
         daemon.close()
