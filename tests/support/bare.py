@@ -64,8 +64,8 @@ class Bare:
 class Raw:
     """A connection on which any command can be sent as it stands."""
 
-    def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.sock = socket.create_connection((host, port))
         self.sock.settimeout(60)
 
     def send(self, command: int, p1: int = 0, p2: int = 0, ext: bytes = b"") -> None:
