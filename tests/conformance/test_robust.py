@@ -21,8 +21,8 @@ COMMANDS = [*range(130), 800, 842, 4_000_000_000]
 WORDS = re.findall(
     r"\S+",
     """tag jmp jz jnz jm jp call ret halt wait evtwt lda ld sta stab ldab xa x push pop pusha popa add sub mlt div mod
-    and or xor rla rra rl rr inr dcr inra dcra cmp nop sys w r m pud p s trig mics mils t nb np nc no evt evm bs1 bc1 br1
-    wvclr wvcre wvtx wvhlt wvtxm wvdel bi2co bspio i2co spio""",
+    and or xor rla rra rl rr inr dcr inra dcra cmp nop sys w r m pud p s trig mics mils t nb np nc no evt evm bs1
+    bc1 br1 wvclr wvcre wvtx wvhlt wvtxm wvdel bi2co bspio i2co spio""",
 )
 
 
