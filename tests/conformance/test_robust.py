@@ -209,3 +209,20 @@ def test_random_scripts(seed: int) -> None:
                 assert result(39, script) == 0
         assert stored > 50
         assert alive(sim)
+
+
+def test_scripts_that_never_rest_do_not_starve_clients(sim: Sim) -> None:
+    """In real time, with more to do than there is time for."""
+    with connect(sim) as sock:
+        for number in range(3):
+            text = b"tag 0 inr p0 jmp 0"
+            sock.sendall(struct.pack("<4I", 38, 0, 0, len(text)) + text)
+            assert struct.unpack("<4I", take(sock, 16))[3] == number
+            sock.sendall(struct.pack("<4I", 40, number, 0, 0))
+            assert struct.unpack("<4I", take(sock, 16))[3] == 0
+        for _ in range(500):
+            sock.sendall(TICK)
+            take(sock, 16)
+        sock.sendall(struct.pack("<4I", 47, 5, 0, 0))
+        assert struct.unpack("<4I", take(sock, 16))[3] == 0
+    assert alive(sim)
