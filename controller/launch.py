@@ -58,7 +58,7 @@ class Control:
 class SimulatedBoard:
     """The simulated board with a guard beside it. ``speed``: None = virtual time without a brake, 1 = real time.
 
-    ``clock`` is the app's. On the virtual clock it joins before the guard does, so that time begins with the app's wait.
+    ``clock`` is the app's. A virtual one joins before the guard does, so that time begins with the app's first wait.
     """
 
     def __init__(self, folder: Path, state: Path, *, new_state: bool, speed: float | None) -> None:

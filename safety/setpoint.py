@@ -15,8 +15,8 @@ from safety.decode import Refusal
 from safety.schedule import CHANNELS, Schedule
 
 BEYOND_A_STEP: Final = 2
-"""Revisions that a change leaves behind: the next number is what a granted step would have brought, and a chunk that the
-app has compiled for that step already must be stale."""
+"""By how much a change raises the revision: one on is what a granted step would have brought, and a chunk that the app
+has compiled for that step already must be stale."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,8 @@ from hw.mock.server import Server, Timeline
 from safety.errors import InputRefused
 
 _USAGE = 64
+_DEV = Path("/dev")
+_ALL_LINES = 0xFFFF_FFFF
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,11 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _USAGE
         board = BoardModel(figures, lines, options.load_ohm)
         mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
-    daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)
-    server = Server(timeline, daemon, options.realtime, options.pace)
+    pipes = tempfile.TemporaryDirectory(prefix="pigpio")
+    folder = options.pipes or (_DEV if os.access(_DEV, os.W_OK) else Path(pipes.name))
+    daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us, folder)
+    server = Server(timeline, daemon, options.realtime, options.pace, options.alone)
     control = Control(server, board)
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.create_server((options.host, options.port), family=family, backlog=128) as listener:
+    try:
+        listener = _listen(options.host, options.port)
+    except OSError as error:
+        print(f"cannot listen on {options.host}, port {options.port}: {error.strerror}", file=sys.stderr)
+        return _USAGE
+    with listener:
         server.listen(listener)
         if options.control is not None:
             control.listen(options.control)
@@ -61,9 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server.run()
         finally:
             control.close()
+            daemon.close()
+            pipes.cleanup()
     if options.edges is not None:
-        control.edges(None, None).write(options.edges)
+        control.edges(_ALL_LINES, None).write(options.edges)
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--realtime", action="store_true", help="the tick follows the wall clock")
     pace.add_argument("--pace", type=_positive, metavar="N", help="virtual time at most N times as fast as the wall's")
+    pace.add_argument("--alone", action="store_true", help="the tick follows the wall clock until somebody joins")
+    parser.add_argument("--pipes", type=Path, metavar="DIR", help="for pipes of notifications; /dev if possible")
     parser.add_argument("--control", metavar="PATH", help="Unix socket for the clock's participants and for tests")
     parser.add_argument("--until-stdin-closes", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")

@@ -49,6 +49,18 @@ class Coordinator:
         self._links: dict[str, list[Participant]] = {}
         self._datagrams: dict[str, list[Participant]] = {}
         self._left: dict[str, tuple[Counts, ...]] = {}
+        self._held: set[int] = set()
+
+    def hold(self, port: int, held: bool) -> None:
+        """Whether the client at a port waits for the answer to a command that takes time.
+
+        A participant whose client that is cannot go on before the answer, so time need not wait for it. It is the one
+        that declared the port; a port that nobody declared belongs to those that declared none.
+        """
+        if held:
+            self._held.add(port)
+        else:
+            self._held.discard(port)
 
     def join(self, name: str) -> Participant:
         """A new participant, who counts as running until its first wait."""
@@ -102,8 +114,25 @@ class Coordinator:
 
     @property
     def quiet(self) -> bool:
-        """Whether every participant is idle (there is at least one) and nothing is in flight between them."""
-        return self.running == 0 and bool(self.participants) and self.unbalanced() is None
+        """Whether every participant is idle and nothing is in flight between them.
+
+        There must be somebody for whom time goes on: a participant, or a client that waits for an answer.
+        """
+        if not self._held:
+            return self.running == 0 and bool(self.participants) and self.unbalanced() is None
+        return self.running == sum(self._blocked(one) for one in self.participants) and self.unbalanced() is None
+
+    def _blocked(self, participant: Participant) -> bool:
+        """Whether a participant that counts as running waits for the answer to a command."""
+        if participant.waiting or participant.frozen or not self._held:
+            return False
+        if participant.tcp:
+            return not self._held.isdisjoint(participant.tcp)
+        return any(all(port not in other.tcp for other in self.participants) for port in self._held)
+
+    def _silent(self, participant: Participant) -> bool:
+        """Whether what a participant declared may be behind the facts."""
+        return participant.frozen or self._blocked(participant)
 
     def next_wake(self) -> int | None:
         """The earliest tick somebody waits for."""
@@ -128,16 +157,16 @@ class Coordinator:
     def unbalanced(self) -> str | None:
         """The first channel with something in flight, None if there is none."""
         for participant in self.participants:
-            if not participant.frozen:
+            if not self._silent(participant):
                 for port, (sent, received) in participant.tcp.items():
                     connection = self._connections.get(port)
                     if connection is None or connection.received != sent or connection.sent != received:
                         return f"{_TCP}{port}"
         for channel, ends in self._links.items():
-            if not _link(channel, ends, channel in self._left):
+            if not (_link(channel, ends, channel in self._left) or any(map(self._silent, ends))):
                 return channel
         for channel, ends in self._datagrams.items():
-            if not _datagrams(channel, ends, self._left.get(channel, ())):
+            if not (_datagrams(channel, ends, self._left.get(channel, ())) or any(map(self._silent, ends))):
                 return channel
         return None
 
@@ -164,9 +193,8 @@ def _link(channel: str, ends: list[Participant], left: bool) -> bool:
     """Two ends: each has received what the other sent. One end that is left alone has still to notice."""
     if len(ends) == 2 and not left:
         (sent, received), (other_sent, other_received) = ends[0].channels[channel], ends[1].channels[channel]
-        if sent == other_received and received == other_sent:
-            return True
-    return any(end.frozen for end in ends)
+        return sent == other_received and received == other_sent
+    return False
 
 
 def _datagrams(channel: str, ends: list[Participant], left: tuple[Counts, ...]) -> bool:
@@ -182,4 +210,4 @@ def _datagrams(channel: str, ends: list[Participant], left: tuple[Counts, ...]) 
         balanced = True
     else:
         balanced = received >= sent + sum(one for one, _ in left)
-    return balanced or any(end.frozen for end in ends)
+    return balanced

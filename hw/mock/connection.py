@@ -7,8 +7,8 @@ import socket
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from hw.mock.daemon import Handler
 from hw.mock.protocol import FRAME, MAX_EXTENSION, Err
+from hw.mock.work import Handler, Result, Work
 
 _RECEIVE: Final = 16_384
 _BACKLOG_LIMIT: Final = 64 << 20
@@ -23,7 +23,11 @@ class Host(Protocol):
 
     def watch(self, fd: int, events: int) -> None: ...
 
-    def release_at(self, connection: Connection, tick: int) -> None: ...
+    def ignore(self, fd: int) -> None:
+        """Looks at a descriptor no more."""
+
+    def release_at(self, connection: Connection, tick: int) -> None:
+        """Calls ``release`` at a tick; until then the client waits for its answer."""
 
 
 class Connection:
@@ -37,8 +41,9 @@ class Connection:
         self.sent = 0
         self.received = 0
         self.closed = False
-        self._held = False
-        self._kept = b""
+        self._work: Work | None = None
+        self._head = (0, 0, 0)
+        self._ended = False
         self._in = b""
         self._out = bytearray()
 
@@ -51,11 +56,11 @@ class Connection:
         except OSError:
             data = b""
         if not data:
-            self.host.drop(self)
+            self._end()
             return
         self.received += len(data)
         self._in = self._in + data if self._in else data
-        if not self._held:
+        if self._work is None:
             self._serve()
 
     def writable(self) -> None:
@@ -90,19 +95,37 @@ class Connection:
             self._out += data[count:]
             self.host.watch(self.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
-    def hold_until(self, tick: int) -> None:
-        """The answer to the present command, and all later commands, wait for a tick."""
-        self._held = True
-        self.host.release_at(self, tick)
-
     def release(self) -> None:
-        """The delay is over: gives the answer kept back and goes on."""
-        if self.closed:
+        """The command at work goes on; once it has ended, its answer and all later requests follow."""
+        if self._work is None:
             return
-        self._held = False
-        kept, self._kept = self._kept, b""
-        self.send(kept)
-        self._serve()
+        result = self._go_on(self._work)
+        if result is None:
+            return
+        self._work = None
+        self.send(_answer(*self._head, result))
+        if not self.closed:
+            self._serve()
+            if self._ended:
+                self._end()
+
+    def _go_on(self, work: Work) -> Result | None:
+        """Has a command go on: its result, or None if it needs more time."""
+        try:
+            tick = next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        self.host.release_at(self, tick)
+        return None
+
+    def _end(self) -> None:
+        """The client is gone. The daemon finds out when it has answered everything: a command at work is finished."""
+        if self._work is None:
+            self.host.drop(self)
+        else:
+            self._ended = True
+            self.host.ignore(self.sock.fileno())
 
     def _serve(self) -> None:
         data, at, size = self._in, 0, len(self._in)
@@ -119,14 +142,20 @@ class Connection:
             handler = handlers.get(command)
             result = Err.UNKNOWN_COMMAND if handler is None else handler(self, p1, p2, data[at + 16 : end])
             at = end
-            if isinstance(result, bytes):
-                answer = FRAME.pack(command, p1, p2, len(result)) + result
-            else:
-                answer = FRAME.pack(command, p1, p2, result & _WORD)
-            if self._held:
-                self._kept = answer
-                break
+            if not isinstance(result, (int, bytes)):
+                work, ended = result, self._go_on(result)
+                if ended is None:
+                    self._work, self._head = work, (command, p1, p2)
+                    break
+                result = ended
+            answer = _answer(command, p1, p2, result)
             answers = answers + answer if answers else answer
         self._in = data[at:] if at < size else b""
         if answers:
             self.send(answers)
+
+
+def _answer(command: int, p1: int, p2: int, result: Result) -> bytes:
+    if isinstance(result, bytes):
+        return FRAME.pack(command, p1, p2, len(result)) + result
+    return FRAME.pack(command, p1, p2, result & _WORD)

@@ -21,6 +21,8 @@ PULL_UP: Final = 2
 BANK: Final = 0xFFFF_FFFF
 RESET_PULLED_UP: Final = 0x1FF
 """GPIO 0-8 are pulled up at reset, 9-27 down."""
+RESET_PULLED_UP_2: Final = 0x3F_C01C
+"""GPIO 34-36 and 46-53 too (bit 0 is GPIO 32; BCM2835 peripherals, table of alternative functions)."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +70,7 @@ class Lines:
         self.modes = [INPUT] * 54
         self.outputs = 0
         self.pulls_up = RESET_PULLED_UP
+        self.pulls_up_2 = RESET_PULLED_UP_2
         self.resistors_up = 0
         self.resistors_down = 0
         self.driven = 0
@@ -157,7 +160,8 @@ class Lines:
         """Level of one line, 0-53."""
         if gpio < 32:
             return self.levels(now) >> gpio & 1
-        return self.latch_2 >> (gpio - 32) & 1 if self.modes[gpio] == OUTPUT else 0
+        word = self.latch_2 if self.modes[gpio] == OUTPUT else self.pulls_up_2
+        return word >> (gpio - 32) & 1
 
     def write(self, on: int, off: int, now: int) -> None:
         """Sets, then clears latches of GPIO 0-31, whatever their mode."""
@@ -188,6 +192,9 @@ class Lines:
             bit = 1 << gpio
             self.pulls_up = self.pulls_up | bit if pull == PULL_UP else self.pulls_up & ~bit
             self._drive(now)
+        else:
+            bit = 1 << gpio - 32
+            self.pulls_up_2 = self.pulls_up_2 | bit if pull == PULL_UP else self.pulls_up_2 & ~bit
 
     # What the board does
 

@@ -13,11 +13,18 @@ from hw.mock.content import Content, Ops
 from hw.mock.follow import Follower, between
 from hw.mock.glitch import GlitchFilters
 from hw.mock.lines import Lines
+from hw.mock.noise import NoiseFilters
+from hw.mock.pipes import Pipe
 from hw.mock.protocol import NOTIFY_SLOTS, REPORT, Err
+from hw.mock.watchdog import Watchdogs
 
 REPORT_DELAY_US = 1_000
 KEEP_ALIVE_US = 60_000_000
 FLAG_EVENT, FLAG_ALIVE, FLAG_WATCHDOG = 128, 64, 32
+TIMEOUT = 2
+"""What a listener is told in place of a level when a watchdog is due."""
+Listener = Callable[[int, int], None]
+"""Hears of a line's levels and their ticks, within the daemon."""
 _WORD = 0xFFFF_FFFF
 
 
@@ -35,7 +42,10 @@ class Handle:
 
 
 class Notifier(Follower[Ops]):
-    """All handles, and the level changes not yet reported. ``due`` is when it next has something to do."""
+    """All handles, and the level changes not yet reported. ``due`` is when it next has something to do.
+
+    ``on_change`` is told which lines changed whenever changes were reported.
+    """
 
     periodic = True
 
@@ -46,8 +56,17 @@ class Notifier(Follower[Ops]):
         self.handles: list[Handle | None] = [None] * NOTIFY_SLOTS
         self.monitor = 0
         self.due: int | None = None
+        self.on_change: Callable[[int], None] = lambda bits: None
+        self._waited_for = 0
+        self._listeners: dict[int, Listener] = {}
         self._filters = GlitchFilters(sample_us)
+        self._noise = NoiseFilters(sample_us)
+        self._dogs = Watchdogs(REPORT_DELAY_US)
+        self._woken = 0
+        self._false_alarm: int | None = None
         self._level = 0
+        self._raw: list[tuple[int, int]] = []
+        self._taken = 0
         self._reported = 0
         self._changes: list[tuple[int, int]] = []
         self._seen = 0
@@ -83,11 +102,19 @@ class Notifier(Follower[Ops]):
         return 0
 
     def close(self, number: int, now: int) -> int:
-        if self._find(number) is None:
+        handle = self._find(number)
+        if handle is None:
             return Err.BAD_HANDLE
+        if isinstance(handle.owner, Pipe):
+            handle.owner.close()
         self.handles[number] = None
         self._watch(now)
         return 0
+
+    @property
+    def free(self) -> int | None:
+        """The number that the next handle will have."""
+        return self.handles.index(None) if None in self.handles else None
 
     def close_all(self, owner: object, now: int) -> None:
         """Closes the handles of a connection that ended."""
@@ -115,11 +142,42 @@ class Notifier(Follower[Ops]):
         return 0
 
     def filter(self, gpio: int, steady_us: int, now: int) -> None:
-        """Reports a line's changes only once they have lasted so long; 0 reports all."""
+        """Reports a line's changes only once they have lasted so long; 0 reports all.
+
+        Like the daemon's, filters are asked when changes are about to be reported, so a new one sees those too.
+        """
         self.lines.run_to(now)
         self.advance(now)
-        self._filters.put(gpio, steady_us, self._filters.shown(self.shown_now()), now)
+        self._filters.put(gpio, steady_us, self._taken, self._raw[0][0] if self._raw else now)
         self._plan(now)
+
+    def noise_filter(self, gpio: int, steady_us: int, active_us: int, now: int) -> None:
+        """Reports a line's changes only for ``active_us`` from one that came after a quiet time; 0 reports all."""
+        self.lines.run_to(now)
+        self.advance(now)
+        self._noise.put(gpio, steady_us, active_us, now, self._filters.shown(self._taken))
+        if self.monitor >> gpio & 1:
+            self._raw.append((-(-now // self.sample_us) * self.sample_us, self._level))
+        self._plan(now)
+
+    def watch(self, gpio: int, timeout_us: int, now: int) -> None:
+        """Reports a line whenever it has not changed for so long; 0 ends it."""
+        self._dogs.put(gpio, timeout_us, now)
+        self._plan(now)
+
+    def listen(self, gpio: int, listener: Listener | None, now: int) -> None:
+        """Has a part of the daemon hear of a line, or (None) no longer."""
+        if listener is None:
+            self._listeners.pop(gpio, None)
+        else:
+            self._listeners[gpio] = listener
+        self._watch(now)
+
+    def wait_for(self, bits: int, now: int) -> None:
+        """Which lines scripts wait for."""
+        if bits != self._waited_for:
+            self._waited_for = bits
+            self._watch(now)
 
     def _find(self, number: int) -> Handle | None:
         return self.handles[number] if number < NOTIFY_SLOTS else None
@@ -135,38 +193,73 @@ class Notifier(Follower[Ops]):
 
     def fire(self, now: int) -> None:
         """Sends the reports that are due."""
+        timeout = self._dogs.next_tick
         if self.monitor:
             self.lines.run_to(now)
             self.advance(now)
-            self._ripen(now)
-        first = self._changes[0][0] if self._changes else None
-        if first is not None and first + REPORT_DELAY_US <= now:
+        due = self._next_report()
+        if (due is not None and due <= now) or (timeout is not None and timeout <= now):
+            self._filter_to(now)
             self._report(now)
+        if timeout is not None and timeout <= now:
+            self._time_out(now)
         for handle in self.handles:
             if handle is not None and now - handle.last_report > KEEP_ALIVE_US:
                 self._send(handle, [(FLAG_ALIVE, now, self.lines.levels(now))], now)
         self._plan(now)
+        if self._false_alarm is not None and self._false_alarm <= now:
+            self._false_alarm = None
+            self._woken |= self._taken & self._waited_for
+        if self._woken:
+            woken, self._woken = self._woken, 0
+            self.on_change(woken)
+
+    def _time_out(self, now: int) -> None:
+        for gpio in self._dogs.due(now):
+            if gpio in self._listeners:
+                self._listeners[gpio](TIMEOUT, now)
+            for handle in self.handles:
+                if handle is not None and handle.running and handle.bits >> gpio & 1:
+                    self._send(handle, [(FLAG_WATCHDOG | gpio, now, self.lines.levels(now))], now)
 
     def _plan(self, now: int) -> None:
         due: list[int] = [h.last_report + KEEP_ALIVE_US + 1 for h in self.handles if h is not None]
-        if self._changes:
-            due.append(max(now, self._changes[0][0] + REPORT_DELAY_US))
-        elif self.monitor:
-            following = [tick for tick in (self.next_event(), self._filters.next_tick) if tick is not None]
-            due += [max(now, tick + self.sample_us + REPORT_DELAY_US) for tick in following]
+        report = self._next_report()
+        if report is not None:
+            due.append(max(now, report))
+        if self.monitor and not self._raw and (event := self.next_event()) is not None:
+            due.append(max(now, event + self.sample_us + REPORT_DELAY_US))
+        if self._false_alarm is not None:
+            due.append(max(now, self._false_alarm))
+        if (timeout := self._dogs.next_tick) is not None:
+            due.append(max(now, timeout))
         self.due = min(due, default=None)
+
+    def _next_report(self) -> int | None:
+        """When what was sampled is looked at: the alert thread does so about every millisecond."""
+        ticks = [tick for tick in (self._filters.next_tick, self._noise.next_tick) if tick is not None]
+        if self._raw:
+            ticks.append(self._raw[0][0])
+        return min(ticks) + REPORT_DELAY_US if ticks else None
 
     def _watch(self, now: int) -> None:
         """The set of monitored lines changed: what was not monitored counts as reported."""
         self.lines.run_to(now)
         self.advance(now)
-        monitor = 0
+        monitor = self._waited_for
+        for gpio in self._listeners:
+            monitor |= 1 << gpio
         for handle in self.handles:
             if handle is not None and handle.running:
                 monitor |= handle.bits
         self._level = self.shown_now()
         new = monitor & ~self.monitor
-        self._reported = self._reported & ~new | self._filters.shown(self._level) & new
+        if not self._raw:
+            self._taken = self._level
+        if new & self._level & self._waited_for:
+            # A line that nobody looked at before counts as low before, for scripts: one that is high has changed.
+            self._false_alarm = now + REPORT_DELAY_US
+        self._reported = self._reported & ~new | self._shown(self._level) & new
         self.monitor = monitor
         self.periodic = not monitor
         if self.block is not None and self._track is not None:
@@ -175,8 +268,22 @@ class Notifier(Follower[Ops]):
             self._resume()
         self._plan(now)
 
+    def _shown(self, level: int) -> int:
+        """A word of levels as the filters have it reported."""
+        return self._noise.shown(self._filters.shown(level))
+
     def _report(self, now: int) -> None:
         changes, self._changes = self._changes, []
+        if not changes:
+            return
+        level_before = self._reported
+        for tick, level in changes:
+            change = (level ^ level_before) & self.monitor
+            self._woken |= change & self._waited_for
+            self._dogs.changed(tick, level, self.monitor)
+            for gpio in [gpio for gpio in self._listeners if change >> gpio & 1]:
+                self._listeners[gpio](level >> gpio & 1, tick)
+            level_before = level
         for handle in self.handles:
             if handle is None or not handle.running:
                 continue
@@ -232,14 +339,31 @@ class Notifier(Follower[Ops]):
     def _see(self, tick: int, level: int) -> None:
         if (level ^ self._level) & self.monitor:
             sample = -(-tick // self.sample_us) * self.sample_us
-            self._ripen(sample)
-            self._note(self._filters.take(sample, level))
+            if self._raw and self._raw[-1][0] == sample:
+                self._raw[-1] = (sample, level)
+            else:
+                self._raw.append((sample, level))
         self._level = level
 
+    def _filter_to(self, now: int) -> None:
+        """Has everything that was sampled pass the filters."""
+        raw, self._raw = self._raw, []
+        for sample, level in raw:
+            self._ripen(sample)
+            self._note(self._filters.take(sample, level))
+            self._taken = level
+        self._ripen(now)
+
     def _ripen(self, tick: int) -> None:
-        self._note(self._filters.ripen(tick, self._level))
+        self._note(self._filters.ripen(tick, self._taken))
+        self._append(self._noise.ripen(tick))
 
     def _note(self, changes: list[tuple[int, int]]) -> None:
+        """Changes that passed the glitch filters go through the noise filters."""
+        for sample, level in changes:
+            self._append(self._noise.take(sample, level))
+
+    def _append(self, changes: list[tuple[int, int]]) -> None:
         for sample, level in changes:
             if self._changes and self._changes[-1][0] == sample:
                 self._changes[-1] = (sample, level)

@@ -33,6 +33,7 @@ class Timeline:
 
     def __init__(self, tick: int) -> None:
         self.now = tick
+        self.wall: Callable[[], int] = lambda: self.now
         self._events: list[tuple[int, int, Action]] = []
         self._number = 0
 
@@ -40,6 +41,10 @@ class Timeline:
         """Has something happen at a tick (at once, if that is past), after what was scheduled for it before."""
         self._number += 1
         heapq.heappush(self._events, (max(tick, self.now), self._number, action))
+
+    def soon(self, us: int) -> int:
+        """A tick so far ahead; where time follows the wall, never one that the wall has passed already."""
+        return max(self.now + us, self.wall())
 
     def next_tick(self) -> int | None:
         return self._events[0][0] if self._events else None
@@ -49,13 +54,19 @@ class Timeline:
 
 
 class Server:
-    """Runs the daemon for its clients. ``pace`` limits virtual time to so many times the wall's; None does not."""
+    """Runs the daemon for its clients. ``pace`` limits virtual time to so many times the wall's; None does not.
 
-    def __init__(self, timeline: Timeline, daemon: Daemon, realtime: bool, pace: float | None) -> None:
+    ``alone``: virtual time follows the wall's as long as nobody has joined it.
+    """
+
+    def __init__(
+        self, timeline: Timeline, daemon: Daemon, realtime: bool, pace: float | None, alone: bool = False
+    ) -> None:
         self.timeline = timeline
         self.daemon = daemon
-        self.realtime = realtime
+        self.realtime = realtime or alone
         self.pace = pace
+        self._alone = alone
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
         self.connections: dict[int, Connection] = {}
@@ -66,6 +77,7 @@ class Server:
         self._wall_zero = _wall_us() - timeline.now
         self._allowed_at = 0
         self._braked = False
+        timeline.wall = self._wall_tick
 
     # File descriptors
 
@@ -101,11 +113,23 @@ class Server:
             del self.connections[connection.port]
         self.daemon.gone(connection)
 
+    def ignore(self, fd: int) -> None:
+        """Looks at a client's descriptor no more."""
+        self.remove(fd)
+
     def release_at(self, connection: Connection, tick: int) -> None:
-        self.timeline.schedule(tick, connection.release)
+        """Has a connection's command go on at a tick; until then its client waits for the answer."""
+
+        def release() -> None:
+            self.coordinator.hold(connection.port, False)
+            connection.release()
+
+        self.coordinator.hold(connection.port, True)
+        self.timeline.schedule(tick, release)
 
     def crash_daemon(self) -> None:
-        """The daemon is gone: no connection, no listener. The DMA plays on."""
+        """The daemon is gone: no connection, no listener, no script. The DMA plays on."""
+        self.daemon.scripts.die()
         if self._listener is not None:
             self.remove(self._listener.fileno())
             self._listener.close()
@@ -131,6 +155,8 @@ class Server:
         """Serves until ``stopping``."""
         poll, budget = self._epoll.poll, _MOST_SPINS
         while not self.stopping:
+            if self._alone:
+                self._choose_clock()
             if self.realtime:
                 self._follow_wall()
             events = poll(0)
@@ -184,7 +210,10 @@ class Server:
         while due is not None and due <= until:
             timeline.now = max(timeline.now, due)
             if timeline.next_tick() == due:
-                timeline.pop()()
+                try:
+                    timeline.pop()()
+                except DaemonCrash:
+                    self.crash_daemon()
             elif notifier.due == due:
                 notifier.fire(timeline.now)
             else:
@@ -197,7 +226,7 @@ class Server:
         """One step of virtual time, if everybody is idle. Returns whether it was made."""
         coordinator = self.coordinator
         self._braked = False
-        if coordinator.running or not coordinator.quiet:
+        if not coordinator.quiet:
             return False
         due, wake = self._own_tick(), coordinator.next_wake()
         target = wake if due is None else due if wake is None else min(due, wake)
@@ -214,6 +243,17 @@ class Server:
             self.on_grant(participant, now)
 
     # Wall time
+
+    def _choose_clock(self) -> None:
+        """The wall's as long as nobody has joined; the tick goes on from where it is whenever that changes."""
+        follows = not self.coordinator.participants
+        if follows != self.realtime:
+            self.realtime = follows
+            self._wall_zero = _wall_us() - self.timeline.now
+
+    def _wall_tick(self) -> int:
+        """The tick of this moment: the wall's if time follows it."""
+        return _wall_us() - self._wall_zero if self.realtime else self.timeline.now
 
     def _follow_wall(self) -> None:
         self._run_due(_wall_us() - self._wall_zero, self._own_tick())

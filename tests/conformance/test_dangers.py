@@ -372,14 +372,11 @@ def test_what_is_not_there_is_refused_by_the_daemons_errors(bench: Bench) -> Non
             assert answer[:3] == (command, p1, p2)
             return int(answer[3])
 
-        unknown = [5, 6, 7, 8, 22, 23, 24, 42, 43, 44, 48, 54, 76, 83, 85, 86, 87, 88, 104, 110, 114, 119, 5000]
-        assert {result(command) for command in unknown} == {-88}
-        assert result(38, ext=b"tag 1 jmp 1") == -57
+        assert {result(command) for command in (48, 119, 800, 842, 5000)} == {-88}
         assert [result(command, 3) for command in (39, 40, 41, 45, 117)] == [-48] * 5
         assert result(40, 3, ext=bytes(44)) == -61
         assert [result(30), result(31)] == [-120, -120]
         assert [result(34, 3), result(35, 3), result(36, 3)] == [-44, -45, -43]
-        assert result(18) == -23
         assert [result(71, 5, 500_000, bytes(4)), result(71, 0, 1, bytes(4))] == [-76, -78]
         assert result(71, 0, 500_000, struct.pack("<I", 1 << 23)) == -77
         assert [result(72, 0), result(75, 0, ext=b"abc"), result(73, 40, 3)] == [-25, -25, -25]
@@ -390,8 +387,8 @@ def test_what_is_not_there_is_refused_by_the_daemons_errors(bench: Bench) -> Non
 
 def test_trigger_pulses_are_exact(bench: Bench) -> None:
     assert bench.pi.gpio_trigger(LINE, 37, 1) == 0
-    assert bench.pi.read(LINE) == 1
-    bench.clock.sleep(1_000)
+    assert bench.pi.read(LINE) == 0
+    assert bench.pi.get_current_tick() == bench.start + 37, "the answer comes after the pulse"
     assert bench.edges() == [(0, LINE, 1), (37, LINE, 0)]
 
 

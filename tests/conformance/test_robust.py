@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -15,9 +16,14 @@ from tests.support.sim import Sim, disconnect
 TICK = struct.pack("<4I", 16, 0, 0, 0)
 HARDWARE = struct.pack("<4I", 17, 0, 0, 0)
 REVISION = 0xA02082
-DELAYS = (46, 47)
-"""MICS and MILS really wait."""
-WITH_BYTES = (45, 73, 75)
+WITH_BYTES = (43, 45, 56, 65, 67, 70, 73, 75, 80, 88, 91, 92, 106, 109, 113, 114)
+COMMANDS = [*range(130), 800, 842, 4_000_000_000]
+WORDS = re.findall(
+    r"\S+",
+    """tag jmp jz jnz jm jp call ret halt wait evtwt lda ld sta stab ldab xa x push pop pusha popa add sub mlt div mod
+    and or xor rla rra rl rr inr dcr inra dcra cmp nop sys w r m pud p s trig mics mils t nb np nc no evt evm bs1
+    bc1 br1 wvclr wvcre wvtx wvhlt wvtxm wvdel bi2co bspio i2co spio""",
+)
 
 
 @pytest.fixture(name="sim")
@@ -88,12 +94,14 @@ def test_a_connection_that_ends_in_a_request(sim: Sim, cut: int) -> None:
     assert sim.control("levels")["ok"]
 
 
-def test_a_thousand_connections_opened_and_dropped(sim: Sim) -> None:
+def test_ten_thousand_connections_opened_and_dropped(sim: Sim) -> None:
+    """Some say nothing, some open a handle, some end in a request, some reset the connection."""
     reset = struct.pack("ii", 1, 0)
-    for number in range(1_000):
+    handle, half = struct.pack("<4I", 99, 0, 0, 0), struct.pack("<4I", 28, 0, 0, 600) + bytes(100)
+    for number in range(10_000):
         with connect(sim) as sock:
             if number % 3:
-                sock.sendall(struct.pack("<4I", 99, 0, 0, 0))
+                sock.sendall((handle, half)[number % 2])
             if number % 5 == 0:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     assert alive(sim)
@@ -123,27 +131,98 @@ def test_random_bytes(sim: Sim, seed: int) -> None:
     assert alive(sim)
 
 
+def request(chance: random.Random) -> bytes:
+    """A well-formed frame with any command, parameters and extension."""
+    p1, p2 = (chance.choice((0, 1, 2, 16, 17, 24, 30, 53, 54, 250, 1 << 31, chance.getrandbits(32))) for _ in "12")
+    ext = chance.randbytes(chance.choice((0, 0, 0, 1, 4, 4, 12, 20, 24, 120, 1_000)))
+    if chance.random() < 0.3:
+        ext = struct.pack("<5I", *(chance.choice((0, 1, 8, 17, 22, 24, 27, 100, 9_600, 50_000)) for _ in range(5)))
+    return struct.pack("<4I", chance.choice(COMMANDS), p1, p2, len(ext)) + ext
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_random_requests_are_each_answered(sim: Sim, seed: int) -> None:
-    """Well-formed frames with any command, parameters and extension: each gets one answer that repeats its words."""
+def test_random_requests_are_each_answered(seed: int) -> None:
+    """Each gets one answer that repeats its words. Nobody has joined the clock: it goes on to the answers alone."""
     chance = random.Random(seed)
-    numbers = [number for number in range(130) if number not in DELAYS]
-    with connect(sim) as sock:
+    with Sim.start() as sim, connect(sim) as sock:
         for _ in range(2_000):
-            command = chance.choice(numbers)
-            p1, p2 = (
-                chance.choice((0, 1, 2, 16, 17, 24, 30, 53, 54, 250, 1 << 31, chance.getrandbits(32))) for _ in "12"
-            )
-            ext = chance.randbytes(chance.choice((0, 0, 0, 1, 4, 12, 24, 120, 1_000)))
-            sock.sendall(struct.pack("<4I", command, p1, p2, len(ext)) + ext)
+            frame = request(chance)
+            words = struct.unpack_from("<3I", frame)
+            sock.sendall(frame)
             head = take(sock, 16)
-            while struct.unpack("<4I", head)[:3] != (command, p1, p2):
+            while struct.unpack("<4I", head)[:3] != words:
                 # A notification, because the connection opened a handle: 12 bytes that are not an answer.
                 head = head[12:] + take(sock, 12)
-            if command == 99:
+            if words[0] == 99:
                 sock.sendall(struct.pack("<4I", 21, struct.unpack("<4I", head)[3], 0, 0))
                 take(sock, 16)
             result = struct.unpack("<4i", head)[3]
-            if command in WITH_BYTES and result > 0:
+            if words[0] in WITH_BYTES and result > 0:
                 take(sock, result)
+        assert alive(sim)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_broken_requests(sim: Sim, seed: int) -> None:
+    """Frames with wrong bits, cut in two anywhere, in pieces, a connection ended in the midst."""
+    chance = random.Random(seed)
+    for _ in range(60):
+        stream = bytearray(b"".join(request(chance) for _ in range(20)))
+        for _ in range(chance.randrange(4)):
+            stream[chance.randrange(len(stream))] ^= 1 << chance.randrange(8)
+        del stream[chance.randrange(len(stream)) :]
+        with connect(sim) as sock:
+            at = 0
+            try:
+                while at < len(stream):
+                    size = chance.choice((1, 3, 15, 16, 17, 500, 5_000))
+                    sock.sendall(stream[at : at + size])
+                    at += size
+            except OSError:
+                continue
+    assert alive(sim)
+    assert sim.control("levels")["ok"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_scripts(seed: int) -> None:
+    """Stored or refused, run and deleted: whatever they do, the daemon answers."""
+    chance = random.Random(seed)
+    with Sim.start() as sim, connect(sim) as sock:
+
+        def result(command: int, p1: int = 0, ext: bytes = b"") -> int:
+            sock.sendall(struct.pack("<4I", command, p1, 0, len(ext)) + ext)
+            return int(struct.unpack("<4i", take(sock, 16))[3])
+
+        stored = 0
+        for _ in range(1_500):
+            words: list[str] = []
+            for _ in range(chance.randrange(1, 6)):
+                words.append(chance.choice(WORDS))
+                words += [
+                    chance.choice(("0", "1", "24", "v1", "p0", "-1", "0x20", "9")) for _ in range(chance.randrange(4))
+                ]
+            script = result(38, ext=" ".join(words).encode())
+            if script >= 0:
+                stored += 1
+                assert result(40, script, struct.pack("<2i", 24, 1)) == 0
+                assert result(39, script) == 0
+        assert stored > 50
+        assert alive(sim)
+
+
+def test_scripts_that_never_rest_do_not_starve_clients(sim: Sim) -> None:
+    """In real time, with more to do than there is time for."""
+    with connect(sim) as sock:
+        for number in range(3):
+            text = b"tag 0 inr p0 jmp 0"
+            sock.sendall(struct.pack("<4I", 38, 0, 0, len(text)) + text)
+            assert struct.unpack("<4I", take(sock, 16))[3] == number
+            sock.sendall(struct.pack("<4I", 40, number, 0, 0))
+            assert struct.unpack("<4I", take(sock, 16))[3] == 0
+        for _ in range(500):
+            sock.sendall(TICK)
+            take(sock, 16)
+        sock.sendall(struct.pack("<4I", 47, 5, 0, 0))
+        assert struct.unpack("<4I", take(sock, 16))[3] == 0
     assert alive(sim)

@@ -99,7 +99,7 @@ class Sim:
         """Starts ``python -m hw.mock`` on a free port, with more options as they stand."""
         folder = tempfile.TemporaryDirectory(prefix="sim")
         command = [sys.executable, "-m", "hw.mock", "--port", "0", "--until-stdin-closes"]
-        command += ["--control", os.path.join(folder.name, "control"), *options]
+        command += ["--control", os.path.join(folder.name, "control"), "--pipes", folder.name, *options]
         command += ["--realtime"] if realtime else []
         command += [] if pace is None else ["--pace", str(pace)]
         process = subprocess.Popen(
