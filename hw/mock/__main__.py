@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except InputRefused as refused:
             print(refused, file=sys.stderr)
             return _USAGE
-        board = BoardModel(figures, lines, options.load_ohm)
+        board = BoardModel(figures, lines, options.load_ohm, options.seed)
         mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)
     server = Server(timeline, daemon, options.realtime, options.pace)
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--control", metavar="PATH", help="Unix socket for the clock's participants and for tests")
     parser.add_argument("--until-stdin-closes", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
-    parser.add_argument("--load-ohm", type=_positive, default=500.0)
+    parser.add_argument("--load-ohm", type=_positive, help="a plain resistor on both channels instead of electrodes")
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")

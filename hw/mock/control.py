@@ -192,8 +192,8 @@ class Control:
 
     def _rail(self, message: Message) -> Message:
         board = self._wired()
-        board.update(self._now)
-        return {"now": self._now, "volt": board.switch.rail_volt(self._now), "closed": board.switch.closed}
+        board.bring(self._now)
+        return {"now": self._now, "volt": board.switch.supply.at(self._now), "closed": board.switch.closed}
 
     def _frozen(self, message: Message) -> Message:
         name, value = message.get("name"), message.get("value")

@@ -54,6 +54,7 @@ class Daemon:
     def __init__(self, time: Time, lines: Lines, board: BoardModel | None, mask: int, sample_us: int) -> None:
         self.time = time
         self.lines = lines
+        self.board = board
         self.mask = mask
         self.table = WaveTable()
         self.player = Player(self.table, lines)

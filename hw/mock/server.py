@@ -56,6 +56,7 @@ class Server:
         self.daemon = daemon
         self.realtime = realtime
         self.pace = pace
+        self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
         self.connections: dict[int, Connection] = {}
@@ -164,6 +165,12 @@ class Server:
                     actions[0]()
             except DaemonCrash:
                 self.crash_daemon()
+        self._news()
+
+    def _news(self) -> None:
+        """Something may have been recorded: the board may trip over it, and callbacks may want to know."""
+        if self._board is not None:
+            self._board.news(self.timeline.now)
         self.daemon.notifier.news(self.timeline.now)
 
     def _own_tick(self) -> int | None:
@@ -172,7 +179,10 @@ class Server:
         due = self.timeline.next_tick()
         if notifier.due is not None and (due is None or notifier.due < due):
             due = notifier.due
-        if notifier.monitor:
+        board = self._board
+        if board is not None and board.due is not None and (due is None or board.due < due):
+            due = board.due
+        if notifier.monitor or board is not None:
             end = self.daemon.player.next_end()
             if end is not None and (due is None or end < due):
                 due = end
@@ -185,11 +195,13 @@ class Server:
             timeline.now = max(timeline.now, due)
             if timeline.next_tick() == due:
                 timeline.pop()()
+            elif self._board is not None and self._board.due == due:
+                self._board.fire(timeline.now)
             elif notifier.due == due:
                 notifier.fire(timeline.now)
             else:
                 self.daemon.player.run_to(timeline.now)
-            notifier.news(timeline.now)
+            self._news()
             due = self._own_tick()
         timeline.now = max(timeline.now, until)
 
