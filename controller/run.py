@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--intensity", metavar="MA", help="what the person asks for, in mA; without it 0")
     parser.add_argument("--speed", default="1", metavar="1|N|max", help="times real time; max: as fast as it goes")
     parser.add_argument("--edges", type=Path, metavar="OUT.csv", help="write every level change of the output lines")
+    parser.add_argument("--current", type=Path, metavar="OUT.csv", help="write current and voltage of the electrodes")
     parser.add_argument("--minutes", metavar="N", help="end, ramped, after N minutes of session time")
     parser.add_argument("--json", action="store_true", help="the summary as JSON, and nothing else on stdout")
     parser.add_argument("--state", type=Path, metavar="DIR", help="the guard's record; without it a new one each time")
@@ -99,7 +100,9 @@ class _Plan:
             minutes = _decimal("--minutes", args.minutes, Decimal("0.001"), Decimal(45), "min", problems)
             self.end_us = self.timeline.first_pulse_us + int(minutes * 60_000_000)
         if args.edges is not None:
-            _writable(args.edges, problems)
+            _writable("--edges", args.edges, problems)
+        if args.current is not None:
+            _writable("--current", args.current, problems)
         if self.intensity_ua and not problems:
             problems.extend(ceilings(self.programme, figures(self.programme, self.board, self.intensity_ua)))
         if problems:
@@ -114,6 +117,8 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         state = args.state or folder / "state"
         board = SimulatedBoard(folder, state, new_state=args.new_state or args.state is None, speed=plan.speed)
         stack.callback(board.close)
+        if args.current is not None:
+            board.control.ask("current", record=True)
         clock = VirtualClock(board.clock, "app") if board.clock else WallClock()
         link = GuardLink(folder, clock)
         if link.welcome["cause"] is not None:
@@ -138,6 +143,8 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
             board.control.ask("edges", path=str(args.edges.absolute()), since=outcome.first_tick)
         elif args.edges is not None:
             args.edges.write_text("time_us,gpio,level\n", encoding="utf-8")
+        if args.current is not None:
+            board.control.ask("current", path=str(args.current.absolute()), since=outcome.first_tick)
     return _report(outcome, stop, args, console)
 
 
@@ -203,8 +210,8 @@ def _problem(field: str, value: str, allowed: str) -> Problem:
     return Problem("option", "", field, value, allowed, "Give another value; nothing was started.")
 
 
-def _writable(path: Path, problems: list[Problem]) -> None:
-    """Whether the edge file can be written; nothing is touched yet."""
+def _writable(option: str, path: Path, problems: list[Problem]) -> None:
+    """Whether an output file can be written; nothing is touched yet."""
     good = os.access(path, os.W_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK)
     if not good:
-        problems.append(_problem("--edges", str(path), "a file that can be written, in a folder that exists"))
+        problems.append(_problem(option, str(path), "a file that can be written, in a folder that exists"))

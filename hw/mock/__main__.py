@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from hw.board import REFERENCE_BOARD, load_board
+from hw.mock import current
 from hw.mock.board import BoardModel
 from hw.mock.control import Control
 from hw.mock.daemon import Daemon
@@ -46,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)
     server = Server(timeline, daemon, options.realtime, options.pace)
     control = Control(server, board)
+    if options.current is not None:
+        if board is None:
+            print("--current: a bare Pi has no electrodes; leave out --bare", file=sys.stderr)
+            return _USAGE
+        board.record_current(timeline.now)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.create_server((options.host, options.port), family=family, backlog=128) as listener:
         server.listen(listener)
@@ -63,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             control.close()
     if options.edges is not None:
         control.edges(None, None).write(options.edges)
+    if options.current is not None:
+        current.write(control.current.points(None)[1], options.current)
     return 0
 
 
@@ -82,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
+    parser.add_argument("--current", type=Path, metavar="FILE", help="writes current and voltage of the electrodes")
     return parser
 
 

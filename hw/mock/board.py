@@ -11,7 +11,7 @@ from typing import Final
 
 from hw.board import PHASE_LINES, Board
 from hw.mock.adc import Converter
-from hw.mock.channel import Channel, Supply
+from hw.mock.channel import Channel, Point, Supply
 from hw.mock.content import Content, Ops
 from hw.mock.dac import FOR_EVER, DacPins, Latches, Program, Serial, decode, share, surveyed
 from hw.mock.follow import Follower, between
@@ -246,6 +246,12 @@ class BoardModel(Follower[Program]):
         self.bring(now)
         for channel in self._all:
             channel.record()
+
+    def recorded(self, now: int) -> dict[str, list[Point]] | None:
+        """What was kept, up to now; None if nothing is."""
+        self.bring(now)
+        kept = {name: channel.points for name, channel in self.channels.items() if channel.points is not None}
+        return kept or None
 
     # Following the record
 

@@ -21,6 +21,7 @@ AVERAGE_US: Final = 1_000_000.0
 _OPEN_STEP_US: Final = 10
 """The rail of an open switch falls as the channel draws on it: followed in steps this long."""
 _CROSSING_ROUNDS: Final = 30
+_NOTHING_VOLT: Final = 1e-9
 _SHARES: Final = (0.2, 0.4, 0.7, 1.0, 1.4, 1.9, 2.5, 3.3, 4.5, 7.0)
 """Where an exponential is cut for the record, in time constants: straight lines between are within 0.5 %."""
 
@@ -178,6 +179,8 @@ class Channel:
                 self.peak_volt = abs(self._tissue)
             if self._tissue or self._series:
                 self._tissue, self._series = self._bleeding.step(self._tissue, self._series, 0.0, us)
+                if abs(self._tissue) + abs(self._series) < _NOTHING_VOLT:
+                    self._tissue = self._series = 0.0
             self._average *= math.exp(-us / AVERAGE_US)
             self.tick = stop
             return
@@ -268,7 +271,11 @@ class Channel:
             points.append(found)
         for tick in self._cuts(self.tick, stop):
             self._go(tick)
-            points.append(self._point(tick))
+            found = self._point(tick)
+            if len(points) > 1 and points[-1][1:] == points[-2][1:] == found[1:]:
+                points[-1] = found
+            else:
+                points.append(found)
 
     def _cuts(self, start: float, stop: float) -> list[float]:
         marks = {stop}

@@ -11,25 +11,21 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hw.board import DAC_LINES, PHASE_LINES
 from hw.mock.board import BoardModel
+from hw.mock.board_ops import BadOp, CurrentOp, Message
 from hw.mock.clock import Participant
 from hw.mock.edges import Edges, read_edges
 from hw.mock.server import Server
 
-Message = dict[str, Any]
 _RECEIVE: Final = 1 << 16
 _REPLY_LIMIT: Final = 200_000
 
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder()
-
-
-class BadOp(Exception):
-    """A control message that cannot be obeyed; the text goes back to the sender."""
 
 
 class Control:
@@ -42,6 +38,7 @@ class Control:
         self._path = ""
         server.on_grant = self.grant
         self._clients: dict[Participant, socket.socket] = {}
+        self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
         self._ops: dict[str, Callable[[Message], Message]] = {
             "estop": self._estop,
             "input": self._input,
@@ -50,6 +47,7 @@ class Control:
             "at": self._at,
             "levels": self._levels,
             "rail": self._rail,
+            "current": self.current,
             "frozen": self._frozen,
             "quit": self._quit,
         }

@@ -11,7 +11,6 @@ from gpiozero import LED, MCP3208, Button
 from tests.support.rig import BOARD, MASK, PINS, REFERENCE, STEP_V, Rig
 from tests.support.sim import Sim, disconnect
 
-
 TWO_STEPS_MA = 2.2 * STEP_V / 2 * 50
 TWO_STEPS_V = 2.2 * STEP_V * 20
 """Rounding down and the converter's noise."""
