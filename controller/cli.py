@@ -11,7 +11,7 @@ import traceback
 from importlib.metadata import version
 from typing import Final, NoReturn
 
-from controller import check, run, stop
+from controller import check, fault, run, stop
 from safety.errors import InputRefused, PelviStimError
 
 USAGE: Final = 64
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("check", check, "the figures of a programme file, with the ceiling beside each"),
         ("run", run, "run a programme file"),
         ("stop", stop, "stop every session of this user at once"),
+        ("fault", fault, "break something in a running simulation, to see what happens"),
     ):
         command = commands.add_parser(name, help=words, description=words)
         module.add_arguments(command)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from controller.causes import in_words
+from controller.fault import load_scenario
 from controller.figures import ceilings, figures
 from controller.launch import SimulatedBoard
 from controller.programme import Programme, load_programme, programme_path
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", default="1", metavar="1|N|max", help="times real time; max: as fast as it goes")
     parser.add_argument("--edges", type=Path, metavar="OUT.csv", help="write every level change of the output lines")
     parser.add_argument("--current", type=Path, metavar="OUT.csv", help="write current and voltage of the electrodes")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="scenario: what breaks when (docs/faults.md)")
     parser.add_argument("--minutes", metavar="N", help="end, ramped, after N minutes of session time")
     parser.add_argument("--json", action="store_true", help="the summary as JSON, and nothing else on stdout")
     parser.add_argument("--state", type=Path, metavar="DIR", help="the guard's record; without it a new one each time")
@@ -119,6 +121,8 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         stack.callback(board.close)
         if args.current is not None:
             board.control.ask("current", record=True)
+        if args.faults is not None:
+            load_scenario(board.control, args.faults)
         clock = VirtualClock(board.clock, "app") if board.clock else WallClock()
         link = GuardLink(folder, clock)
         if link.welcome["cause"] is not None:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us)
     server = Server(timeline, daemon, options.realtime, options.pace)
-    control = Control(server, board)
+    control = Control(server, board, options.seed)
     if options.current is not None:
         if board is None:
             print("--current: a bare Pi has no electrodes; leave out --bare", file=sys.stderr)

@@ -15,8 +15,8 @@ _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
 class Converter:
     """``vref_volt`` gives the code after the last. Noise is a function of seed, channel and tick alone.
 
-    Broken: ``dead`` answers nothing, ``stuck`` one code for ever, ``factor`` multiplies every reading, with ``stale_us``
-    a reading is taken again only when the one before is that old.
+    Broken: ``dead`` answers nothing, ``stuck`` one code for ever, ``factor`` multiplies every reading, with
+    ``stale_us`` a reading is taken again only when the one before is that old.
     """
 
     vref_volt: float
@@ -51,7 +51,7 @@ class Converter:
         self._kept.clear()
 
     def _noise(self, channel: int, tick: int) -> float:
-        """Of 64 scattered bits (SplitMix64, Steele and others 2014) about 32 are set, with a standard deviation of 4."""
+        """Of 64 scattered bits (SplitMix64, Steele and others 2014) 32 are set, with a standard deviation of 4."""
         mixed = (self.seed * 0x9E37_79B9_7F4A_7C15 + tick * 8 + channel) & _MASK
         for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
             mixed = (mixed ^ mixed >> shift) * factor & _MASK

@@ -6,6 +6,7 @@ Currents in mA, voltages in V, ticks in us.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +16,7 @@ from hw.mock.channel import Channel, Point, Supply
 from hw.mock.content import Content, Ops
 from hw.mock.dac import FOR_EVER, DacPins, Latches, Program, Serial, decode, share, surveyed
 from hw.mock.follow import Follower, between
-from hw.mock.lines import Lines
+from hw.mock.lines import Block, Lines
 from hw.mock.load import Electrode, Load, drifting
 from hw.mock.switch import DROP_OUT_US, HEADROOM_VOLT, RAIL_NF, RAIL_TIME_CONSTANT_US, Switch
 from hw.mock.trips import OVER, PHASE_US, Trips
@@ -61,6 +62,8 @@ class BoardModel(Follower[Program]):
         self.board = board
         self.lines = lines
         self.due: int | None = None
+        self.on_wave: Callable[[int], None] | None = None
+        """Is told once when the next wave begins to play."""
         self.switch = Switch(Supply(board.compliance_v, HEADROOM_VOLT, RAIL_NF, RAIL_TIME_CONSTANT_US))
         series_nf = board.series_capacitor_uf * 1000
         self.channels: dict[str, Channel] = {}
@@ -181,8 +184,17 @@ class BoardModel(Follower[Program]):
     def news(self, now: int) -> None:
         """Something may have been recorded since the last call."""
         if self._seen != len(self.record):
+            if self.on_wave is not None:
+                self._look_for_a_wave(self.on_wave)
             self.update(now)
             self._plan(now)
+
+    def _look_for_a_wave(self, found: Callable[[int], None]) -> None:
+        for entry in self.record[self._seen :]:
+            if isinstance(entry, Block):
+                self.on_wave = None
+                found(entry.tick)
+                return
 
     def fire(self, now: int) -> None:
         """``due`` has come."""

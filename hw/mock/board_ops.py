@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from hw.mock import current
+from hw.mock.bench import Bench, FaultImpossible
 from hw.mock.board import BoardModel
 from hw.mock.channel import Point
+from hw.mock.scenario import arm, break_now, read_request, read_scenario
+from safety.errors import Problem
 
 Message = dict[str, Any]
 
 
 class BadOp(Exception):
     """A control message that cannot be obeyed; the text goes back to the sender."""
+
+
+class FaultOps:
+    """``fault``: ``name`` and ``args`` (a list or a table) break something now. ``scenario``: ``text``, a scenario file.
+
+    The answer's ``problems`` are those of a refusal, each [code, place, field, value, allowed, advice].
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def fault(self, message: Message) -> Message:
+        problems: list[Problem] = []
+        request = read_request(message.get("name"), message.get("args", []), "", problems)
+        return self._done(problems, lambda: None if request is None else break_now(self.bench, request))
+
+    def scenario(self, message: Message) -> Message:
+        text = message.get("text")
+        if not isinstance(text, str):
+            raise BadOp("scenario needs text, that of a scenario file")
+        requests, problems = read_scenario(text)
+        return self._done(problems, lambda: arm(self.bench, requests))
+
+    def _done(self, problems: list[Problem], act: Callable[[], None]) -> Message:
+        if not problems:
+            try:
+                act()
+            except FaultImpossible as error:
+                problems.append(
+                    Problem("fault_impossible", "", "name", "not here", "what this simulation has", str(error))
+                )
+        return {"problems": [list(astuple(problem)) for problem in problems]}
 
 
 class CurrentOp:

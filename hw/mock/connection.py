@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from hw.mock.daemon import Handler
@@ -20,6 +20,11 @@ class Host(Protocol):
 
     def drop(self, connection: Connection) -> None:
         """Closes a connection and forgets it."""
+
+    hung: bool
+    """Requests are taken, and left lying."""
+    spoil: Callable[[bytes], bytes] | None
+    """Makes something else of every answer."""
 
     def watch(self, fd: int, events: int) -> None: ...
 
@@ -55,7 +60,7 @@ class Connection:
             return
         self.received += len(data)
         self._in = self._in + data if self._in else data
-        if not self._held:
+        if not (self._held or self.host.hung):
             self._serve()
 
     def writable(self) -> None:
@@ -100,6 +105,12 @@ class Connection:
         if self.closed:
             return
         self._held = False
+        self.thaw()
+
+    def thaw(self) -> None:
+        """Gives an answer kept back and goes on, unless a delay is not over or the daemon hangs."""
+        if self.closed or self._held or self.host.hung:
+            return
         kept, self._kept = self._kept, b""
         self.send(kept)
         self._serve()
@@ -129,4 +140,4 @@ class Connection:
             answers = answers + answer if answers else answer
         self._in = data[at:] if at < size else b""
         if answers:
-            self.send(answers)
+            self.send(answers if self.host.spoil is None else self.host.spoil(answers))

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from hw.board import DAC_LINES, PHASE_LINES
+from hw.mock.bench import Bench
 from hw.mock.board import BoardModel
-from hw.mock.board_ops import BadOp, CurrentOp, Message
+from hw.mock.board_ops import BadOp, CurrentOp, FaultOps, Message
 from hw.mock.clock import Participant
 from hw.mock.edges import Edges, read_edges
 from hw.mock.server import Server
@@ -31,7 +32,7 @@ _DECODER: Final = json.JSONDecoder()
 class Control:
     """Serves the control socket of a simulation. ``board`` is None for a bare Pi."""
 
-    def __init__(self, server: Server, board: BoardModel | None) -> None:
+    def __init__(self, server: Server, board: BoardModel | None, seed: int) -> None:
         self.server = server
         self.board = board
         self._listener: socket.socket | None = None
@@ -39,6 +40,7 @@ class Control:
         server.on_grant = self.grant
         self._clients: dict[Participant, socket.socket] = {}
         self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
+        faults = FaultOps(Bench(server, board, seed, self._clients))
         self._ops: dict[str, Callable[[Message], Message]] = {
             "estop": self._estop,
             "input": self._input,
@@ -48,6 +50,8 @@ class Control:
             "levels": self._levels,
             "rail": self._rail,
             "current": self.current,
+            "fault": faults.fault,
+            "scenario": faults.scenario,
             "frozen": self._frozen,
             "quit": self._quit,
         }
@@ -265,6 +269,8 @@ class _Session:
             raise BadOp("wait before join")
         if not (until is None or type(until) is int):
             raise BadOp("until must be a tick or null")
+        if until is not None:
+            until += participant.late_us
         self.server.coordinator.wait(participant, until, _counts(message.get("counts") or {}))
         now = self.server.timeline.now
         if until is not None and until <= now and not participant.frozen:

@@ -59,6 +59,9 @@ class Server:
         self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
+        self.hung = False
+        self.spoil: Callable[[bytes], bytes] | None = None
+        self.address: tuple[str, int] = ("", 0)
         self.connections: dict[int, Connection] = {}
         self.coordinator = Coordinator(self.connections)
         self._epoll = select.epoll()
@@ -89,7 +92,13 @@ class Server:
         """Accepts clients of the daemon from a listening socket."""
         listener.setblocking(False)
         self._listener = listener
+        self.address = listener.getsockname()[:2]
         self.add(listener.fileno(), self._accept)
+
+    @property
+    def listening(self) -> bool:
+        """Whether there is a daemon."""
+        return self._listener is not None
 
     def drop(self, connection: Connection) -> None:
         """Closes a connection; what its client started goes on."""
@@ -171,13 +180,14 @@ class Server:
         """Something may have been recorded: the board may trip over it, and callbacks may want to know."""
         if self._board is not None:
             self._board.news(self.timeline.now)
-        self.daemon.notifier.news(self.timeline.now)
+        if not self.hung:
+            self.daemon.notifier.news(self.timeline.now)
 
     def _own_tick(self) -> int | None:
         """When something of the simulation itself is due."""
         notifier = self.daemon.notifier
         due = self.timeline.next_tick()
-        if notifier.due is not None and (due is None or notifier.due < due):
+        if notifier.due is not None and not self.hung and (due is None or notifier.due < due):
             due = notifier.due
         board = self._board
         if board is not None and board.due is not None and (due is None or board.due < due):
