@@ -22,7 +22,7 @@ class BadOp(Exception):
 
 
 class FaultOps:
-    """``fault``: ``name`` and ``args`` (a list or a table) break something now. ``scenario``: ``text``, a scenario file.
+    """``fault``: ``name`` and ``args`` (a list or a table) break something now. ``scenario``: ``text`` of such a file.
 
     The answer's ``problems`` are those of a refusal, each [code, place, field, value, allowed, advice].
     """
@@ -54,9 +54,9 @@ class FaultOps:
 
 
 class CurrentOp:
-    """``current``: ``record`` true keeps the output from now on; ``path`` and ``since`` write or (null) only measure it.
+    """``current``: ``record`` true keeps the output from now on; ``path`` writes what was kept, null only measures it.
 
-    ``since`` is a tick, null for the beginning of the recording; ``zero`` in the answer is the tick that time counts from.
+    ``since`` is a tick, null for the beginning; ``zero`` in the answer is the tick that times count from.
     """
 
     def __init__(self, board: Callable[[], BoardModel], zero: Callable[[int], int], now: Callable[[], int]) -> None:

@@ -27,7 +27,9 @@ class Traffic(Protocol):
 class Participant:
     """Somebody for whom time stands still while they work.
 
-    ``late_us``: it is woken so much after the tick it waits for. ``until`` counts while ``waiting``; None is for ever. ``tcp`` are its pigpio connections by local port,
+    ``late_us``: it is woken so much after the tick it waits for.
+
+    ``until`` counts while ``waiting``; None is for ever. ``tcp`` are its pigpio connections by local port,
     ``channels`` all others.
     """
 

@@ -1,8 +1,8 @@
 """The physical output: current through and voltage across each electrode over time, as a file and as figures.
 
 The file has a row for each point, in order of time: ``time_us,channel,current_ua,voltage_mv``. Between two rows of a
-channel both figures change evenly; two rows at one time are a step. Times may have decimals. Positive current is that of
-the phase X_POS. What a phase's exponentials are between two points differs by less than 1 % from the straight line.
+channel both figures change evenly; two rows at one time are a step. Times may have decimals. Positive current is that
+of the phase X_POS. Exponentials are cut so finely that a straight line between two points is within 1 % of them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ HEADER: Final = "time_us,channel,current_ua,voltage_mv\n"
 class Figures:
     """What a stretch of time came to at one electrode.
 
-    Charge in uC, forward (X_POS) and back, both from 0, and net; r.m.s. and largest current in mA; largest voltage in V;
-    energy in mJ; duration in us.
+    Charge in uC, forward (X_POS) and back, both from 0, and net; r.m.s. and largest current in mA; largest voltage in
+    V; energy in mJ; duration in us.
     """
 
     forward_uc: float

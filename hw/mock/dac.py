@@ -22,7 +22,7 @@ _CODE: Final = CODES - 1
 
 @dataclass
 class Latches:
-    """The output side: which word does what. ``ones`` and ``zeros`` are bits that are stuck, ``stuck`` whole channels."""
+    """The output side: which word does what. ``ones`` and ``zeros`` are stuck bits, ``stuck`` stuck channels."""
 
     ones: int = 0
     zeros: int = 0
@@ -40,7 +40,7 @@ class Latches:
 
 
 def share(word: int) -> float:
-    """The share of full scale that a word asks for: code, gain and shutdown bit. The buffer bit changes nothing here."""
+    """The share of full scale that a word asks for: code, gain and shutdown bit; the buffer bit changes nothing."""
     gain = 1 if word & _WORD_GAIN_1 else 2
     return gain * (word & _CODE) / CODES if word & _WORD_ACTIVE else 0.0
 

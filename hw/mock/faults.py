@@ -7,9 +7,7 @@ from typing import Final
 from hw.mock.bench import Bench
 from hw.mock.faults_daemon import DAEMON
 
-FAULTS: Final = {
-    fault.name: fault for fault in (*_BUTTON, *_ELECTRODES, *_CONVERTER, *_DAC, *_POWER, *_DAEMON, *_CLIENT, *_SYSTEM)
-}
+FAULTS: Final = {fault.name: fault for fault in (*OUTSIDE, *POWER, *DAEMON)}
 MENDABLE: Final = tuple(name for name, fault in FAULTS.items() if fault.mend is not None)
 
 

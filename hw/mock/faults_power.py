@@ -29,9 +29,9 @@ def _stick_dac(bench: Bench, values: Values) -> None:
 def _stick_bit(bench: Bench, values: Values) -> None:
     def stick(board: BoardModel) -> None:
         bit = 1 << int(number(values, "BIT"))
-        high = bit if high(values) else 0
-        board.latches.ones = board.latches.ones & ~bit | high
-        board.latches.zeros = board.latches.zeros & ~bit | bit ^ high
+        one = bit if high(values) else 0
+        board.latches.ones = board.latches.ones & ~bit | one
+        board.latches.zeros = board.latches.zeros & ~bit | bit ^ one
 
     bench.change(stick)
 

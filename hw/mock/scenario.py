@@ -54,9 +54,8 @@ def read_scenario(text: str) -> tuple[list[Request], list[Problem]]:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return [], [_problem("", "file", str(error), "a TOML file")]
-    for key in raw:
-        if key != "fault":
-            problems.append(_problem("", key, repr(raw[key]), "nothing but tables [[fault]]"))
+    unknown = [key for key in raw if key != "fault"]
+    problems += [_problem("", key, repr(raw[key]), "nothing but tables [[fault]]") for key in unknown]
     entries = raw.get("fault", [])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         problems.append(_problem("", "fault", repr(entries), "one or more tables [[fault]]"))
@@ -64,9 +63,8 @@ def read_scenario(text: str) -> tuple[list[Request], list[Problem]]:
     for number, entry in enumerate(entries):
         place = f"fault[{number + 1}]"
         at_us = _time(entry, place, problems)
-        for key in entry:
-            if key not in _KEYS:
-                problems.append(_problem(place, key, repr(entry[key]), "one of " + ", ".join(_KEYS)))
+        unknown = [key for key in entry if key not in _KEYS]
+        problems += [_problem(place, key, repr(entry[key]), "one of " + ", ".join(_KEYS)) for key in unknown]
         request = read_request(entry.get("name"), entry.get("args", []), place, problems)
         if request is not None:
             requests.append(Request(request.name, request.values, at_us))
