@@ -6,6 +6,8 @@ from typing import Final
 
 from hw.mock.bench import Bench
 from hw.mock.faults_daemon import DAEMON
+from hw.mock.faults_outside import OUTSIDE
+from hw.mock.faults_power import POWER
 
 FAULTS: Final = {fault.name: fault for fault in (*OUTSIDE, *POWER, *DAEMON)}
 MENDABLE: Final = tuple(name for name, fault in FAULTS.items() if fault.mend is not None)
