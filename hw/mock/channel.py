@@ -22,8 +22,10 @@ _OPEN_STEP_US: Final = 10
 """The rail of an open switch falls as the channel draws on it: followed in steps this long."""
 _CROSSING_ROUNDS: Final = 30
 _NOTHING_VOLT: Final = 1e-9
-_SHARES: Final = (0.2, 0.4, 0.7, 1.0, 1.4, 1.9, 2.5, 3.3, 4.5, 7.0)
-"""Where an exponential is cut for the record, in time constants: straight lines between are within 0.5 %."""
+_COARSE: Final = (0.2, 0.4, 0.6, 0.85, 1.1, 1.4, 1.7, 2.1, 2.6, 3.2, 4.0, 5.0, 7.0)
+_FINE: Final = (0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.45, 1.7, 2.0, 2.3, 2.7, 3.1, 3.6, 4.2, 5.0, 6.0, 8.0)
+"""Where exponentials are cut for the record, in time constants: those of voltage, and those that are charge as well."""
+_SEEN_VOLT: Final = 1e-4
 
 Point = tuple[float, float, float]
 """Tick, electrode current in mA, electrode voltage in V; between two points both change evenly."""
@@ -278,10 +280,12 @@ class Channel:
                 points.append(found)
 
     def _cuts(self, start: float, stop: float) -> list[float]:
+        """Ticks from after ``start`` to ``stop``, dense enough for the exponentials that matter."""
         marks = {stop}
-        tissue = self._forced.tissue_us
-        slow = self.series_nf * (BLEEDER_KOHM if not self.polarity else self.load.contact_kohm)
-        for constant in (tissue, slow):
-            if constant and constant != OPEN and (self._tissue or self._series or self.polarity):
-                marks.update(tick for share in _SHARES if (tick := start + share * constant) < stop)
+        tissue, contact = self._forced.tissue_us, self.load.contact_kohm
+        if tissue and (self.polarity or abs(self._tissue) > _SEEN_VOLT):
+            marks.update(tick for share in _COARSE if (tick := start + share * tissue) < stop)
+        if contact != OPEN and (self.polarity or abs(self._series) > _SEEN_VOLT):
+            slow = self.series_nf * (contact + (0.0 if self.polarity else BLEEDER_KOHM))
+            marks.update(tick for share in _FINE if (tick := start + share * slow) < stop)
         return sorted(marks)
