@@ -13,14 +13,10 @@ from hw.mock.board import BoardModel
 from hw.mock.clock import Participant
 from hw.mock.load import Electrode
 from hw.mock.server import Server
-from hw.mock.troubles import Troubles
+from hw.mock.troubles import FaultImpossible, Troubles
 
 _EVERY_CONTACT = frozenset((1, 2, 3))
 _PEER = struct.Struct("3i")
-
-
-class FaultImpossible(Exception):
-    """A fault that cannot be had here; the text says why and what to do."""
 
 
 class Bench:

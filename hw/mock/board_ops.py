@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hw.mock import current
-from hw.mock.bench import Bench, FaultImpossible
+from hw.mock.bench import Bench
 from hw.mock.board import BoardModel
 from hw.mock.channel import Point
 from hw.mock.scenario import arm, break_now, read_request, read_scenario
+from hw.mock.troubles import FaultImpossible
 from safety.errors import Problem
 
 Message = dict[str, Any]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from hw.mock.bench import Bench, FaultImpossible
+from hw.mock.bench import Bench
 from hw.mock.fault_args import Arg, Values, read_args
 from hw.mock.faults import FAULTS, MENDABLE, clear
+from hw.mock.troubles import FaultImpossible
 from safety.errors import Problem
 
 CLEAR: Final = "clear"

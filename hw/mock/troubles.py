@@ -15,6 +15,10 @@ from hw.mock.server import Server
 _PULSE = struct.Struct("<3I")
 
 
+class FaultImpossible(Exception):
+    """A fault that cannot be had here; the text says why and what to do."""
+
+
 class Troubles:
     """Troubles of one server's daemon. ``seed`` is of the garbage."""
 
@@ -120,8 +124,9 @@ class Troubles:
 
     def interfere(self, command: Cmd, p1: int = 0, p2: int = 0, ext: bytes = b"") -> None:
         """Another client sends one command, whose answer nobody is told."""
-        if self.alive:
-            self.server.daemon.handlers[command](self._stranger, p1, p2, ext)
+        if not self.alive or self.server.hung:
+            raise FaultImpossible("The daemon does nothing for anybody now: mend or restart it first.")
+        self.server.daemon.handlers[command](self._stranger, p1, p2, ext)
 
     def add(self, gpio: int, us: int) -> None:
         """Another client adds a pulse of its own to the list under construction."""
