@@ -22,11 +22,15 @@ _CODE: Final = CODES - 1
 
 @dataclass
 class Latches:
-    """The output side: which word does what. ``ones`` and ``zeros`` are stuck bits, ``stuck`` stuck channels."""
+    """The output side: which word does what. ``ones`` and ``zeros`` are stuck bits, ``stuck`` stuck channels.
+
+    ``words`` are those that each channel was given last.
+    """
 
     ones: int = 0
     zeros: int = 0
     stuck: set[str] = field(default_factory=set)
+    words: dict[str, int] = field(default_factory=lambda: {"A": 0, "B": 0})
 
     def loudest(self, program: Program) -> float:
         """The largest share of full scale that a wave may ask."""
@@ -36,7 +40,10 @@ class Latches:
         """The channel that a word is for and the share of full scale it asks (0 to almost 2); None if nothing comes."""
         word = (word | self.ones) & ~self.zeros
         channel = "B" if word & _WORD_B else "A"
-        return None if channel in self.stuck else (channel, share(word))
+        if channel in self.stuck:
+            return None
+        self.words[channel] = word
+        return channel, share(word)
 
 
 def share(word: int) -> float:
