@@ -285,6 +285,8 @@ class Channel:
         tissue, contact = self._forced.tissue_us, self.load.contact_kohm
         if tissue and (self.polarity or abs(self._tissue) > _SEEN_VOLT):
             marks.update(tick for share in _COARSE if (tick := start + share * tissue) < stop)
+        if self.polarity and start < self._settles_at:
+            marks.update(tick for share in _FINE if (tick := start + share * _SETTLE_TIME_US) < stop)
         if contact != OPEN and (self.polarity or abs(self._series) > _SEEN_VOLT):
             slow = self.series_nf * (contact + (0.0 if self.polarity else BLEEDER_KOHM))
             marks.update(tick for share in _FINE if (tick := start + share * slow) < stop)

@@ -49,6 +49,7 @@ class Troubles:
         if self.alive:
             self.kill(stops=False)
         daemon, now = self.server.daemon, self.server.timeline.now
+        self.mend_answers()
         daemon.player.clear(now)
         daemon.table.slots.clear()
         for number in range(len(daemon.notifier.handles)):

@@ -409,6 +409,46 @@ def test_a_phase_line_left_high_by_hand_trips_again_after_re_arming(rig: Rig) ->
     assert tripped(rig)
 
 
+def fault_edges(rig: Rig, line: str) -> tuple[list[int], list[int]]:
+    """When a line rose, and when FAULT_N fell."""
+    edges = rig.sim.edges(gpios=[PINS[line], PINS["FAULT_N"]])
+    return [time for time, gpio, level in edges if gpio == PINS[line] and level], [
+        time for time, gpio, level in edges if gpio == PINS["FAULT_N"] and not level
+    ]
+
+
+def test_a_trip_in_a_joined_wave_comes_at_its_tick_though_nobody_looks(rig: Rig) -> None:
+    quiet = [pigpio.pulse(0, MASK["A_POS"], 5_000), pigpio.pulse(0, MASK["A_NEG"], 5_000)]
+    long = [pigpio.pulse(MASK["A_POS"], 0, 3_000), pigpio.pulse(0, MASK["A_POS"], 5_000)]
+    waves = []
+    for pulses in (quiet, long):
+        rig.pi.wave_add_generic(pulses)
+        waves.append(rig.pi.wave_create())
+    rig.pi.wave_send_once(waves[0])
+    rig.pi.wave_send_using_mode(waves[1], pigpio.WAVE_MODE_ONE_SHOT_SYNC)
+    rig.clock.sleep(50_000)
+    rises, falls = fault_edges(rig, "A_POS")
+    assert falls == [rises[-1] + 1_250]
+
+
+def test_a_wave_stopped_in_a_phase_trips(rig: Rig) -> None:
+    """The stop leaves the line high: the danger that the one-shot is there for."""
+    rig.pi.wave_add_generic([pigpio.pulse(MASK["B_NEG"], 0, 500), pigpio.pulse(0, MASK["B_NEG"], 500)])
+    rig.pi.wave_send_repeat(rig.pi.wave_create())
+    rig.clock.sleep(10_300)
+    rig.pi.wave_tx_stop()
+    assert rig.pi.read(PINS["B_NEG"]) == 1
+    rig.clock.sleep(5_000)
+    rises, falls = fault_edges(rig, "B_NEG")
+    assert falls == [rises[-1] + 1_250]
+
+
+def test_a_rearming_pulse_within_a_wave(rig: Rig) -> None:
+    rig.sim.fault("current-trip")
+    rig.play([pigpio.pulse(MASK["FAULT_RESET"], 0, 1_000), pigpio.pulse(0, MASK["FAULT_RESET"], 100)])
+    assert not tripped(rig)
+
+
 @pytest.mark.parametrize("level", ["high", "low"])
 def test_a_stuck_keepalive_opens_the_switch(rig: Rig, level: str) -> None:
     rig.keep_alive(40_000)
@@ -450,6 +490,21 @@ def test_a_cut_pulse_is_returned_by_the_bleeder(rig: Rig) -> None:
     rig.keep_alive(3_000_000)
     figures = rig.sim.figures()
     assert abs(figures["net_uc"]) < 0.01 * figures["forward_uc"]
+
+
+@pytest.mark.parametrize(("wait_us", "lost_us"), [(0, 0.5), (1, 0.068), (20, 0.0)])
+def test_the_dac_settles_within_5_us(rig: Rig, wait_us: int, lost_us: float) -> None:
+    """A phase of 20 us so long after the frame: an exponential of 0.5 us is what it lacks."""
+    phase = [pigpio.pulse(MASK["A_POS"], 0, 20), pigpio.pulse(0, MASK["A_POS"], 20)]
+    frame = rig.frame(word(4_000))
+    frame[-1] = pigpio.pulse(frame[-1].gpio_on, frame[-1].gpio_off, max(1, wait_us))
+    if not wait_us:
+        frame[-1] = pigpio.pulse(frame[-1].gpio_on | MASK["A_POS"], frame[-1].gpio_off, 1)
+        phase[0] = pigpio.pulse(0, 0, 19)
+    rig.sim.control("current", record=True)
+    rig.play([*frame, *phase])
+    expected = 4_000 / 4096 * FULL_MA * (20 - lost_us) / 1_000
+    assert rig.sim.figures()["forward_uc"] == pytest.approx(expected, rel=0.004)
 
 
 def test_an_open_switch_leaves_only_what_its_capacitor_holds(rig: Rig) -> None:

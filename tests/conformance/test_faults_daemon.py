@@ -304,12 +304,12 @@ def test_a_full_disk_keeps_the_guards_record_from_being_written() -> None:
     with stack() as rig:
         link = rig.link()
         before = (rig.state / "ledger.json").read_bytes()
-        assert rig.sim.control.ask("fault", name="disk-full", args=["guard"])["problems"] == []
+        rig.fault("disk-full", "guard")
         with pytest.raises(SessionRefused) as refused:
             rig.play(short_programme(), 5_000, link=link)
         assert refused.value.code == "ledger_not_written"
         assert (rig.state / "ledger.json").read_bytes() == before, "the record before it is whole"
-        assert rig.sim.control.ask("fault", name="clear", args=["disk-full"])["problems"] == []
+        rig.fault("clear", "disk-full")
         assert rig.play(short_programme(repeats=1), 5_000, link=link).pulses > 0
 
 
