@@ -18,6 +18,7 @@ from typing import Final
 from rich.console import Console
 
 from controller.causes import NOT_CONFIRMED, in_words
+from controller.fault import load_scenario
 from controller.figures import ceilings, figures
 from controller.interrupts import INTERRUPTS, PERSON
 from controller.launch import SimulatedBoard
@@ -33,6 +34,8 @@ from safety.errors import InputRefused, LinkError, PelviStimError, Problem
 from safety.link import GuardLink, runtime_root
 
 FINISHED, REFUSED, INTERLOCK, INTERNAL = 0, 2, 3, 70
+EDGES_HEADER: Final = "time_us,gpio,level"
+CURRENT_HEADER: Final = "time_us,channel,current_ua,voltage_mv"
 UNCONFIRMED_PATIENCE_S: Final = 0.5
 """How long a guard or board that did not confirm a stop gets to end by itself, each."""
 NOT_CERTIFIED: Final = "PelviStim is not a certified medical device."
@@ -45,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--intensity", metavar="MA", help="what the person asks for, in mA; without it 0")
     parser.add_argument("--speed", default="1", metavar="1|N|max", help="times real time; max: as fast as it goes")
     parser.add_argument("--edges", type=Path, metavar="OUT.csv", help="write every level change of the output lines")
+    parser.add_argument("--current", type=Path, metavar="OUT.csv", help="write current and voltage of the electrodes")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="scenario: what breaks when (docs/faults.md)")
     parser.add_argument("--minutes", metavar="N", help="end, ramped, after N minutes of session time")
     parser.add_argument("--json", action="store_true", help="the summary as JSON, and nothing else on stdout")
     parser.add_argument("--state", type=Path, metavar="DIR", help="the guard's record; without it a new one each time")
@@ -104,7 +109,9 @@ class _Plan:
             minutes = _decimal("--minutes", args.minutes, Decimal("0.001"), Decimal(45), "min", problems)
             self.end_us = self.timeline.first_pulse_us + int(minutes * 60_000_000)
         if args.edges is not None:
-            _writable(args.edges, problems)
+            _writable("--edges", args.edges, problems)
+        if args.current is not None:
+            _writable("--current", args.current, problems)
         if args.state is not None:
             _usable_state(args.state, problems)
         if self.intensity_ua and not problems:
@@ -125,13 +132,19 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         leaving.callback(link.close)
         if link.welcome["cause"] is not None:
             _acknowledge(link, link.welcome["cause"], args.acknowledge)
+        if args.current is not None:
+            board.control.ask("current", record=True)
+        if args.faults is not None:
+            load_scenario(board.control, args.faults)
         outcome = _play(plan, link, console)
         code = _report(outcome, args, console)
         if outcome.cause is not None and not outcome.confirmed:
             board.patience_s = UNCONFIRMED_PATIENCE_S
             leaving.close()
             board.end_guard()
-        if args.edges is not None and not _write_edges(args.edges, outcome, board):
+        wanted = [("edges", args.edges, EDGES_HEADER), ("current", args.current, CURRENT_HEADER)]
+        written = [_written(op, path, header, outcome, board) for op, path, header in wanted if path is not None]
+        if not all(written):
             return code or INTERNAL
     return code
 
@@ -241,17 +254,19 @@ def _report(outcome: Outcome, args: argparse.Namespace, console: Console) -> int
     return code
 
 
-def _write_edges(path: Path, outcome: Outcome, board: SimulatedBoard) -> bool:
-    """Whether the edges were written; it is said if not. The report is out by then."""
+def _written(op: str, path: Path, header: str, outcome: Outcome, board: SimulatedBoard) -> bool:
+    """Whether what the board recorded (``edges`` or ``current``) is in its file; it is said if not. The report is out
+    by then.
+    """
     try:
         if outcome.first_tick is None:
-            path.write_text("time_us,gpio,level\n", encoding="utf-8")
+            path.write_text(f"{header}\n", encoding="utf-8")
         else:
             if not outcome.confirmed and outcome.cause is not None:
                 board.control.ask("levels", patience_s=UNCONFIRMED_PATIENCE_S)  # is it there at all?
-            board.control.ask("edges", path=str(path.absolute()), since=outcome.first_tick)
+            board.control.ask(op, path=str(path.absolute()), since=outcome.first_tick)
     except (OSError, PelviStimError) as error:
-        print(f"--edges: {printable(str(path))} was not written: {error}", file=sys.stderr)
+        print(f"--{op}: {printable(str(path))} was not written: {error}", file=sys.stderr)
         return False
     return True
 
@@ -277,8 +292,8 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _writable(path: Path, problems: list[Problem]) -> None:
-    """Whether the edge file can be written: it is tried, and nothing is left behind or changed."""
+def _writable(option: str, path: Path, problems: list[Problem]) -> None:
+    """Whether an output file can be written: it is tried, and nothing is left behind or changed."""
     reason = ""
     try:
         is_new = not os.path.lexists(path)
@@ -293,7 +308,7 @@ def _writable(path: Path, problems: list[Problem]) -> None:
         reason = _reason(error) if isinstance(error, OSError) else str(error)
     if reason:
         allowed = "a file that can be written, in a folder that exists"
-        problems.append(_problem("--edges", f"{printable(str(path))} ({reason})", allowed))
+        problems.append(_problem(option, f"{printable(str(path))} ({reason})", allowed))
 
 
 def _usable_state(path: Path, problems: list[Problem]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from hw.board import REFERENCE_BOARD, load_board
+from hw.mock import current
 from hw.mock.board import BoardModel
 from hw.mock.control import Control
 from hw.mock.daemon import Daemon
@@ -44,13 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except InputRefused as refused:
             print(refused, file=sys.stderr)
             return _USAGE
-        board = BoardModel(figures, lines, options.load_ohm)
+        board = BoardModel(figures, lines, options.load_ohm, options.seed)
         mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
     pipes = tempfile.TemporaryDirectory(prefix="pigpio")
     folder = options.pipes or (_DEV if os.access(_DEV, os.W_OK) else Path(pipes.name))
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us, folder)
     server = Server(timeline, daemon, options.realtime, options.pace, options.alone)
-    control = Control(server, board)
+    control = Control(server, board, options.seed)
+    if options.current is not None:
+        if board is None:
+            print("--current: a bare Pi has no electrodes; leave out --bare", file=sys.stderr)
+            return _USAGE
+        board.record_current(timeline.now)
     try:
         listener = _listen(options.host, options.port)
     except OSError as error:
@@ -74,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pipes.cleanup()
     if options.edges is not None:
         control.edges(_ALL_LINES, None).write(options.edges)
+    if options.current is not None:
+        current.write(control.current.points(None)[1], options.current)
     return 0
 
 
@@ -96,10 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--control", metavar="PATH", help="Unix socket for the clock's participants and for tests")
     parser.add_argument("--until-stdin-closes", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
-    parser.add_argument("--load-ohm", type=_positive, default=500.0)
+    parser.add_argument("--load-ohm", type=_positive, help="a plain resistor on both channels instead of electrodes")
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
+    parser.add_argument("--current", type=Path, metavar="FILE", help="writes current and voltage of the electrodes")
     return parser
 
 

@@ -1,76 +1,34 @@
-"""The electronics behind the pins: output switch, DAC, current sources, load, peak holds, and the lines it drives.
+"""The board behind the pins: it follows the record of the lines, and drives the lines that are its own.
 
-It follows the record of the lines as far as somebody looks at it. Currents in mA, voltages in V, ticks in us.
+It is computed as far as somebody looks at it, but where it could trip: then it is there at the tick (``due``).
+Currents in mA, voltages in V, ticks in us.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from hw.board import Board
+from hw.board import PHASE_LINES, Board
+from hw.mock.adc import Converter
+from hw.mock.channel import Channel, Point, Supply
 from hw.mock.content import Content, Ops
-from hw.mock.dac import DacPins, Program, Serial, decode
+from hw.mock.dac import FOR_EVER, DacPins, Latches, Program, Serial, decode, share, surveyed
 from hw.mock.follow import Follower, between
-from hw.mock.lines import Lines
+from hw.mock.lines import Block, Lines
+from hw.mock.load import Electrode, Load, drifting
+from hw.mock.switch import DROP_OUT_US, HEADROOM_VOLT, RAIL_NF, RAIL_TIME_CONSTANT_US, Switch
+from hw.mock.trips import OVER, PHASE_US, Trips
 
-HV_VOLT: Final = 63.0
-DROP_OUT_US: Final = 100_000
-"""KEEPALIVE one-shot, 80-120 ms on the board (docs/hardware.md)."""
-RAIL_TIME_CONSTANT_US: Final = 3_900.0
-"""Under 5 V within 10 ms of opening: 63 V x exp(-10 / 3.9) = 4.85 V."""
 PULLED_UP: Final = ("DAC_CS_N", "FAULT_N", "ESTOP_A")
 PULLED_DOWN: Final = ("PEAK_RESET", "ESTOP_B", "POWER_OK")
 """External 10 kohm resistors."""
+CHANNELS: Final = ("A", "B")
 
-_WORD_B: Final = 0x8000
-_WORD_GAIN_1: Final = 0x2000
-_WORD_ACTIVE: Final = 0x1000
-_CODE: Final = 0xFFF
-
-
-@dataclass
-class Channel:
-    """One output channel. ``load_ohm`` None is an open lead; peaks are rectified, since PEAK_RESET."""
-
-    positive: int
-    negative: int
-    load_ohm: float | None
-    word: int = 0
-    asked_ma: float = 0.0
-    peak_ma: float = 0.0
-    peak_volt: float = 0.0
-
-
-@dataclass
-class Switch:
-    """The output switch: closed while enabled, kept alive, no button pressed and no charger in."""
-
-    enable: bool = False
-    kept_until: int | None = None
-    stopped: bool = False
-    charger: bool = False
-    closed: bool = False
-    opened_at: int | None = None
-
-    def update(self, tick: int) -> None:
-        """Brings the switch to a tick; a drop-out before it is seen at its own time."""
-        if self.closed and self.kept_until is not None and tick >= self.kept_until:
-            self.closed, self.opened_at = False, self.kept_until
-        kept = self.kept_until is not None and tick < self.kept_until
-        closes = self.enable and kept and not self.stopped and not self.charger
-        if self.closed and not closes:
-            self.opened_at = tick
-        self.closed = closes
-
-    def rail_volt(self, tick: int) -> float:
-        """The switched rail, after ``update``."""
-        if self.closed:
-            return HV_VOLT
-        if self.opened_at is None:
-            return 0.0
-        return HV_VOLT * math.exp((self.opened_at - tick) / RAIL_TIME_CONSTANT_US)
+_SETTLED_US: Final = 10_000_000
+"""Rounds of a repeating wave after this time leave every filter as it was (the slowest has 1 s)."""
+_SETTLED_ROUNDS: Final = 20_000
 
 
 @dataclass
@@ -81,28 +39,59 @@ class Inputs:
     forced: dict[int, int] = field(default_factory=dict)
 
 
+@dataclass
+class Button:
+    """The emergency-stop button: contacts (1-3) that its head opens now, that are welded, and whose wire is cut."""
+
+    pressed: frozenset[int] = frozenset()
+    welded: set[int] = field(default_factory=set)
+    cut: set[int] = field(default_factory=set)
+
+    @property
+    def open(self) -> frozenset[int]:
+        return self.pressed - self.welded | self.cut
+
+
 class BoardModel(Follower[Program]):
-    """The board at the place in the record where it is."""
+    """The board at the place in the record where it is. ``load_ohm``: a plain resistor instead of electrodes."""
 
     periodic = True
 
-    def __init__(self, board: Board, lines: Lines, load_ohm: float | None) -> None:
+    def __init__(self, board: Board, lines: Lines, load_ohm: float | None = None, seed: int = 0) -> None:
         super().__init__(lines)
         self.board = board
         self.lines = lines
-        self.switch = Switch()
-        self.channels = {
-            name: Channel(board[f"{name}_POS"].mask, board[f"{name}_NEG"].mask, load_ohm) for name in ("A", "B")
-        }
-        self._channels = tuple(self.channels.values())
+        self.due: int | None = None
+        self.on_wave: Callable[[int], None] | None = None
+        """Is told once when the next wave begins to play."""
+        self.switch = Switch(Supply(board.compliance_v, HEADROOM_VOLT, RAIL_NF, RAIL_TIME_CONSTANT_US))
+        series_nf = board.series_capacitor_uf * 1000
+        self.channels: dict[str, Channel] = {}
+        for name in CHANNELS:
+            electrode = drifting(seed, name) if load_ohm is None else Electrode(Load.resistor(load_ohm))
+            self.channels[name] = Channel(self.switch.supply, series_nf, electrode, lines.start)
+        self._all = tuple(self.channels.values())
+        self.trips = Trips()
+        self.latches = Latches()
+        self.button = Button()
+        self.converter = Converter(board.adc.vref_mv / 1000, board.adc.bits, seed)
+        self.reference_volt = board.adc.reference_mv / 1000
+        self.battery_low = False
         self.put = Inputs()
-        self.pressed: frozenset[int] = frozenset()
+        self._full_ma = board.full_scale_ua / 1000
         self._dac = DacPins(*(board[name].mask for name in ("DAC_SDI", "DAC_SCK", "DAC_CS_N")))
         self._enable, self._keepalive = board["OUTPUT_ENABLE"].mask, board["KEEPALIVE"].mask
-        self._peak_reset = board["PEAK_RESET"].mask
-        self._phases = board.mask("A_POS", "A_NEG", "B_POS", "B_NEG")
-        self._others = self._phases | self._enable | self._keepalive | self._peak_reset
+        self._peak_reset, self._fault_reset = board["PEAK_RESET"].mask, board["FAULT_RESET"].mask
+        self._bridges = tuple(
+            (name, channel, board[f"{name}_POS"].mask, board[f"{name}_NEG"].mask)
+            for name, channel in self.channels.items()
+        )
+        self._phases = board.mask(*PHASE_LINES)
+        self._others = self._phases | self._enable | self._keepalive | self._peak_reset | self._fault_reset
         self._pins = 0
+        self._stuck = self._stuck_high = 0
+        self._deadline = FOR_EVER
+        self._seen = 0
         self._serial = Serial(self._dac.cs_n)
         lines.resistors_up = board.mask(*PULLED_UP)
         lines.resistors_down = board.mask(*PULLED_DOWN)
@@ -113,13 +102,9 @@ class BoardModel(Follower[Program]):
     # What happens to it from outside
 
     def press(self, contacts: frozenset[int], now: int) -> None:
-        """The mushroom button: which of its contacts (1-3) are open now; none when it is released."""
-        self.update(now)
-        self.pressed = contacts
-        self.switch.stopped = 1 in contacts
-        self._own("ESTOP_A", None if 2 in contacts else 0, now)
-        self._own("ESTOP_B", None if 3 in contacts else 1, now)
-        self.switch.update(now)
+        """The mushroom button: which of its contacts (1-3) its head opens now; none when it is released."""
+        self.button.pressed = contacts
+        self.rewired(now)
 
     def force(self, gpio: int, level: int | None, now: int) -> None:
         """Puts an input line at a level whatever the board says; None gives it back to the board."""
@@ -130,52 +115,161 @@ class BoardModel(Follower[Program]):
         self.lines.drive(gpio, self.put.forced.get(gpio, self.put.own.get(gpio)), now)
 
     def load(self, channel: str, ohm: float | None, now: int) -> None:
+        """Puts a plain resistor on a channel; None is an open lead."""
+        self.connect(channel, Electrode(Load.resistor(ohm)), now)
+
+    def connect(self, channel: str, electrode: Electrode, now: int) -> None:
         """Changes what a channel is connected to."""
+        self.bring(now)
+        self.channels[channel].connect(electrode)
+        self.rewired(now)
+
+    def stick(self, mask: int, level: int | None, now: int) -> None:
+        """The board sees lines at a level whatever the pins show (None: it sees the pins again)."""
         self.update(now)
-        self.channels[channel].load_ohm = ohm
-        self._measure()
+        before = self.shown
+        if self.block is not None:
+            self._fresh_next = now - self._base
+            self._end_track(self._fresh_next)
+        self._stuck = self._stuck & ~mask if level is None else self._stuck | mask
+        self._stuck_high = self._stuck_high & ~mask | (mask if level else 0)
+        self.changed(now, before)
+        self._resume()
+        self._plan(now)
+
+    def trip(self, now: int) -> None:
+        """The current trip latches, whatever flows."""
+        self.bring(now)
+        self._latch(now)
+        self._plan(now)
+
+    def bring(self, now: int) -> None:
+        """Follows everything up to and with a tick, so that something can be changed."""
+        self.update(now)
+        for channel in self._all:
+            channel.step(now)
+
+    def rewired(self, now: int) -> None:
+        """Something was changed: button, charger, switch, source or trips. Puts the consequences in place."""
+        self.bring(now)
+        self.switch.stopped = 1 in self.button.open
+        self.switch.update(now)
+        for name, contact, closed in (("ESTOP_A", 2, 0), ("ESTOP_B", 3, 1)):
+            self._own(name, None if contact in self.button.open else closed, now)
+        self._own("POWER_OK", None if self.battery_low or self.switch.charger else 1, now)
+        self._watch_currents(now)
+        self._plan_deadline()
+        self._plan(now)
+
+    def ask(self, channel: str, word: int, now: int) -> None:
+        """The DAC puts out a word of its own accord."""
+        self.bring(now)
+        self._set_source(channel, share(word), now)
+        self._plan(now)
 
     def update(self, now: int) -> None:
         """Follows everything up to and with a tick."""
         self.lines.run_to(now)
         self.advance(now)
-        self.switch.update(now)
+        self._expire_all(now)
 
     def _own(self, name: str, level: int | None, now: int) -> None:
         gpio = self.board[name].gpio
-        self.put.own[gpio] = level
-        self.lines.drive(gpio, self.put.forced.get(gpio, level), now)
+        if gpio not in self.put.own or self.put.own[gpio] != level:
+            self.put.own[gpio] = level
+            self.lines.drive(gpio, self.put.forced.get(gpio, level), now)
+
+    # When to look
+
+    def news(self, now: int) -> None:
+        """Something may have been recorded since the last call."""
+        if self._seen != len(self.record):
+            if self.on_wave is not None:
+                self._look_for_a_wave(self.on_wave)
+            self.update(now)
+            self._plan(now)
+
+    def _look_for_a_wave(self, found: Callable[[int], None]) -> None:
+        for entry in self.record[self._seen :]:
+            if isinstance(entry, Block):
+                self.on_wave = None
+                found(entry.tick)
+                return
+
+    def fire(self, now: int) -> None:
+        """``due`` has come."""
+        self.update(now)
+        self._plan(now)
+
+    def _plan(self, now: int) -> None:
+        self._seen = len(self.record)
+        due = self.trips.due()
+        if self._risky():
+            following = self.next_event()
+            if following is not None and (due is None or following < due):
+                due = following
+        self.due = None if due is None else max(due, now)
+
+    def _risky(self) -> bool:
+        """Whether the wave that plays could trip something, or re-arm it."""
+        track = self._track
+        if track is None:
+            return False
+        if self.trips.latched:
+            return bool(track.touched & self._fault_reset)
+        if track.longest_us >= PHASE_US and self.trips.one_shot_works:
+            return True
+        if not self.trips.comparator_works or self.switch.supply.at(self._reached) < HEADROOM_VOLT:
+            return False
+        asked = self.latches.loudest(track) * self._full_ma
+        most = OVER * self._full_ma
+        return any(max(channel.asked_ma, asked) * channel.most_gain > most for channel in self._all)
 
     # What can be measured
 
     def adc_volt(self, channel: int, now: int) -> float:
-        """Voltage at an ADC input (0-7). The board must be up to date."""
+        """Voltage at an ADC input (0-7). The board must have been brought to the tick."""
         adc = self.board.adc
+        if channel == adc.rail:
+            return self.switch.supply.at(now) / adc.rail_divider
+        if channel == adc.reference:
+            return self.reference_volt
         for name, output in self.channels.items():
             if channel == (adc.peak_a if name == "A" else adc.peak_b):
                 return output.peak_ma * adc.peak_full_scale_mv / self.board.full_scale_ua
             if channel == (adc.electrode_a if name == "A" else adc.electrode_b):
                 return output.peak_volt / adc.electrode_divider
-        if channel == adc.rail:
-            return self.switch.rail_volt(now) / adc.rail_divider
-        if channel == adc.reference:
-            return adc.reference_mv / 1000
-        # The phases of a pulse cancel, so the averages of the signed currents stay at their middle.
-        return adc.average_zero_mv / 1000
+            if channel == (adc.average_a if name == "A" else adc.average_b):
+                return (adc.average_zero_mv + output.average_ma * adc.average_mv_per_ma) / 1000
+        return 0.0
 
     def convert(self, channel: int, single: bool, now: int) -> int:
         """What the converter makes of an input (12 bits, VREF of the board file), or of a pair of them."""
-        self.update(now)
-        volt = self.adc_volt(channel, now)
-        if not single:
-            volt -= self.adc_volt(channel ^ 1, now)
-        codes = 1 << self.board.adc.bits
-        return max(0, min(codes - 1, int(volt * 1000 / self.board.adc.vref_mv * codes)))
+        self.bring(now)
+
+        def volt() -> float:
+            found = self.adc_volt(channel, now)
+            return found if single else found - self.adc_volt(channel ^ 1, now)
+
+        return self.converter.convert(channel, single, now, volt)
+
+    def record_current(self, now: int) -> None:
+        """Keeps current and voltage of the electrodes from now on."""
+        self.bring(now)
+        for channel in self._all:
+            channel.record()
+
+    def recorded(self, now: int) -> dict[str, list[Point]] | None:
+        """What was kept, up to now; None if nothing is."""
+        self.bring(now)
+        kept = {name: channel.points for name, channel in self.channels.items() if channel.points is not None}
+        return kept or None
 
     # Following the record
 
     def make_track(self, content: Content, after_us: int) -> Program:
-        live, others = self._dac.mask & self.outputs, self._others & self.outputs
+        seen = self.outputs & ~self._stuck
+        live, others = self._dac.mask & seen, self._others & seen
         if not content.touched & (live | others):
             return Program((), (), self._serial)
         key = ("board", self._serial, live, others)
@@ -183,7 +277,7 @@ class BoardModel(Follower[Program]):
         if isinstance(found, Program):
             return found
         ops = content.ops() if after_us < 0 else between(content.ops(), after_us, content.total_us)
-        program = decode(ops, self._serial, self._dac, live, others)
+        program = surveyed(decode(ops, self._serial, self._dac, live, others), self._phases)
         if after_us < 0:
             content.extra[key] = program
         return program
@@ -197,23 +291,31 @@ class BoardModel(Follower[Program]):
             self._serial = track.exit
         else:
             part = between(content.ops(), after_us, until_us)
-            self._serial = decode(part, self._serial, self._dac, self._dac.mask & self.outputs, 0).exit
+            live = self._dac.mask & self.outputs & ~self._stuck
+            self._serial = decode(part, self._serial, self._dac, live, 0).exit
 
     def play(self, track: Program, base: int, start: int, stop: int) -> None:
         events, times = track.events, track.times
         for index in range(start, stop):
             on, off, word = events[index]
+            tick = base + times[index]
+            if tick >= self._deadline:
+                self._expire_all(tick)
             if word is not None:
-                self._put_out(word)
+                self._put_out(word, tick)
             if on and off:
-                self._become((self._pins | on), base + times[index])
-            self._become((self._pins | on) & ~off, base + times[index])
+                self._become(self._pins | on, tick)
+            if on or off:
+                self._become((self._pins | on) & ~off, tick)
 
     def changed(self, tick: int, before: int) -> None:
         # While a wave plays, the latch of the lines it touches is behind; those the wave itself keeps up to date.
+        if tick >= self._deadline:
+            self._expire_all(tick)
         block = self.block
         playing = block.content.touched & self.outputs if block is not None and self._track is not None else 0
-        shown = self.shown
+        playing &= ~self._stuck
+        shown = self.shown & ~self._stuck | self._stuck_high
         dac = self._dac.mask & ~playing
         serial = self._serial.pins & ~dac | shown & dac
         if serial != self._serial.pins:
@@ -222,51 +324,118 @@ class BoardModel(Follower[Program]):
             self._serial = program.exit
             for _, _, word in program.events:
                 if word is not None:
-                    self._put_out(word)
+                    self._put_out(word, tick)
         others = self._others & ~playing
         self._become(self._pins & ~others | shown & others, tick)
+
+    def _skipped(self, elapsed_us: int, total_us: int) -> int:
+        """Rounds are left out only once every filter has settled, and not past something that happens by itself."""
+        if any(channel.points is not None for channel in self._all):
+            return 1
+        kept = min(_SETTLED_ROUNDS, _SETTLED_US // total_us)
+        if self._round < kept:
+            return 1
+        rounds = super()._skipped(elapsed_us, total_us) - kept
+        rounds = min(rounds, (self._deadline - self._base) // total_us - 1)
+        if rounds <= 1:
+            return 1
+        for channel in self._all:
+            if channel.tick >= self._base - total_us:
+                channel.tick += rounds * total_us
+        return rounds
 
     def _become(self, pins: int, tick: int) -> None:
         """The lines other than the DAC's show this from a tick on."""
         change = pins ^ self._pins
         self._pins = pins
+        if not change:
+            return
+        if change & self._phases:
+            self._bridge(change, tick)
         if change & (self._keepalive | self._enable):
             switch = self.switch
-            switch.update(tick)
             if change & self._keepalive:
                 switch.kept_until = tick + DROP_OUT_US
             switch.enable = bool(pins & self._enable)
-            switch.update(tick)
-        if pins & self._peak_reset:
-            for channel in self._channels:
-                channel.peak_ma = channel.peak_volt = 0.0
-        elif pins & self._phases and change:
+            if switch.closes(tick) != switch.closed:
+                for channel in self._all:
+                    channel.step(tick)
+                switch.update(tick)
+                self._watch_currents(tick)
+            self._plan_deadline()
+        if change & self._peak_reset:
+            for channel in self._all:
+                channel.step(tick)
+                channel.reset_peaks(held=bool(pins & self._peak_reset))
+        if change & self._fault_reset and self.trips.reset(pins & self._fault_reset, tick):
+            self._own("FAULT_N", None, self._reached)
+            self._bridge(self._phases, tick)
+
+    def _bridge(self, change: int, tick: int) -> None:
+        """Phase lines changed, or the latch that opens the bridges did."""
+        trips, pins = self.trips, self._pins
+        trips.phases(change & self._phases, pins, tick)
+        for name, channel, positive, negative in self._bridges:
+            if change & (positive | negative):
+                channel.step(tick)
+                up, down = bool(pins & positive), bool(pins & negative)
+                if trips.latched:
+                    up = down = False
+                channel.polarity = up - down
+                channel.crossed = up and down
+                self._watch_current(name, channel, tick)
+        self._plan_deadline()
+
+    def _put_out(self, word: int, tick: int) -> None:
+        found = self.latches.take(word)
+        if found is not None:
+            self._set_source(*found, tick)
+
+    def _set_source(self, name: str, part: float, tick: int) -> None:
+        channel = self.channels[name]
+        channel.step(tick)
+        channel.ask(part * self._full_ma)
+        if channel.polarity or channel.crossed:
+            self._watch_current(name, channel, tick)
+            self._plan_deadline()
+
+    # Trips
+
+    def _watch_currents(self, tick: int) -> None:
+        for name, channel in self.channels.items():
+            self._watch_current(name, channel, tick)
+
+    def _watch_current(self, name: str, channel: Channel, tick: int) -> None:
+        """The comparator sees a change; while the DAC settles, what it settles to counts."""
+        most = OVER * self._full_ma
+        over = channel.asked_ma * channel.most_gain > most and channel.settled_ma() > most
+        if over or self.trips.over_since:
+            self.trips.current(name, over, tick)
+
+    def _plan_deadline(self) -> None:
+        tick = self.trips.due()
+        drop = self.switch.drops_at()
+        if tick is None or (drop is not None and drop < tick):
+            tick = drop
+        self._deadline = FOR_EVER if tick is None else tick
+
+    def _expire_all(self, tick: int) -> None:
+        while self._deadline <= tick:
+            self._expire(self._deadline)
+
+    def _expire(self, tick: int) -> None:
+        """What happens by itself at a tick: the switch drops out, or something trips."""
+        for channel in self._all:
+            channel.step(tick)
+        if self.switch.drops_at() == tick:
             self.switch.update(tick)
-            self._measure()
+        if self.trips.due() == tick:
+            self._watch_currents(tick)  # a capacitor may have taken the current away meanwhile
+            if self.trips.due() == tick:
+                self._latch(tick)
+        self._plan_deadline()
 
-    def _put_out(self, word: int) -> None:
-        channel = self.channels["B" if word & _WORD_B else "A"]
-        channel.word = word
-        gain = 1 if word & _WORD_GAIN_1 else 2
-        active = bool(word & _WORD_ACTIVE)
-        channel.asked_ma = active * gain * (word & _CODE) / 4096 * self.board.full_scale_ua / 1000
-        if self._pins & self._phases:
-            self._measure()
-
-    def _measure(self) -> None:
-        """The peak holds see what flows now."""
-        if not self.switch.closed or self._pins & self._peak_reset:
-            return
-        for channel in self._channels:
-            if bool(self._pins & channel.positive) != bool(self._pins & channel.negative):
-                current, volt = self.output(channel)
-                channel.peak_ma = max(channel.peak_ma, current)
-                channel.peak_volt = max(channel.peak_volt, volt)
-
-    def output(self, channel: Channel) -> tuple[float, float]:
-        """Current through and voltage across the electrode while a phase is on, limited by the compliance."""
-        asked = channel.asked_ma
-        if channel.load_ohm is None:
-            return 0.0, self.board.compliance_v if asked else 0.0
-        current = min(asked, self.board.compliance_v / channel.load_ohm * 1000) if channel.load_ohm else asked
-        return current, current * channel.load_ohm / 1000
+    def _latch(self, tick: int) -> None:
+        self.trips.latched = True
+        self._own("FAULT_N", 0, max(tick, self._reached))
+        self._bridge(self._phases, tick)

@@ -27,6 +27,8 @@ class Traffic(Protocol):
 class Participant:
     """Somebody for whom time stands still while they work.
 
+    ``late_us``: it is woken so much after the tick it waits for.
+
     ``until`` counts while ``waiting``; None is for ever. ``tcp`` are its pigpio connections by local port,
     ``channels`` all others.
     """
@@ -35,6 +37,7 @@ class Participant:
     waiting: bool = False
     until: int | None = None
     frozen: bool = False
+    late_us: int = 0
     tcp: dict[int, Counts] = field(default_factory=dict)
     channels: dict[str, Counts] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from hw.mock.protocol import FRAME, MAX_EXTENSION, Err
@@ -20,6 +20,11 @@ class Host(Protocol):
 
     def drop(self, connection: Connection) -> None:
         """Closes a connection and forgets it."""
+
+    hung: bool
+    """Requests are taken, and left lying."""
+    spoil: Callable[[bytes], bytes] | None
+    """Makes something else of every answer."""
 
     def watch(self, fd: int, events: int) -> None: ...
 
@@ -44,6 +49,7 @@ class Connection:
         self._work: Work | None = None
         self._head = (0, 0, 0)
         self._ended = False
+        self._due = False
         self._in = b""
         self._out = bytearray()
 
@@ -60,7 +66,7 @@ class Connection:
             return
         self.received += len(data)
         self._in = self._in + data if self._in else data
-        if self._work is None:
+        if self._work is None and not self.host.hung:
             self._serve()
 
     def writable(self) -> None:
@@ -99,15 +105,26 @@ class Connection:
         """The command at work goes on; once it has ended, its answer and all later requests follow."""
         if self._work is None:
             return
+        if self.host.hung:
+            self._due = True
+            return
         result = self._go_on(self._work)
         if result is None:
             return
         self._work = None
-        self.send(_answer(*self._head, result))
+        self._reply(_answer(*self._head, result))
         if not self.closed:
             self._serve()
             if self._ended:
                 self._end()
+
+    def thaw(self) -> None:
+        """The daemon hangs no more: what fell due meanwhile goes on, and what came is answered."""
+        if self._due:
+            self._due = False
+            self.release()
+        elif self._work is None and not self.closed:
+            self._serve()
 
     def _go_on(self, work: Work) -> Result | None:
         """Has a command go on: its result, or None if it needs more time."""
@@ -152,7 +169,10 @@ class Connection:
             answers = answers + answer if answers else answer
         self._in = data[at:] if at < size else b""
         if answers:
-            self.send(answers)
+            self._reply(answers)
+
+    def _reply(self, answers: bytes) -> None:
+        self.send(answers if self.host.spoil is None else self.host.spoil(answers))
 
 
 def _answer(command: int, p1: int, p2: int, result: Result) -> bytes:

@@ -11,15 +11,16 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hw.board import DAC_LINES, PHASE_LINES
+from hw.mock.bench import Bench
 from hw.mock.board import BoardModel
+from hw.mock.board_ops import BadOp, CurrentOp, FaultOps, Message
 from hw.mock.clock import Participant
 from hw.mock.edges import Edges, read_edges
 from hw.mock.server import Server
 
-Message = dict[str, Any]
 _RECEIVE: Final = 1 << 16
 _REPLY_LIMIT: Final = 200_000
 
@@ -28,20 +29,18 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _DECODER: Final = json.JSONDecoder()
 
 
-class BadOp(Exception):
-    """A control message that cannot be obeyed; the text goes back to the sender."""
-
-
 class Control:
     """Serves the control socket of a simulation. ``board`` is None for a bare Pi."""
 
-    def __init__(self, server: Server, board: BoardModel | None) -> None:
+    def __init__(self, server: Server, board: BoardModel | None, seed: int) -> None:
         self.server = server
         self.board = board
         self._listener: socket.socket | None = None
         self._path = ""
         server.on_grant = self.grant
         self._clients: dict[Participant, socket.socket] = {}
+        self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
+        faults = FaultOps(Bench(server, board, seed, self._clients))
         self._ops: dict[str, Callable[[Message], Message]] = {
             "estop": self._estop,
             "input": self._input,
@@ -50,6 +49,9 @@ class Control:
             "at": self._at,
             "levels": self._levels,
             "rail": self._rail,
+            "current": self.current,
+            "fault": faults.fault,
+            "scenario": faults.scenario,
             "frozen": self._frozen,
             "quit": self._quit,
         }
@@ -192,8 +194,8 @@ class Control:
 
     def _rail(self, message: Message) -> Message:
         board = self._wired()
-        board.update(self._now)
-        return {"now": self._now, "volt": board.switch.rail_volt(self._now), "closed": board.switch.closed}
+        board.bring(self._now)
+        return {"now": self._now, "volt": board.switch.supply.at(self._now), "closed": board.switch.closed}
 
     def _frozen(self, message: Message) -> Message:
         name, value = message.get("name"), message.get("value")
@@ -267,6 +269,8 @@ class _Session:
             raise BadOp("wait before join")
         if not (until is None or type(until) is int):
             raise BadOp("until must be a tick or null")
+        if until is not None:
+            until += participant.late_us
         self.server.coordinator.wait(participant, until, _counts(message.get("counts") or {}))
         now = self.server.timeline.now
         if until is not None and until <= now and not participant.frozen:

@@ -61,6 +61,7 @@ class Daemon:
     ) -> None:
         self.time = time
         self.lines = lines
+        self.board = board
         self.mask = mask
         self.table = WaveTable()
         self.player = Player(self.table, lines)

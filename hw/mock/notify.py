@@ -70,6 +70,7 @@ class Notifier(Follower[Ops]):
         self._reported = 0
         self._changes: list[tuple[int, int]] = []
         self._seen = 0
+        self.tick_offset = 0
         self._latch_played = 0
 
     # Commands
@@ -300,7 +301,7 @@ class Notifier(Follower[Ops]):
     def _send(self, handle: Handle, reports: list[tuple[int, int, int]], now: int) -> None:
         parts: list[bytes] = []
         for flags, tick, level in reports:
-            parts.append(REPORT.pack(handle.sequence, flags, tick & _WORD, level))
+            parts.append(REPORT.pack(handle.sequence, flags, tick + self.tick_offset & _WORD, level))
             handle.sequence = handle.sequence + 1 & 0xFFFF
         handle.last_report = now
         handle.send(b"".join(parts))

@@ -352,7 +352,9 @@ class Script:
         number = self._pauses
 
         def go_on() -> None:
-            if self.state == RUNNING and self._pauses == number:
+            if self.host.hung:
+                self.host.kept.append(go_on)
+            elif self.state == RUNNING and self._pauses == number:
                 self._go_on()
 
         self.host.time.schedule(tick, go_on)
@@ -555,6 +557,19 @@ class Scripts:
         self.handlers = handlers
         self.watch = watch
         self._slots: list[Script | None] = [None] * MAX_SCRIPTS
+        self.hung = False
+        self.kept: list[Callable[[], None]] = []
+
+    def hang(self) -> None:
+        """The daemon's process stands still, and its scripts with it."""
+        self.hung = True
+
+    def thaw(self) -> None:
+        """They go on with what fell due meanwhile."""
+        self.hung = False
+        kept, self.kept = self.kept, []
+        for go_on in kept:
+            go_on()
 
     def store(self, text: bytes) -> int:
         """Stores a script. Returns its number or an error."""

@@ -67,8 +67,12 @@ class Server:
         self.realtime = realtime or alone
         self.pace = pace
         self._alone = alone
+        self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
+        self.hung = False
+        self.spoil: Callable[[bytes], bytes] | None = None
+        self.address: tuple[str, int] = ("", 0)
         self.connections: dict[int, Connection] = {}
         self.coordinator = Coordinator(self.connections)
         self._epoll = select.epoll()
@@ -100,7 +104,13 @@ class Server:
         """Accepts clients of the daemon from a listening socket."""
         listener.setblocking(False)
         self._listener = listener
+        self.address = listener.getsockname()[:2]
         self.add(listener.fileno(), self._accept)
+
+    @property
+    def listening(self) -> bool:
+        """Whether there is a daemon."""
+        return self._listener is not None
 
     def drop(self, connection: Connection) -> None:
         """Closes a connection; what its client started goes on."""
@@ -190,15 +200,25 @@ class Server:
                     actions[0]()
             except DaemonCrash:
                 self.crash_daemon()
-        self.daemon.notifier.news(self.timeline.now)
+        self._news()
+
+    def _news(self) -> None:
+        """Something may have been recorded: the board may trip over it, and callbacks may want to know."""
+        if self._board is not None:
+            self._board.news(self.timeline.now)
+        if not self.hung:
+            self.daemon.notifier.news(self.timeline.now)
 
     def _own_tick(self) -> int | None:
         """When something of the simulation itself is due."""
         notifier = self.daemon.notifier
         due = self.timeline.next_tick()
-        if notifier.due is not None and (due is None or notifier.due < due):
+        if notifier.due is not None and not self.hung and (due is None or notifier.due < due):
             due = notifier.due
-        if notifier.monitor:
+        board = self._board
+        if board is not None and board.due is not None and (due is None or board.due < due):
+            due = board.due
+        if notifier.monitor or board is not None:
             end = self.daemon.player.next_end()
             if end is not None and (due is None or end < due):
                 due = end
@@ -214,11 +234,13 @@ class Server:
                     timeline.pop()()
                 except DaemonCrash:
                     self.crash_daemon()
+            elif self._board is not None and self._board.due == due:
+                self._board.fire(timeline.now)
             elif notifier.due == due:
                 notifier.fire(timeline.now)
             else:
                 self.daemon.player.run_to(timeline.now)
-            notifier.news(timeline.now)
+            self._news()
             due = self._own_tick()
         timeline.now = max(timeline.now, until)
 

@@ -228,4 +228,4 @@ def test_a_random_session(seed: int) -> None:
     assert found == edges
     assert daemon.cmd_br1(client, 0, 0, b"") & MASK == levels
     board.update(timeline.now)
-    assert {0: board.channels["A"].word, 1: board.channels["B"].word} == words
+    assert {0: board.latches.words["A"], 1: board.latches.words["B"]} == words

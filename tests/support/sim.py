@@ -135,6 +135,16 @@ class Sim:
             raise SimFailed(str(reply.get("error")))
         return reply
 
+    def fault(self, name: str, *args: Any, **more: Any) -> None:
+        """Breaks something (docs/faults.md), or mends it ("clear"); raises SimFailed if it was refused."""
+        problems = self.control("fault", name=name, args=list(args), **more)["problems"]
+        if problems:
+            raise SimFailed(str(problems))
+
+    def figures(self, channel: str = "A", since: int | None = None) -> dict[str, float]:
+        """Charge, current and energy at an electrode since a tick, or since recording was asked for."""
+        return dict(self.control("current", path=None, since=since)["figures"][channel])
+
     def client(self) -> Control:
         """One more connection to the control socket."""
         client = Control(self.control_path)

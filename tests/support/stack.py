@@ -110,6 +110,11 @@ class Stack:
     def levels(self) -> int:
         return int(self.sim.control.ask("levels")["bank"])
 
+    def fault(self, name: str, *args: object, **more: object) -> None:
+        """Breaks something (docs/faults.md), or mends it ("clear"). ``at``: at a tick."""
+        answer = self.sim.control.ask("fault", name=name, args=list(args), **more)
+        assert not answer.get("problems"), answer
+
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:
         """Another pigpio client, as anybody on the machine could open one."""

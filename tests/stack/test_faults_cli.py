@@ -1,0 +1,125 @@
+"""``pelvistim fault``, ``run --faults`` and ``run --current`` from the outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hw.mock.current import Point, measure, read, since
+from tests.support.sim import Sim
+from tests.support.stack import short_programme
+
+SCENARIO = """
+[[fault]]
+at_start = true
+name = "source-gain"
+args = ["B", 0.5]
+
+[[fault]]
+at_s = 2.5
+name = "electrode-open"
+args = { CHANNEL = "A" }
+
+[[fault]]
+at_s = 3
+name = "clear"
+"""
+
+
+def pelvistim(*arguments: object, runtime: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "controller.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(runtime)},
+    )
+
+
+def run(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    programme = folder / "short.toml"
+    programme.write_bytes(short_programme(repeats=1))
+    return pelvistim("run", programme, "--board", "sim", "--intensity", 10, "--speed", "max", *options, runtime=folder)
+
+
+def largest_ma(points: list[Point], start_s: float, stop_s: float) -> float:
+    return max((abs(ma) for at, ma, _ in points if start_s * 1e6 <= at < stop_s * 1e6), default=0.0)
+
+
+def test_a_scenario_breaks_and_mends_at_its_times(tmp_path: Path) -> None:
+    scenario, out, edges = tmp_path / "scenario.toml", tmp_path / "current.csv", tmp_path / "edges.csv"
+    scenario.write_text(SCENARIO, encoding="utf-8")
+    done = run(tmp_path, "--faults", scenario, "--current", out, "--edges", edges)
+    assert done.returncode == 0, done.stderr
+    points = read(out)["A"]
+    assert largest_ma(points, 2.0, 2.499) > 1
+    assert largest_ma(points, 2.501, 2.999) < 0.1
+    assert largest_ma(points, 3.001, 3.4) > 1
+    assert points[0][0] == 0
+    rises = {int(row.split(",")[0]) for row in edges.read_text().splitlines() if row.endswith(",24,1")}
+    assert next(at for at, ma, _ in points if ma > 0.001) in rises, "both files count from the same moment"
+    whole = measure(points)
+    assert whole.forward_uc == pytest.approx(whole.back_uc, rel=0.01)
+    assert measure(since(points, 10_000_000)).forward_uc < 1e-3, "nothing flows in the rest"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense", "TOML"),
+        ('[[fault]]\nname = "estop-press"\n', "at_s: missing"),
+        ('[[fault]]\nat_s = -1\nname = "estop-press"\n', "allowed: a number 0 to"),
+        ('[[fault]]\nat_s = 1\nat_start = true\nname = "estop-press"\n', "either at_s"),
+        ('[[fault]]\nat_s = 1\nname = "estop-pres"\n', "estop-press"),
+        ('[[fault]]\nat_s = 1\nname = "adc-noisy"\nargs = [1000]\n', "STEPS: 1000"),
+        ('[[fault]]\nat_s = 1\nname = "adc-dead"\nwhen = 3\n', "when: 3"),
+        ("[other]\n", "one or more tables"),
+        ('[[fault]]\nat_start = true\nname = "X),
+    ],
+)
+def test_a_scenario_that_is_refused_starts_nothing(tmp_path: Path, text: str, words: str) -> None:
+    scenario, edges = tmp_path / "scenario.toml", tmp_path / "edges.csv"
+    scenario.write_text(text, encoding="utf-8")
+    done = run(tmp_path, "--faults", scenario, "--edges", edges)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not edges.exists()
+
+
+def test_a_scenario_that_cannot_be_read(tmp_path: Path) -> None:
+    done = run(tmp_path, "--faults", tmp_path / "none.toml")
+    assert (done.returncode, "scenario_unreadable" in done.stderr) == (2, True)
+
+
+def test_a_file_for_the_current_must_be_writable(tmp_path: Path) -> None:
+    done = run(tmp_path, "--current", tmp_path / "no" / "such.csv")
+    assert (done.returncode, "--current" in done.stderr) == (2, True)
+
+
+def test_the_fault_command(tmp_path: Path) -> None:
+    none = pelvistim("fault", "estop-press", runtime=tmp_path)
+    assert (none.returncode, "no_simulation" in none.stderr) == (2, True)
+    with Sim.start() as sim:
+        path = sim.control_path
+        bad = pelvistim("fault", "dac-bit", 16, "high", "--sim", path, runtime=tmp_path)
+        assert bad.returncode == 2
+        assert "BIT: 16: allowed: a whole number 0 to 15" in bad.stderr
+        assert pelvistim("fault", "estop-press", "--sim", path, runtime=tmp_path).returncode == 0
+        assert sim.control("levels")["bank"] >> 13 & 1 == 1
+        assert pelvistim("fault", "clear", "--sim", path, runtime=tmp_path).returncode == 0
+        assert sim.control("levels")["bank"] >> 13 & 1 == 0
+
+
+def test_current_of_a_simulation_alone(tmp_path: Path) -> None:
+    out = tmp_path / "current.csv"
+    with Sim.start("--current", str(out)) as sim:
+        sim.participant("test").sleep(1_000)
+        sim.control("quit")
+        assert sim.process.wait(60) == 0
+    assert read(out) == {name: [(0, 0, 0), (1_000, 0, 0)] for name in "AB"}
