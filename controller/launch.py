@@ -8,6 +8,8 @@ guard that can still stop the output of a board that is still there.
 from __future__ import annotations
 
 import json
+import os
+import random
 import socket
 import subprocess
 import sys
@@ -67,6 +69,9 @@ class SimulatedBoard:
         """How long each process gets to end by itself before it is killed."""
         control = folder / "sim.sock"
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
+        self._processor = random.choice(list(os.sched_getaffinity(0))) if speed is None else None
+        """Board and guard take turns all the time: as fast as it goes is a quarter faster where neither wakes another
+        processor."""
         self.processes: list[subprocess.Popen[str]] = []
         self._control: Control | None = None
         self.clock: Clock = WallClock()
@@ -103,6 +108,8 @@ class SimulatedBoard:
             pass_fds=[before.stdin.fileno() for before in self.processes if before.stdin is not None],
         )
         self.processes.append(process)
+        if self._processor is not None:
+            os.sched_setaffinity(process.pid, {self._processor})
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

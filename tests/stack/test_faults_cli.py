@@ -79,7 +79,7 @@ def test_a_scenario_breaks_and_mends_at_its_times(tmp_path: Path) -> None:
         ('[[fault]]\nat_s = 1\nname = "adc-noisy"\nargs = [1000]\n', "STEPS: 1000"),
         ('[[fault]]\nat_s = 1\nname = "adc-dead"\nwhen = 3\n', "when: 3"),
         ("[other]\n", "one or more tables"),
-        ('[[fault]]\nat_start = true\nname = "disk-full"\nargs = ["nobody"]\n', "No process 'nobody'"),
+        ('[[fault]]\nat_start = true\nname = "disk-full"\nargs = ["test"]\n', "No process 'test'"),
     ],
 )
 def test_a_scenario_that_is_refused_starts_nothing(tmp_path: Path, text: str, words: str) -> None:
