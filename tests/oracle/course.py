@@ -1,0 +1,82 @@
+"""The course of a session by its programme file: when which channel may deliver which share of the set-point.
+
+It judges no programme (a wrong one is refused elsewhere); it reads a valid one exactly.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from bisect import bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+
+class Hill(NamedTuple):
+    """One contraction or continuous phase of one channel, in us of session time; ``share`` of the set-point."""
+
+    begin_us: int
+    full_us: int
+    fall_us: int
+    end_us: int
+    share: Fraction
+    continuous: bool
+
+    def height(self, at_us: int) -> tuple[int, int]:
+        """How much of the set-point may flow at a time under way, as a fraction: straight up, a plateau, straight down."""
+        above, below = self.share.numerator, self.share.denominator
+        if at_us < self.full_us:
+            return above * (at_us - self.begin_us), below * (self.full_us - self.begin_us)
+        if at_us < self.fall_us:
+            return above, below
+        return above * (self.end_us - at_us), below * (self.end_us - self.fall_us)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Every hill of each channel in order, where the session ends (us), and the smallest contact's area (cm2)."""
+
+    hills: dict[str, list[Hill]]
+    end_us: int
+    area_cm2: Fraction
+
+    def hill(self, channel: str, at_us: int) -> Hill | None:
+        """The hill under way on a channel at a time."""
+        index = bisect_right(self.hills[channel], at_us, key=lambda hill: hill.begin_us)
+        hill = self.hills[channel][index - 1] if index else None
+        return hill if hill and at_us < hill.end_us else None
+
+
+def read_course(programme: bytes) -> Course:
+    """Reads a programme file of version 1."""
+    table = tomllib.loads(programme.decode(), parse_float=Fraction)
+    hills: dict[str, list[Hill]] = {"A": [], "B": []}
+    now = last_us = 0
+    for phase in table["phase"] * table.get("cycles", 1):
+        if "pause_s" in phase:
+            now += _us(phase["pause_s"], 1_000_000)
+            continue
+        hertz = Fraction(phase["frequency_hz"])
+        continuous = "continuous_s" in phase
+        plateau = _us(phase["continuous_s"], 1_000_000) if continuous else phase["hold_ms"] * 1000
+        full = phase["ramp_up_ms"] * 1000
+        active = full + plateau + phase["ramp_down_ms"] * 1000
+        pulses = -(-active * hertz // 1_000_000)  # all whose start floor(n x 10^6 / f) lies before the end
+        pulse_us = 2 * phase["phase_width_us"] + phase["interphase_us"]
+        for _ in range(phase.get("repeats", 1)):
+            for channel in phase["channel"]:
+                late = 500_000 // hertz if channel == "B" and phase["channel"] == "AB" else 0
+                begin = now + late
+                share = Fraction(phase["intensity_percent"]) / 100
+                hills[channel].append(
+                    Hill(begin, begin + full, begin + full + plateau, begin + active, share, continuous)
+                )
+                last_us = max(last_us, begin + (pulses - 1) * 1_000_000 // hertz + pulse_us)
+            now += active + phase.get("rest_ms", 0) * 1000
+    return Course(hills, max(now, last_us), Fraction(table["electrode"]["area_cm2"]))
+
+
+def _us(value: Any, factor: int) -> int:
+    exact = Fraction(value) * factor
+    assert exact.denominator == 1
+    return exact.numerator
