@@ -23,7 +23,7 @@ class Hill(NamedTuple):
     continuous: bool
 
     def height(self, at_us: int) -> tuple[int, int]:
-        """How much of the set-point may flow at a time under way, as a fraction: straight up, a plateau, straight down."""
+        """How much of the set-point may flow at a time under way, as (above, below): up, level, straight down."""
         above, below = self.share.numerator, self.share.denominator
         if at_us < self.full_us:
             return above * (at_us - self.begin_us), below * (self.full_us - self.begin_us)
@@ -51,7 +51,7 @@ def read_course(programme: bytes) -> Course:
     """Reads a programme file of version 1."""
     table = tomllib.loads(programme.decode(), parse_float=Fraction)
     hills: dict[str, list[Hill]] = {"A": [], "B": []}
-    now = last_us = 0
+    now = 0
     for phase in table["phase"] * table.get("cycles", 1):
         if "pause_s" in phase:
             now += _us(phase["pause_s"], 1_000_000)
@@ -61,8 +61,6 @@ def read_course(programme: bytes) -> Course:
         plateau = _us(phase["continuous_s"], 1_000_000) if continuous else phase["hold_ms"] * 1000
         full = phase["ramp_up_ms"] * 1000
         active = full + plateau + phase["ramp_down_ms"] * 1000
-        pulses = -(-active * hertz // 1_000_000)  # all whose start floor(n x 10^6 / f) lies before the end
-        pulse_us = 2 * phase["phase_width_us"] + phase["interphase_us"]
         for _ in range(phase.get("repeats", 1)):
             for channel in phase["channel"]:
                 late = 500_000 // hertz if channel == "B" and phase["channel"] == "AB" else 0
@@ -71,9 +69,10 @@ def read_course(programme: bytes) -> Course:
                 hills[channel].append(
                     Hill(begin, begin + full, begin + full + plateau, begin + active, share, continuous)
                 )
-                last_us = max(last_us, begin + (pulses - 1) * 1_000_000 // hertz + pulse_us)
             now += active + phase.get("rest_ms", 0) * 1000
-    return Course(hills, max(now, last_us), Fraction(table["electrode"]["area_cm2"]))
+    # B of "AB" comes half a period late, and may be the last of all.
+    end_us = max([now, *(hill.end_us for channel in hills.values() for hill in channel)])
+    return Course(hills, end_us, Fraction(table["electrode"]["area_cm2"]))
 
 
 def _us(value: Any, factor: int) -> int:

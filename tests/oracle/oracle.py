@@ -39,7 +39,10 @@ CODES: Final = 4096
 
 
 class Run(NamedTuple):
-    """A contraction on one channel: its first and last start, pulses of continuous phases left out; None without any."""
+    """A contraction on one channel: its first and last start, pulses of continuous phases left out.
+
+    None without any. One that follows such a pulse without a silence counts from that pulse on.
+    """
 
     first: int | None
     last: int | None
@@ -65,7 +68,8 @@ class Received:
         goes_on = bool(self.starts) and at_us - self.starts[-1] <= SILENCE_US
         run = self.runs[-1] if goes_on else Run(None, None)
         if not exempt:
-            run = Run(at_us if run.first is None else run.first, at_us)
+            first = self.starts[-1] if goes_on else at_us
+            run = Run(first if run.first is None else run.first, at_us)
         self.starts.append(at_us)
         self.sums.append(self.sums[-1] + pulse.code**2 * 2 * pulse.width_us)
         self.codes.append(pulse.code)
@@ -169,13 +173,14 @@ class Oracle:
         for channel in self.received.values():
             channel.suppose(now_us, Run(now_us - CONTRACTION_MAX_US, now_us))
 
-    def begin(self, now_us: int) -> None:
-        self.wish = Wish(self.wish.revision + 1)
+    def begin(self, now_us: int, revision: int) -> None:
+        """A session starts; the guard tells the set-point's new revision, as for every later change."""
+        self.wish = Wish(self._new(revision))
         self._stand(Standing(None, now_us, False, self._counts()))
         self.end_us = None
 
-    def resume(self, now_us: int) -> None:
-        self.wish = Wish(self.wish.revision + 1)
+    def resume(self, now_us: int, revision: int) -> None:
+        self.wish = Wish(self._new(revision))
         self._stand(replace(self.standing, played_us=now_us, may_skip=True))
         self.end_us = None
 
@@ -183,23 +188,26 @@ class Oracle:
         """The session is over, in order or not."""
         for channel in self.received.values():
             channel.stopped(now_us)
-        self.wish = Wish(self.wish.revision + 1)
 
-    def withdraw(self, *, waiting: bool) -> None:
+    def withdraw(self, revision: int, *, waiting: bool) -> None:
         """A step ahead is forgotten; with ``waiting``, the chunk that was approved last will not be played."""
         if waiting:
             self._stand(self.before)
             for name, count in self.standing.counts.items():
                 self.received[name].cut(count)
-        self.wish = replace(self.wish, revision=self.wish.revision + 1, ahead=None)
+        self.wish = replace(self.wish, revision=self._new(revision), ahead=None)
 
     def step(self, to_ua: Mapping[str, int], at_us: int) -> None:
         self.wish = replace(self.wish, ahead=(at_us, dict(to_ua)))
 
-    def lower(self, to_ua: Mapping[str, int]) -> None:
-        self.wish = replace(
-            self.wish, revision=self.wish.revision + 1, values_ua={**self.wish.values_ua, **to_ua}, ahead=None
-        )
+    def lower(self, to_ua: Mapping[str, int], revision: int) -> None:
+        values = {**self.wish.values_ua, **to_ua}
+        self.wish = replace(self.wish, revision=self._new(revision), values_ua=values, ahead=None)
+
+    def _new(self, revision: int) -> int:
+        """A revision that no chunk can have been compiled for yet, that of a step which was still ahead included."""
+        assert revision > self.wish.revision + 1, "a chunk for another set-point could pass for one of this"
+        return revision
 
     def end(self, at_us: int) -> None:
         self.end_us = at_us
@@ -210,11 +218,11 @@ class Oracle:
         self.wish = self.wish.at(start_us)
         played = max(self.standing.played_us, now_us)
         for pulse in shape.pulses:
-            self._add(played, start_us, pulse)
+            self.add(played, start_us, pulse)
         self.before = self.standing
         self.standing = Standing(start_us + shape.length_us, played + shape.length_us, False, self._counts())
 
-    def _add(self, played: int, start_us: int, pulse: Pulse) -> None:
+    def add(self, played: int, start_us: int, pulse: Pulse) -> None:
         hill = self.course.hill(pulse.channel, start_us + pulse.at_us)
         self.received[pulse.channel].add(played + pulse.at_us, pulse, hill is not None and hill.continuous)
 
@@ -241,9 +249,9 @@ class Oracle:
         counts = self._counts()
         played = max(self.standing.played_us, now_us)
         for pulse in shape.pulses:
-            broken += self._amplitude(wish, start_us + pulse.at_us, pulse)
-            broken += self._timing(played, start_us, pulse)
-            self._add(played, start_us, pulse)
+            broken += self.broken_amplitude(wish, start_us + pulse.at_us, pulse)
+            broken += self.broken_timing(played, start_us, pulse)
+            self.add(played, start_us, pulse)
             if self.received[pulse.channel].second_before(played + pulse.at_us) > self.squares_max:
                 broken.append("r.m.s.")
         for name, count in counts.items():
@@ -269,7 +277,7 @@ class Oracle:
             broken.append("session over")
         return broken
 
-    def _amplitude(self, wish: Wish, at_us: int, pulse: Pulse) -> list[str]:
+    def broken_amplitude(self, wish: Wish, at_us: int, pulse: Pulse) -> list[str]:
         broken = []
         current = pulse.code * self.full_scale_ua  # in 1/4096 uA
         hill = self.course.hill(pulse.channel, at_us)
@@ -288,7 +296,7 @@ class Oracle:
                 broken.append("rising after the end")
         return broken
 
-    def _timing(self, played: int, start_us: int, pulse: Pulse) -> list[str]:
+    def broken_timing(self, played: int, start_us: int, pulse: Pulse) -> list[str]:
         received = self.received[pulse.channel]
         if not received.starts:
             return []

@@ -64,9 +64,11 @@ def _letters() -> tuple[dict[int, str], dict[int, str]]:
 
 
 _FRAME_LETTER, _BRIDGE_LETTER = _letters()
-_SELECTED: Final = re.compile(r"[^iI]+")
-# The data line holds still as the clock rises (lh, LH) and the clock has fallen before, or with, the deselect.
-_FRAME: Final = re.compile(r"(?:[lL]*(?:lh|LH)[hH]*){%d}[lL]*" % CLOCKS)
+_SELECTED: Final = re.compile(r"[lLhH]+")
+_FRAME: Final = re.compile(rf"(?:[lL]*(?:lh|LH)[hH]*){{{CLOCKS}}}[lL]*")
+"""The data line holds still as the clock rises (lh, LH); the deselect may come before the clock's last fall."""
+_AMPLITUDE: Final = re.compile(r"[iI]+(?:[lL](?:[lLhH]*[hH][xX]+|[lLhH]*)[iI]+)*")
+"""The clock rests at each select and never rises while deselected; x ends only in i."""
 _RISES: Final = re.compile("lh|LH")
 _BRIDGES: Final = re.compile(r"\.+(?:(?:P+\.+N+|p+\.+n+)\.+)*")
 _PULSE: Final = re.compile(r"(P+|p+)(\.+)([Nn]+)")
@@ -105,16 +107,19 @@ def read(data: bytes) -> Shape:
         return Shape(times[-1], (), tuple(faults))
     # One entry sets first and clears after; no line is in both, so that the order does not matter.
     levels = list(accumulate(zip(on, off, strict=True), lambda level, move: (level | move[0]) & ~move[1], initial=0))
+    del levels[0]
     return _whole(
-        times, [_FRAME_LETTER[level] for level in levels[1:]], [_BRIDGE_LETTER[level] for level in levels[1:]]
+        times, "".join(map(_FRAME_LETTER.__getitem__, levels)), "".join(map(_BRIDGE_LETTER.__getitem__, levels))
     )
 
 
-def _whole(times: list[int], frame_letters: list[str], bridge_letters: list[str]) -> Shape:
-    text, bridges = "".join(frame_letters), "".join(bridge_letters)
+def _whole(times: list[int], text: str, bridges: str) -> Shape:
+    """``text``: a letter of the amplitude lines for each entry; ``bridges``: one of the bridges."""
     faults = []
-    if text[0] not in "iI" or text[-1] != "i" or bridges[-1] != ".":
+    if text[0] not in "iI" or text[-1] != "i" or bridges[0] + bridges[-1] != "..":
         faults.append("not safe at the ends")
+    if not _AMPLITUDE.fullmatch(text):
+        faults.append("clock")
     if not _BRIDGES.fullmatch(bridges):
         faults.append("bridge")
     ends: list[int] = []
@@ -130,7 +135,9 @@ def _whole(times: list[int], frame_letters: list[str], bridge_letters: list[str]
             frames.append(("AB"[word >> 15], word & 0xFFF))
     if faults:
         return Shape(times[-1], (), tuple(faults))
-    pulses, first, last = [], 0, 0
+    pulses: list[Pulse] = []
+    first = last = 0
+    names = [name for name, _ in frames]
     for match in _PULSE.finditer(bridges):
         begin, end = match.span()
         width, gap, second = (times[match.end(part)] - times[match.start(part)] for part in (1, 2, 3))
@@ -140,7 +147,7 @@ def _whole(times: list[int], frame_letters: list[str], bridge_letters: list[str]
             faults.append("width")
         if gap not in GAP_US:
             faults.append("gap")
-        if len(set(text[begin - 1 : end + 1])) > 1 or text[begin] not in "iI":
+        if len(set(text[begin - 1 : end + 1])) > 1 or text[begin] not in "iIxX":
             faults.append("amplitude lines in a pulse")
         before = bisect_left(ends, begin + 1)
         if before and times[begin] - times[ends[before - 1]] < SETTLE_US:
@@ -150,9 +157,9 @@ def _whole(times: list[int], frame_letters: list[str], bridge_letters: list[str]
         first = first if pulses else before
         pulses.append(Pulse(times[begin], channel, width, code))
         last = before
-    if not pulses:  # a silent chunk is framed at both ends all the same
-        first = last = next((n for n in range(len(frames)) if len(dict(frames[:n])) == 2), 0)
     opening, closing = frames[:first], frames[last:]
+    if not pulses:  # a silent chunk is framed at both ends all the same: each channel twice
+        opening = closing = [(name, code) for name, code in frames if names.count(name) > 1]
     if {name for name, _ in opening} != {"A", "B"}:
         faults.append("not framed at first")
     if {name for name, _ in closing} != {"A", "B"} or any(dict(closing).values()):
