@@ -60,6 +60,13 @@ def encode(start_us: int, end_us: int, pulses: list[Mark]) -> bytes:
     return ENCODER.encode(Slice(start_us, end_us, tuple(pulses)), [pulse.code for pulse in pulses])  # type: ignore[arg-type]
 
 
+def strong_programme() -> Programme:
+    """One that lets the set-point rise to 100 mA, with pulses wide enough for the ceiling of charge to be met."""
+    values = {"frequency_hz": "4", "phase_width_us": "800", "ramp_up_ms": "300", "intensity_percent": "100"}
+    phase = changed(CONTINUOUS, continuous_s="75", **values)
+    return parse_programme(programme_toml(phase, electrode='{ kind = "surface", area_cm2 = 400 }'), "made up")
+
+
 def programme(rng: random.Random) -> Programme:
     """A valid programme of up to a few minutes, now and then of the longest that there may be."""
     while True:

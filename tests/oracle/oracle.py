@@ -41,11 +41,13 @@ CODES: Final = 4096
 class Run(NamedTuple):
     """A contraction on one channel: its first and last start, pulses of continuous phases left out.
 
-    None without any. One that follows such a pulse without a silence counts from that pulse on.
+    None without any. One that follows such a pulse without a silence counts from that pulse on. ``bridged``: pulses of
+    a continuous phase followed it without a silence.
     """
 
     first: int | None
     last: int | None
+    bridged: bool = False
 
     @property
     def length_us(self) -> int:
@@ -67,9 +69,11 @@ class Received:
     def add(self, at_us: int, pulse: Pulse, exempt: bool) -> None:
         goes_on = bool(self.starts) and at_us - self.starts[-1] <= SILENCE_US
         run = self.runs[-1] if goes_on else Run(None, None)
-        if not exempt:
+        if exempt:
+            run = run._replace(bridged=run.first is not None)
+        else:
             first = self.starts[-1] if goes_on else at_us
-            run = Run(first if run.first is None else run.first, at_us)
+            run = Run(first if run.first is None else run.first, at_us, run.bridged)
         self.starts.append(at_us)
         self.sums.append(self.sums[-1] + pulse.code**2 * 2 * pulse.width_us)
         self.codes.append(pulse.code)
@@ -91,22 +95,21 @@ class Received:
         return self.sums[-1] - self.sums[bisect_right(self.starts, at_us - WINDOW_US)]
 
     def stopped(self, at_us: int) -> None:
-        """What lies after ``at_us`` was not played. Where that cuts into the list, when output ended is not known.
+        """What lies after ``at_us`` was not played. When output ended is not known: a pulse may have come until then.
 
-        A contraction that was under way is then taken to have lasted until then; if the one that was approved had not
-        begun, the one before it is taken to have ended just then.
+        A contraction that was under way is taken to have lasted until then; if the one that was approved had not begun,
+        the one before it is taken to have ended just then.
         """
         kept = bisect_right(self.starts, at_us)
         if kept == len(self.starts):
             return
         approved = self.runs[-1]
         self.cut(kept)
-        if not kept:
-            return
-        run = self.runs[-1]
+        run = self.runs[-1] if kept else Run(None, None)
         if run.first is not None:
             begun = run.first if run.first == approved.first else at_us - run.length_us
-            self.suppose(at_us, Run(begun, at_us))
+            run = Run(begun, at_us, run.bridged)
+        self.suppose(at_us, run)
 
 
 @dataclass(frozen=True)
@@ -309,11 +312,12 @@ class Oracle:
             broken.append("spacing")
         elif exempt and gap < CONTINUOUS_SPACING_US:
             broken.append("continuous spacing")
+        across = " across a continuous phase" if run.bridged else ""
         if gap > SILENCE_US:
             if gap < run.length_us:
-                broken.append("rest")
+                broken.append("rest" + across)
         elif not exempt and run.first is not None and at_us - run.first > CONTRACTION_MAX_US:
-            broken.append("contraction")
+            broken.append("contraction" + across)
         return broken
 
     def raise_(self, to_ua: Mapping[str, int], at_us: int) -> list[str]:

@@ -16,7 +16,7 @@ from itertools import accumulate
 from controller.timeline import Slice, Timeline
 from controller.waveform import Amplitude
 from tests.oracle.compare import Pair, Report
-from tests.oracle.making import FLAWS, Mark, by_hand, encode, fits, marks, pieces, programme
+from tests.oracle.making import FLAWS, Mark, by_hand, encode, fits, marks, pieces, programme, strong_programme
 from tests.oracle.shape import ENTRIES_MAX, SEVEN, Pulse
 
 AHEAD = 4
@@ -39,7 +39,8 @@ class Body:
 
     def __init__(self, rng: random.Random, report: Report, goal: int) -> None:
         self.rng, self.report, self.goal = rng, report, goal
-        self.full_scale_ua = rng.choice((25_000, 50_000, 100_000))
+        self.strong = rng.random() < 0.04
+        self.full_scale_ua = 100_000 if self.strong else rng.choice((25_000, 50_000, 100_000))
         self.now = rng.choice((0, 10**9))
         self.clean = rng.random() < 0.8
         self.pair = Pair(self.full_scale_ua, self.now, report, clean=self.clean)
@@ -55,13 +56,18 @@ class Body:
 
     def session(self) -> None:
         rng, pair = self.rng, self.pair
-        made = programme(rng)
+        made = strong_programme() if self.strong else programme(rng)
         self.timeline = Timeline(made)
         full = self.full_scale_ua
         caps = {name: rng.choice((full, full, rng.randint(0, full), rng.randint(0, 8_000))) for name in "AB"}
+        if self.strong:
+            caps = {"A": full, "B": 0}
         pair.load(made.text, caps)
         self.caps = caps
-        self.wanted = {name: rng.choice((caps[name], rng.randint(0, caps[name]))) for name in "AB"}
+        self.wanted = {
+            name: rng.choice((caps[name], rng.randint(self.strong * caps[name], caps[name]))) for name in "AB"
+        }
+        self.others = rng.choice(((0, 1, 1, 2, 2, 4), (0, 1, 2, 4, 4, 5), (0, 0, 0, 0, 0, 1)))
         if rng.random() < 0.9:
             self.now += max(0, pair.session.rest_us(self.now)) + rng.choice((0, 0, 1, rng.randint(0, 3 * SECOND)))
         pair.begin(self.now)
@@ -96,12 +102,17 @@ class Body:
         self._time(piece)
         if rng.random() < 0.5:
             self._ask(piece)
+            if not self.ahead:  # what waited was taken back
+                return True
         planned = self._planned(piece)
         revision = self.oracle.wish.at(piece.start_us).revision
         if rng.random() < 0.15:
             raw = marks(piece.pulses, self._amplitude().codes(piece.pulses, dict(self.codes)))
             self._propose("the timeline's", piece.start_us, revision, encode(piece.start_us, piece.end_us, raw))
-        for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
+        if self._rare(piece) and self._at_a_bound(piece, planned, revision):
+            return True
+        strong = self.strong and self.oracle.wish.values_ua["A"] > 48_000
+        for _ in range(rng.choice((1, 2, 4) if strong else self.others)):
             if self._other(piece, planned, revision):
                 return True  # that is what was played: the timeline goes on behind it
         data = encode(piece.start_us, piece.end_us, planned)
@@ -336,8 +347,8 @@ class Body:
         self.codes = {name: received.codes[-1] for name, received in self.oracle.received.items() if received.codes}
         return True
 
-    def _bounds(self, name: str, at_us: int) -> list[int]:
-        """Played times at which a rule about one channel changes its mind, near ``at_us``."""
+    def _bounds(self, name: str) -> list[int]:
+        """Played times at which a rule about one channel changes its mind: spacing, then silence, rest, length."""
         received = self.oracle.received[name]
         bounds = []
         if received.starts:
@@ -347,6 +358,14 @@ class Body:
                 bounds.append(run.first + 30 * SECOND + 1)
         return bounds
 
+    def _rare(self, piece: Slice) -> bool:
+        """Whether a bound that is not met at every pulse lies in the piece."""
+        shift = max(self.oracle.standing.played_us, self.now) - piece.start_us
+        begin, end = piece.start_us + shift, piece.end_us + shift
+        return any(begin < bound <= end for name in "AB" for bound in self._bounds(name)[2:]) or (
+            self.oracle.end_us is not None and piece.start_us <= self.oracle.end_us + 500_000 < piece.end_us
+        )
+
     def _at_a_bound(self, piece: Slice, planned: list[Mark], revision: int) -> bool:
         """A pulse of no current put in where a rule of time, or of the end, changes its mind, or one us beside it."""
         rng, oracle = self.rng, self.oracle
@@ -354,9 +373,10 @@ class Body:
         width, gap = rng.choice((20, 100)), rng.choice((10, 50))
         low, high = piece.start_us + 90, piece.end_us - 70 - 2 * width - gap
         places = []
+        rare = self._rare(piece)
         for name in "AB":
-            times = [bound - shift for bound in self._bounds(name, piece.start_us + shift)]
-            times += [mark.start_us + 6_666 for mark in planned if mark.channel == name]
+            times = [bound - shift for bound in self._bounds(name)[2 * rare :]]
+            times += [mark.start_us + 6_666 for mark in planned if mark.channel == name and not rare]
             if oracle.end_us is not None:
                 times.append(oracle.end_us + 500_000)
             places += [(name, time - one) for time in times for one in (0, 1) if low <= time - one <= high]
@@ -385,9 +405,7 @@ class Body:
         first = pulses[0]
         due = self.oracle.standing.played_us
         times = [
-            bound - one - (first.start_us - piece.start_us)
-            for bound in self._bounds(first.channel, due)
-            for one in (0, 1)
+            bound - one - (first.start_us - piece.start_us) for bound in self._bounds(first.channel) for one in (0, 1)
         ]
         times = [time for time in times if time >= max(due, self.now)]
         if not times:
@@ -443,7 +461,7 @@ class Body:
 
     def _elsewhere(self, piece: Slice, planned: list[Mark], revision: int) -> bool:
         """A good chunk at another time, under another revision, or out of order."""
-        rng, pair = self.rng, self.pair
+        rng = self.rng
         start = piece.start_us
         data = encode(start, piece.end_us, planned)
         silent = self._silent(piece)
@@ -465,7 +483,6 @@ class Body:
             for length in (step_us, step_us + 1):
                 if 140 <= length <= 100_000:
                     ways += [("to the step", start, revision, encode(start, start + length, []))] * 2
-        del pair
         self._propose(*rng.choice(ways))
         return False
 
