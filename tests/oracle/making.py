@@ -67,6 +67,13 @@ def strong_programme() -> Programme:
     return parse_programme(programme_toml(phase, electrode='{ kind = "surface", area_cm2 = 400 }'), "made up")
 
 
+def long_programme(rng: random.Random) -> Programme:
+    """One contraction of 30 s: as long as there may be."""
+    values = {"frequency_hz": f"{rng.uniform(2, 20):.3f}", "ramp_up_ms": "300", "hold_ms": "29700", "ramp_down_ms": "0"}
+    phase = changed(CONTRACTION, rest_ms="30000", repeats="1", channel=rng.choice(('"A"', '"AB"')), **values)
+    return parse_programme(programme_toml(phase), "made up")
+
+
 def programme(rng: random.Random) -> Programme:
     """A valid programme of up to a few minutes, now and then of the longest that there may be."""
     while True:
@@ -347,9 +354,11 @@ def _beside(script: Script, at_us: int, flaw: str) -> None:
             script.line(at_us - 2, "sck", 1)
             script.frame(at_us, "A", 7)
         case "deselect with the clock's rise":
-            _shift_last(script, at_us, (("sck", 0, -1), ("cs_n", 1, -1)))
+            _end_moved(script, at_us, "cs_n", 1, 1)
+            script.line(at_us + 33, "sck", 1)
+            script.line(at_us + 34, "sck", 0)
         case "deselect with the clock high":
-            _shift_last(script, at_us, (("sck", 0, 3),))
+            _end_moved(script, at_us, "sck", 0, 3)
         case "data with the clock":
             script.frame(at_us, "A", 7)
             script.changes = [
@@ -357,9 +366,8 @@ def _beside(script: Script, at_us: int, flaw: str) -> None:
             ]
 
 
-def _shift_last(script: Script, at_us: int, moves: tuple[tuple[str, int, int], ...]) -> None:
-    """A frame with the changes at its end moved by some us."""
+def _end_moved(script: Script, at_us: int, name: str, level: int, by_us: int) -> None:
+    """A frame with one of the changes at its end moved."""
     script.frame(at_us, "A", 7)
-    for name, level, by_us in moves:
-        script.changes.remove((at_us + 32, name, level))
-        script.changes.append((at_us + 32 + by_us, name, level))
+    script.changes.remove((at_us + 32, name, level))
+    script.line(at_us + 32 + by_us, name, level)

@@ -107,8 +107,9 @@ class Received:
         self.cut(kept)
         run = self.runs[-1] if kept else Run(None, None)
         if run.first is not None:
-            begun = run.first if run.first == approved.first else at_us - run.length_us
-            run = Run(begun, at_us, run.bridged)
+            goes_on = run.first == approved.first
+            begun = run.first if goes_on else at_us - run.length_us
+            run = Run(begun, at_us, run.bridged or (goes_on and approved.bridged))
         self.suppose(at_us, run)
 
 

@@ -16,7 +16,18 @@ from itertools import accumulate
 from controller.timeline import Slice, Timeline
 from controller.waveform import Amplitude
 from tests.oracle.compare import Pair, Report
-from tests.oracle.making import FLAWS, Mark, by_hand, encode, fits, marks, pieces, programme, strong_programme
+from tests.oracle.making import (
+    FLAWS,
+    Mark,
+    by_hand,
+    encode,
+    fits,
+    long_programme,
+    marks,
+    pieces,
+    programme,
+    strong_programme,
+)
 from tests.oracle.shape import ENTRIES_MAX, SEVEN, Pulse
 
 AHEAD = 4
@@ -40,6 +51,7 @@ class Body:
     def __init__(self, rng: random.Random, report: Report, goal: int) -> None:
         self.rng, self.report, self.goal = rng, report, goal
         self.strong = rng.random() < 0.04
+        self.long = not self.strong and rng.random() < 0.06
         self.full_scale_ua = 100_000 if self.strong else rng.choice((25_000, 50_000, 100_000))
         self.now = rng.choice((0, 10**9))
         self.clean = rng.random() < 0.8
@@ -56,7 +68,7 @@ class Body:
 
     def session(self) -> None:
         rng, pair = self.rng, self.pair
-        made = strong_programme() if self.strong else programme(rng)
+        made = strong_programme() if self.strong else long_programme(rng) if self.long else programme(rng)
         self.timeline = Timeline(made)
         full = self.full_scale_ua
         caps = {name: rng.choice((full, full, rng.randint(0, full), rng.randint(0, 8_000))) for name in "AB"}
@@ -67,7 +79,8 @@ class Body:
         self.wanted = {
             name: rng.choice((caps[name], rng.randint(self.strong * caps[name], caps[name]))) for name in "AB"
         }
-        self.others = rng.choice(((0, 1, 1, 2, 2, 4), (0, 1, 2, 4, 4, 5), (0, 0, 0, 0, 0, 1)))
+        self.calm = 100 if self.strong or self.long else rng.choice((1, 1, 20))
+        self.others: tuple[int, ...] = rng.choice(((0, 1, 1, 2, 2, 4), (0, 1, 2, 4, 4, 5), (0, 0, 0, 0, 0, 1)))
         if rng.random() < 0.9:
             self.now += max(0, pair.session.rest_us(self.now)) + rng.choice((0, 0, 1, rng.randint(0, 3 * SECOND)))
         pair.begin(self.now)
@@ -77,7 +90,8 @@ class Body:
         self.last: tuple[int, int, bytes] | None = None
         lead = rng.choice((100, 100, 1_000, rng.randint(90, 1_000)))
         self._from(-lead)
-        budget = min(self.goal, self.report.chunks + rng.choice((100, 400, 1_500, 3_000)))
+        most = rng.choice((1_000,) if self.strong or self.long else (100, 400, 1_500, 3_000))
+        budget = min(self.goal, self.report.chunks + most)
         while self.report.chunks < budget and self.step():
             pass
         played = self.oracle.standing.played_us
@@ -109,10 +123,14 @@ class Body:
         if rng.random() < 0.15:
             raw = marks(piece.pulses, self._amplitude().codes(piece.pulses, dict(self.codes)))
             self._propose("the timeline's", piece.start_us, revision, encode(piece.start_us, piece.end_us, raw))
-        if self._rare(piece) and self._at_a_bound(piece, planned, revision):
-            return True
-        strong = self.strong and self.oracle.wish.values_ua["A"] > 48_000
-        for _ in range(rng.choice((1, 2, 4) if strong else self.others)):
+        for _ in range(3 if self._rare(piece) else 0):
+            if self._at_a_bound(piece, planned, revision):
+                return True
+        if self.strong:
+            self.others = (1, 2, 4) if self.oracle.wish.values_ua["A"] > 48_000 else (0, 0, 0, 1)
+        elif self.long:
+            self.others = (0, 0, 0, 1)
+        for _ in range(rng.choice(self.others)):
             if self._other(piece, planned, revision):
                 return True  # that is what was played: the timeline goes on behind it
         data = encode(piece.start_us, piece.end_us, planned)
@@ -201,7 +219,9 @@ class Body:
         if chance < 0.05:
             name = rng.choice("AB")
             value = values[name]
-            to = rng.choice(({name: value + 1}, {name: -1}, {"C": 0}, {"A": values["A"], "B": values["B"]}))
+            to = rng.choice(
+                ({name: value + 1}, {name: value + 1_000}, {name: -1}, {"C": 0}, {"A": values["A"], "B": values["B"]})
+            )
             if rng.random() < 0.15:
                 to = {name: rng.randint(0, value)}
             if pair.lower(to):
@@ -249,7 +269,7 @@ class Body:
     def _turn(self, piece: Slice) -> None:
         """Now and then something happens after a chunk."""
         rng, oracle = self.rng, self.oracle
-        chance = rng.random()
+        chance = rng.random() * self.calm
         next_us = oracle.standing.next_us or 0
         if chance < 0.006:
             self._withdraw()
