@@ -138,8 +138,11 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
             load_scenario(board.control, args.faults)
         outcome = _play(plan, link, console)
         code = _report(outcome, args, console)
-        if outcome.cause is not None and not outcome.confirmed:
+        unconfirmed = outcome.cause is not None and not outcome.confirmed
+        if unconfirmed:
             board.patience_s = UNCONFIRMED_PATIENCE_S
+        if unconfirmed or plan.speed == 1:
+            # In real time the board answers nobody while it writes its files, which a guard takes for a lost daemon.
             leaving.close()
             board.end_guard()
         wanted = [("edges", args.edges, EDGES_HEADER), ("current", args.current, CURRENT_HEADER)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -113,6 +114,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     terminalreporter.write_line("To run them too:")
     for line in advice([need for entry in left_out for need in entry.lacks]):
         terminalreporter.write_line(f"  {line}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_folder_of_its_own() -> Generator[None]:
+    """Sessions of the tests are where no ``pelvistim stop`` from elsewhere looks."""
+    with tempfile.TemporaryDirectory(prefix="ps") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 @pytest.fixture(autouse=True)

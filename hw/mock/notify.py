@@ -54,6 +54,7 @@ class Notifier(Follower[Ops]):
         self.lines = lines
         self.sample_us = sample_us
         self.handles: list[Handle | None] = [None] * NOTIFY_SLOTS
+        self._event_bits = [0] * NOTIFY_SLOTS
         self.monitor = 0
         self.due: int | None = None
         self.on_change: Callable[[int], None] = lambda bits: None
@@ -80,7 +81,7 @@ class Notifier(Follower[Ops]):
         for number, handle in enumerate(self.handles):
             if handle is None:
                 self.close_all(owner, now)
-                self.handles[number] = Handle(owner, send, now)
+                self.handles[number] = Handle(owner, send, now, event_bits=self._event_bits[number])
                 self._plan(now)
                 return number
         return Err.NO_HANDLE
@@ -125,12 +126,22 @@ class Notifier(Follower[Ops]):
         if mine:
             self._watch(now)
 
+    def restart(self, now: int) -> None:
+        """As in a new daemon: no handles, and nothing of what clients asked for."""
+        for number in range(NOTIFY_SLOTS):
+            self.close(number, now)
+        self._event_bits = [0] * NOTIFY_SLOTS
+        self._filters = GlitchFilters(self.sample_us)
+        self._noise = NoiseFilters(self.sample_us)
+        self._dogs = Watchdogs(REPORT_DELAY_US)
+        self._watch(now)
+
     def events(self, number: int, bits: int) -> int:
-        """Reports events of ``bits`` from now on."""
+        """Reports events of ``bits`` from now on, also to who gets the handle next: the daemon does not forget them."""
         handle = self._find(number)
         if handle is None:
             return Err.BAD_HANDLE
-        handle.event_bits = bits
+        handle.event_bits = self._event_bits[number] = bits
         return 0
 
     def trigger(self, event: int, now: int) -> int:

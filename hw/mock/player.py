@@ -22,6 +22,9 @@ START_DELAY_US: Final = 20
 _STEPS_PER_US: Final = 5_000
 """Blocks that take no time are played at this rate when they come in an endless row."""
 
+_END: Final = -1
+"""Comes after the last block: until that has taken its time, something plays."""
+
 
 class Player:
     """What the DMA does now. Ticks given must never go back."""
@@ -39,6 +42,7 @@ class Player:
         self._next: int | None = None
         self._pc = 0
         self._due = 0
+        self._leads_away = False
         self._current = 0
         self._idle_steps = 0
 
@@ -155,7 +159,12 @@ class Player:
                 self._finish_image()
                 self._enter(self._next, self._start + total)
             elif self._pc and self._due <= now:
-                self._step()
+                if self._pc == _END:
+                    self._pc = 0
+                elif self._leads_away:
+                    self._enter(self._pc, self._due)
+                else:
+                    self._step()
             else:
                 return
 
@@ -168,7 +177,7 @@ class Player:
             self._block = Block(tick, image.content, None if repeats else 1)
             self.lines.begin(self._block)
         else:
-            self._image, self._pc, self._due = None, address, tick
+            self._image, self._pc, self._due, self._leads_away = None, address, tick, False
 
     def _finish_image(self) -> None:
         self._block.rounds = self._round + 1
@@ -206,7 +215,8 @@ class Player:
         if not image.padded and address == last:
             following = self._next or 0
         self._kill(now)
-        self._pc, self._due, self._current = following, self._start + passed, address
+        self._pc, self._due, self._current = following or _END, self._start + passed, address
+        self._leads_away = True
 
     def _address(self, image: Image, now: int) -> int:
         """The block that the DMA is at; any of the wave serves unless the table was cleared under it."""
@@ -231,10 +241,8 @@ class Player:
         if self._idle_steps >= _STEPS_PER_US:
             self._idle_steps = 0
             self._due += 1
-        if following == address + 1 and node is None:
-            self._pc = following
-        else:
-            self._enter(following, self._due)
+        self._pc = following or _END
+        self._leads_away = following != address + 1 or node is not None
 
     def _step_node(self, node: Node, address: int) -> int:
         if isinstance(node, Delay):
@@ -264,7 +272,8 @@ class Player:
                 first = image.bottom_operand + operand
                 on_word = self.table.operand(first) if on else 0
                 off_word = self.table.operand(first + (on > 0)) if off else 0
-                self.lines.dma_write(on_word, off_word, self._due)
+                for set_, cleared in ((on_word, 0), (0, off_word)) if on_word & off_word else ((on_word, off_word),):
+                    self.lines.dma_write(set_, cleared, self._due)
             if image.padded and offset == image.content.n_cb - 2:
                 default = image.top
         return self.links.get(address, default)

@@ -53,8 +53,7 @@ class Troubles:
         self.mend_answers()
         daemon.player.clear(now)
         daemon.table.slots.clear()
-        for number in range(len(daemon.notifier.handles)):
-            daemon.notifier.close(number, now)
+        daemon.notifier.restart(now)
         daemon.spi.handles = [None] * len(daemon.spi.handles)
         address = self.server.address
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET

@@ -27,9 +27,13 @@ class Watchdogs:
             self._watched.pop(gpio, None)
 
     def changed(self, tick: int, level: int, monitor: int) -> None:
-        """Monitored lines changed to these levels; a line that nobody monitors is not seen to change."""
-        change = (level ^ self._level) & monitor
-        self._level = self._level & ~monitor | level & monitor
+        """Monitored lines changed to these levels; a line that nobody monitors is not seen to change.
+
+        Like the daemon's, a watchdog takes its line for low until it has seen it, whatever was reported before.
+        """
+        seen = monitor & sum(1 << gpio for gpio in self._watched)
+        change = (level ^ self._level) & seen
+        self._level = self._level & ~seen | level & seen
         for gpio, watchdog in self._watched.items():
             if change >> gpio & 1:
                 watchdog.since = tick

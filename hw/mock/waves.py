@@ -190,9 +190,7 @@ def _overlap(new: Image, old: Image) -> bool:
 
 
 def _hides(new: Image, old: Image) -> bool:
-    """Whether nothing that can still be reached of the old image is left once the new one is written."""
-    if (new.bottom, new.top, new.bottom_operand) == (old.bottom, old.top, old.bottom_operand):
-        return True
+    """Whether nothing is left of the old image once the new one is written: a padded slot may get a shorter wave."""
     blocks = new.bottom <= old.bottom and old.bottom + old.content.n_cb <= new.bottom + new.content.n_cb
     top = new.covers(old.top)
     end = old.bottom_operand + old.content.n_bool <= new.bottom_operand + new.content.n_bool

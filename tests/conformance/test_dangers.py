@@ -194,6 +194,33 @@ def test_a_wave_created_over_the_playing_one_comes_out_unsent(bench: Bench) -> N
     ]
 
 
+def test_a_shorter_wave_in_a_padded_slot_leaves_the_rest_of_the_old_one(bench: Bench) -> None:
+    bench.add(*[(1 << LINE, 0, 1_000), (0, 1 << LINE, 1_000)] * 3)
+    wave = bench.pi.wave_create_and_pad(2)
+    bench.pi.wave_send_once(wave)
+    bench.clock.sleep(500)
+    bench.pi.wave_delete(wave)
+    bench.add((1 << OTHER, 0, 10))
+    assert bench.pi.wave_create_and_pad(2) == wave
+    bench.clock.sleep(10_000)
+    assert bench.edges() == [(1_000 * number, LINE, 1 - number % 2) for number in range(6)]
+
+
+def test_a_wave_that_was_written_over_plays_until_its_last_pulse_is_over(bench: Bench) -> None:
+    bench.add((1 << LINE, 0, 1_000), (1 << LINE, 1 << LINE, 1_000))
+    wave = bench.pi.wave_create()
+    bench.pi.wave_send_once(wave)
+    bench.clock.sleep(500)
+    bench.pi.wave_clear()
+    bench.add((1 << LINE, 0, 250), (1 << OTHER, 1 << OTHER, 250))
+    assert bench.pi.wave_create() == wave
+    bench.clock.sleep(600)
+    assert (bench.pi.wave_tx_busy(), bench.pi.wave_tx_at()) == (1, wave)
+    bench.clock.sleep(200)
+    assert (bench.pi.wave_tx_busy(), bench.pi.wave_tx_at()) == (0, 9999)
+    assert bench.edges() == [(0, LINE, 1), (1_000, OTHER, 1), (1_000, OTHER, 0)]
+
+
 def test_an_invalid_chain_stops_what_plays(bench: Bench) -> None:
     bench.pi.wave_send_repeat(bench.blink())
     bench.clock.sleep(1_050)

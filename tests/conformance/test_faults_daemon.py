@@ -17,7 +17,7 @@ from hw.mock.faults import FAULTS, document
 from tests.support.sim import Participant, Sim, SimFailed, disconnect
 from tests.support.stack import short_programme, stack
 
-TICK, WVAG, WVCRE, WVTXR, WVBSY, NOIB, NB, HWVER = 16, 28, 49, 52, 32, 99, 19, 17
+TICK, WVAG, WVCRE, WVTXR, WVBSY, NOIB, NB, HWVER, WDOG = 16, 28, 49, 52, 32, 99, 19, 17, 9
 REVISION = 0xA02082
 LINE = 24
 FOREIGN = 27
@@ -119,6 +119,16 @@ def test_a_restarted_daemon(sim: Sim, clock: Participant, wire: Wire) -> None:
     assert edges_between(sim, restarted, now) == 10, "the wave plays on"
     assert new.ask(WVAG, ext=ON_OFF) == 2
     assert new.ask(WVCRE) == 0
+    new.sock.close()
+
+
+def test_a_restarted_daemon_watches_nothing(sim: Sim, clock: Participant, wire: Wire) -> None:
+    assert wire.ask(WDOG, LINE, 50) == 0
+    sim.fault("daemon-restart")
+    new = Wire(sim)
+    assert new.ask(NB, new.ask(NOIB), 1 << LINE) == 0
+    clock.sleep(200_000)
+    assert new.silent()
     new.sock.close()
 
 

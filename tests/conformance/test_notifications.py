@@ -249,6 +249,16 @@ def test_events_reach_those_who_asked(sim: Sim, pi: pigpio.pi, listen: Listen) -
         pi.event_trigger(32)
 
 
+def test_a_handle_brings_the_events_that_its_last_owner_asked_for(sim: Sim, pi: pigpio.pi, listen: Listen) -> None:
+    first = listen()
+    assert first.request(115, first.handle, 1 << 7) == 0
+    assert first.request(21, first.handle) == 0
+    second = listen()
+    assert second.handle == first.handle
+    pi.event_trigger(7)
+    assert [report.flags for report in second.reports()] == [128 | 7]
+
+
 def test_pause_and_close(sim: Sim, pi: pigpio.pi, listen: Listen) -> None:
     clock, listener = sim.participant("a"), listen()
     listener.begin(LINE)

@@ -78,6 +78,23 @@ def test_a_change_puts_a_watchdog_off(bare: Bare) -> None:
         assert [report for report in listener.reports() if report[0]] == []
 
 
+def test_a_watchdog_takes_its_line_for_low_until_it_has_seen_it(bare: Bare) -> None:
+    """Whatever was reported before it was set: the first fall puts off nothing, the next one does."""
+    with closing(Listener(bare, LINE)) as listener:
+        bare.pi.write(LINE, 1)
+        bare.sleep(10_000)
+        bare.pi.set_watchdog(LINE, 50)
+        bare.sleep(40_000)
+        bare.pi.write(LINE, 0)
+        bare.sleep(30_000)
+        bare.pi.write(LINE, 1)
+        bare.sleep(10_000)
+        bare.pi.write(LINE, 0)
+        bare.sleep(60_000)
+        watchdog = [(time, level) for flags, time, level in listener.reports() if flags]
+        assert watchdog == [(61_000, 0), (141_000, 0)]
+
+
 def test_a_watchdog_counts_by_the_callbacks_of_the_real_client(bare: Bare) -> None:
     seen: list[int] = []
     callback = bare.pi.callback(LINE, pigpio.FALLING_EDGE, lambda gpio, level, tick: seen.append(level))

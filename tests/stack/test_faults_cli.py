@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import controller.run
+from controller.cli import main
+from controller.launch import SimulatedBoard
 from hw.mock.current import Point, measure, read, since
 from tests.support.sim import Sim
 from tests.support.stack import short_programme
@@ -49,6 +52,25 @@ def run(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
 
 def largest_ma(points: list[Point], start_s: float, stop_s: float) -> float:
     return max((abs(ma) for at, ma, _ in points if start_s * 1e6 <= at < stop_s * 1e6), default=0.0)
+
+
+def test_in_real_time_the_guard_has_ended_before_files_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The board answers nobody meanwhile; a guard that still asked would take it for lost, and say so."""
+    ended: list[bool] = []
+
+    def written(op: str, path: Path, header: str, outcome: object, board: SimulatedBoard) -> bool:
+        ended.append(board.processes[1].poll() is not None)
+        return True
+
+    monkeypatch.setattr(controller.run, "_written", written)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    programme, out = tmp_path / "short.toml", tmp_path / "out.csv"
+    programme.write_bytes(short_programme(repeats=1))
+    options = ["--board", "sim", "--minutes", "0.001", "--edges", str(out), "--current", str(out)]
+    assert main(["run", str(programme), *options]) == 0
+    assert ended == [True, True]
 
 
 def test_a_scenario_breaks_and_mends_at_its_times(tmp_path: Path) -> None:

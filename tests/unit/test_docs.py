@@ -169,6 +169,7 @@ UNITS = {
     "mJ": ("J", Fraction(1, 10**3)),
     "Hz": ("Hz", Fraction(1)),
     "ohm": ("ohm", Fraction(1)),
+    "mm2": ("cm2", Fraction(1, 100)),
     "cm2": ("cm2", Fraction(1)),
     "uA/cm2": ("A/cm2", Fraction(1, 10**6)),
     "mA/cm2": ("A/cm2", Fraction(1, 10**3)),

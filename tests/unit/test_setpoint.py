@@ -21,7 +21,7 @@ def code(result: SetPoint | Refusal) -> str | None:
 
 def test_it_begins_at_zero() -> None:
     assert SetPoint().values_ua == (0, 0)
-    assert SetPoint(5, (9000, 8000)).restarted() == SetPoint(6, (0, 0))
+    assert SetPoint(5, (9000, 8000)).restarted() == SetPoint(7, (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_lowering_is_at_once_and_forgets_what_was_ahead() -> None:
     assert isinstance(granted, SetPoint)
     lowered = granted.lowered({"A": 3000})
     assert isinstance(lowered, SetPoint)
-    assert (lowered.revision, lowered.values_ua, lowered.ahead) == (2, (3000, 5000), None)
+    assert (lowered.revision, lowered.values_ua, lowered.ahead) == (3, (3000, 5000), None)
     assert lowered.at(HOLD_US) == lowered
 
 
