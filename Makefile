@@ -2,10 +2,11 @@
 
 RUN_COMMAND = .venv/bin/pelvistim run stress-50hz --board sim --intensity 20 --minutes 1
 PYTEST_ARGS =
+SOAK_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean set-up-run set-up-test
+.PHONY: help run test check bench soak lock clean set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -24,6 +25,9 @@ check: set-up-test ## lint, format, types, import rules
 
 bench: set-up-test ## the measurements that take long or need real time
 	.venv/bin/python -m tests.bench
+
+soak: set-up-test ## the gate against an independent oracle, a million chunks, with a report
+	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
 
 lock: ## remake the lock files from pyproject.toml (LOCK_ARGS=--upgrade takes the newest of everything)
 	deploy/lock.sh $(LOCK_ARGS)

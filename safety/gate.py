@@ -48,11 +48,13 @@ class History:
     """Their sum."""
     before_us: int = 0
     """Length of the contraction before this one."""
+    owed_us: int = 0
+    """Length of a contraction that had no rest yet, since a continuous phase followed it without a silence."""
 
     @property
     def length_us(self) -> int:
-        """First to last pulse start of the contraction under way or just ended."""
-        return 0 if self.first is None or self.last is None else self.last - self.first
+        """First to last pulse start of the contraction under way or just ended, or what is owed: the rest to come."""
+        return self.owed_us if self.first is None or self.last is None else max(self.owed_us, self.last - self.first)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
     """The channel's history with this pulse added, or why it may not come now."""
     at_us = start_us + pulse.start_us
     played = at_us + offset
-    first, before = history.first, history.before_us
+    first, before, owed = history.first, history.before_us, history.owed_us
     if history.last is not None and first is not None:
         gap = played - history.last
         train = plan.schedule.train(pulse.channel, at_us)
@@ -158,9 +160,9 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
         if gap > limits.CONTRACTION_GAP_US:
             if gap < history.length_us:
                 return Refusal("rest_too_short", f"{pulse.channel}: {gap} us after {history.length_us} us")
-            before, first = history.length_us, played
-        elif continuous:
-            first = played  # exempt from length and rest: as if each pulse were a contraction of its own
+            before, first, owed = history.length_us, played, 0
+        elif continuous:  # exempt from length and rest, as if each pulse were a contraction; what came before is not
+            before, first, owed = 0, played, history.length_us
         elif played - first > limits.CONTRACTION_MAX_US:
             return Refusal("contraction_too_long", f"{pulse.channel}: {played - first} us at {at_us} us")
     else:
@@ -173,4 +175,4 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
         total, old = total - one, old + 1
     if total > plan.squares_max:
         return Refusal("rms", f"{pulse.channel}: over the r.m.s. ceiling at {at_us} us")
-    return History(first, played, pulse.code, (*history.squares[old:], (played, square)), total, before)
+    return History(first, played, pulse.code, (*history.squares[old:], (played, square)), total, before, owed)

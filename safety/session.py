@@ -151,7 +151,7 @@ def _until(history: gate.History, now_us: int) -> gate.History:
     if history.first is None or history.last is None:
         return history
     if history.first > now_us:  # the contraction under way never began: the one before it came last
-        return gate.History(now_us - history.before_us, now_us)
+        return gate.History(now_us - history.before_us, now_us, owed_us=history.owed_us)
     return replace(history, last=min(history.last, now_us))
 
 

@@ -346,13 +346,13 @@ def _beside(script: Script, at_us: int, flaw: str) -> None:
         case "clock beside":
             script.line(at_us, "sck", 1)
             script.line(at_us + 1, "sck", 0)
-        case "clock high at the select":
+        case "clock high at the select" | "select with the clock's fall":
             script.frame(at_us, "A", 7)
-            script.changes = [change for change in script.changes if change != (at_us, "sck", 0)]
-            script.line(at_us - 1, "sck", 1)
-        case "select with the clock's fall":
-            script.line(at_us - 2, "sck", 1)
-            script.frame(at_us, "A", 7)
+            script.frame(at_us + 40, "A", 7)
+            script.changes.remove((at_us + 32, "sck", 0))  # the clock stays high until the second frame
+            if flaw == "clock high at the select":
+                script.changes.remove((at_us + 40, "cs_n", 0))
+                script.line(at_us + 39, "cs_n", 0)
         case "deselect with the clock's rise":
             _end_moved(script, at_us, "cs_n", 1, 1)
             script.line(at_us + 33, "sck", 1)

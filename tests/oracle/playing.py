@@ -11,7 +11,7 @@ import random
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, count
 
 from controller.timeline import Slice, Timeline
 from controller.waveform import Amplitude
@@ -40,18 +40,19 @@ def play(seed: int, chunks: int, report: Report | None = None) -> Report:
     report = report or Report()
     rng = random.Random(seed)
     goal = report.chunks + chunks
-    while report.chunks < goal:
-        Body(rng, report, goal).live()
+    for number in count():
+        if report.chunks >= goal:
+            break
+        Body(rng, report, goal, strong=number % 25 == 3, long=number % 12 == 5).live()
     return report
 
 
 class Body:
-    """One person's few sessions."""
+    """One person's few sessions: made up, or with the set-point rising to the top, or with the longest contraction."""
 
-    def __init__(self, rng: random.Random, report: Report, goal: int) -> None:
+    def __init__(self, rng: random.Random, report: Report, goal: int, *, strong: bool, long: bool) -> None:
         self.rng, self.report, self.goal = rng, report, goal
-        self.strong = rng.random() < 0.04
-        self.long = not self.strong and rng.random() < 0.06
+        self.strong, self.long = strong, long
         self.full_scale_ua = 100_000 if self.strong else rng.choice((25_000, 50_000, 100_000))
         self.now = rng.choice((0, 10**9))
         self.clean = rng.random() < 0.8
@@ -146,7 +147,7 @@ class Body:
         """The present: most often before the chunk is due, now and then after it."""
         rng, due = self.rng, self.oracle.standing.played_us
         wait = rng.choice((-60_000, -60_000, -1, 0))
-        if rng.random() < 0.01:
+        if rng.random() * self.calm < 0.01:
             wait = rng.choice((1, 999_999, rng.randint(1, 40 * SECOND)))
         self.now = max(self.now, due + wait)
 
@@ -193,8 +194,8 @@ class Body:
             fitting.append(mark._replace(code=code))
             topmost.append(code == largest < 4095)
             oracle.add(played, start_us, pulse._replace(code=code))
-        for name, count in counts.items():
-            oracle.received[name].cut(count)
+        for name, known in counts.items():
+            oracle.received[name].cut(known)
         return fitting, topmost
 
     # --- what is asked of both ------------------------------------------------------------------------------------
