@@ -6,6 +6,9 @@ it. For anything that is not a program, ``available`` tells whether it is there 
 
 Where the thing is missing the test is skipped and listed at the end under "not run", with the line that installs it.
 With ``CI=true`` a missing thing is a failure, and so is every other skip: CI proves everything or is red.
+
+``@pytest.mark.req("SR-001")`` says which requirements of ``safety/hazards.toml`` a test shows; ``test_hazards.py``
+holds the two against each other.
 """
 
 from __future__ import annotations
@@ -66,6 +69,7 @@ def advice(lacks: list[Need]) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_RUN] = []
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
+    config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
 
 @pytest.hookimpl(tryfirst=True)

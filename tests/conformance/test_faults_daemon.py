@@ -310,6 +310,7 @@ def test_a_process_is_woken_late(sim: Sim, clock: Participant) -> None:
         sim.fault("late-scheduling", "guard", 1)
 
 
+@pytest.mark.req("SR-083")
 def test_a_full_disk_keeps_the_guards_record_from_being_written() -> None:
     with stack() as rig:
         link = rig.link()

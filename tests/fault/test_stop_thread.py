@@ -88,6 +88,7 @@ def _late() -> Iterator[tuple[Sim, Late]]:
         late.close()
 
 
+@pytest.mark.req("SR-049")
 def test_answers_that_come_late_confirm_nothing(late: tuple[Sim, Late]) -> None:
     """The answers of a first stop, read by a later one, would say "low" of lines that have gone high since."""
     sim, way = late
@@ -106,6 +107,7 @@ def test_answers_that_come_late_confirm_nothing(late: tuple[Sim, Late]) -> None:
     disconnect(other)
 
 
+@pytest.mark.req("SR-049")
 @pytest.mark.parametrize("line", ["OUTPUT_ENABLE", "A_POS", "B_NEG"])
 def test_a_line_that_stays_high_is_not_confirmed(line: str) -> None:
     """Another client holds it up again between the order and the reading: here by a mask that forbids the order."""
@@ -115,6 +117,7 @@ def test_a_line_that_stays_high_is_not_confirmed(line: str) -> None:
         disconnect(client)
 
 
+@pytest.mark.req("SR-049", "SR-054")
 def test_a_frozen_daemon_is_told_as_not_confirmed_and_ends_the_guard() -> None:
     with tempfile.TemporaryDirectory(prefix="ps") as name:
         board = SimulatedBoard(Path(name), Path(name, "state"), new_state=True, speed=1)
@@ -145,6 +148,7 @@ def answered(rig: Stack, one: socket.socket) -> bool:
     return bool(select.select([one], [], [], 5)[0])
 
 
+@pytest.mark.req("SR-050")
 def test_one_who_asks_and_never_reads_keeps_nobody_waiting() -> None:
     with stack() as rig, contextlib.ExitStack() as after:
         link = rig.link()
@@ -165,6 +169,7 @@ def test_one_who_asks_and_never_reads_keeps_nobody_waiting() -> None:
         assert link.request("status")["confirmed"] is True
 
 
+@pytest.mark.req("SR-050")
 def test_who_asks_often_is_answered_once_for_each_stop() -> None:
     with stack() as rig:
         one = asker(rig)
@@ -179,6 +184,7 @@ def test_who_asks_often_is_answered_once_for_each_stop() -> None:
         other.close()
 
 
+@pytest.mark.req("SR-061")
 def test_stops_leave_nothing_behind_in_the_guard() -> None:
     with stack() as rig:
         link = rig.link()
@@ -197,6 +203,7 @@ def test_stops_leave_nothing_behind_in_the_guard() -> None:
         assert seen[-1] == seen[0], seen
 
 
+@pytest.mark.req("SR-058")
 def test_a_guard_whose_starter_has_gone_stops_first_and_then_ends(tmp_path: Path) -> None:
     with stack(tmp_path) as rig:
         guard = rig.sim.processes[1]

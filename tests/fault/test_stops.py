@@ -41,6 +41,7 @@ def assert_output_is_off(rig: Stack) -> None:
     assert rig.levels() & ALL_SEVEN == SAFE_BANK
 
 
+@pytest.mark.req("SR-030", "SR-041", "SR-043", "SR-045")
 @pytest.mark.parametrize("contacts", [[1, 2, 3], [2], [3]], ids=["button", "contact 2 only", "contact 3 only"])
 def test_the_red_button_stops_and_latches(contacts: list[int]) -> None:
     with stack() as rig:
@@ -67,6 +68,7 @@ def test_the_red_button_stops_and_latches(contacts: list[int]) -> None:
         assert cleared["set_point_ua"] == {"A": 0, "B": 0}
 
 
+@pytest.mark.req("SR-052")
 def test_keepalive_toggles_with_each_good_check_and_never_after_a_stop() -> None:
     with stack() as rig:
         pressed_at = rig.clock.now() + 2_030_000
@@ -81,6 +83,7 @@ def test_keepalive_toggles_with_each_good_check_and_never_after_a_stop() -> None
         assert not rig.sim.control.ask("rail")["closed"]
 
 
+@pytest.mark.req("SR-048")
 @pytest.mark.parametrize("content", [b"stop", b"", b"\xff" * 60, b"please go on"])
 def test_anybody_may_stop(content: bytes) -> None:
     with stack() as rig:
@@ -104,6 +107,7 @@ def test_anybody_may_stop(content: bytes) -> None:
         assert link.request("acknowledge")["mode"] == "idle"
 
 
+@pytest.mark.req("SR-030")
 def test_a_session_after_a_stop_begins_at_zero() -> None:
     with stack() as rig:
         link = rig.link()
@@ -118,6 +122,7 @@ def test_a_session_after_a_stop_begins_at_zero() -> None:
         assert max(one["A"] for one in seen) == 4_000
 
 
+@pytest.mark.req("SR-053")
 def test_a_killed_app_ends_output(tmp_path: Path) -> None:
     """SIGKILL at 12 moments of a session, each on the virtual clock: the last edge comes at most 250 ms later."""
     programme = tmp_path / "p.toml"
@@ -160,6 +165,7 @@ class Tampering(Session):
         return made
 
 
+@pytest.mark.req("SR-002", "SR-018")
 def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> None:
     with stack() as rig:
         outcome = rig.play(short_programme(), 10_000, kind=Tampering)
@@ -172,6 +178,7 @@ def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> Non
         assert_output_is_off(rig)
 
 
+@pytest.mark.req("SR-073")
 def test_pulses_of_another_client_are_noticed_before_anything_of_them_is_sent() -> None:
     with stack() as rig, rig.client() as other:
         import pigpio
@@ -187,6 +194,7 @@ def test_pulses_of_another_client_are_noticed_before_anything_of_them_is_sent() 
         assert_output_is_off(rig)
 
 
+@pytest.mark.req("SR-075")
 def test_a_wave_of_another_client_is_noticed() -> None:
     with stack() as rig, rig.client() as other:
         import pigpio
@@ -200,6 +208,7 @@ def test_a_wave_of_another_client_is_noticed() -> None:
         assert_output_is_off(rig)
 
 
+@pytest.mark.req("SR-075")
 def test_a_wave_that_another_client_lets_follow_our_last_one_is_noticed() -> None:
     with stack() as rig, rig.client() as other:
         import pigpio
@@ -220,6 +229,7 @@ def test_a_wave_that_another_client_lets_follow_our_last_one_is_noticed() -> Non
         assert_output_is_off(rig)
 
 
+@pytest.mark.req("SR-075")
 def test_our_own_wave_that_another_client_lets_repeat_is_noticed() -> None:
     with stack() as rig, rig.client() as other:
         import pigpio
@@ -236,6 +246,7 @@ def test_our_own_wave_that_another_client_lets_repeat_is_noticed() -> None:
         assert_output_is_off(rig)
 
 
+@pytest.mark.req("SR-054")
 def test_a_lost_daemon_ends_the_guard() -> None:
     with stack() as rig:
         link = rig.link()
@@ -245,6 +256,7 @@ def test_a_lost_daemon_ends_the_guard() -> None:
         assert rig.sim.processes[1].wait(10) == 3
 
 
+@pytest.mark.req("SR-091")
 def test_one_app_at_a_time() -> None:
     with stack() as rig:
         link = rig.link()

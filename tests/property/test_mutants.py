@@ -8,6 +8,8 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from controller.programme import parse_programme
 from controller.timeline import Slice, Timeline
 from controller.waveform import Amplitude, Encoder
@@ -135,6 +137,7 @@ TRIES = 600
 """Of each kind."""
 
 
+@pytest.mark.req("SR-017")
 def test_every_mutant_that_breaks_a_rule_is_refused() -> None:
     rng = random.Random(20_11)
     slices = [one for one in TIMELINE.slices() if one.start_us < 4_000_000]

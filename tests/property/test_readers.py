@@ -34,6 +34,7 @@ def guard_accepts(text: bytes) -> bool:
     return True
 
 
+@pytest.mark.req("SR-021")
 @MANY
 @given(st.one_of(valid_programmes(max_seconds=60), valid_programmes(max_seconds=2700)))
 def test_the_guard_reads_what_the_app_reads(text: bytes) -> None:
@@ -83,6 +84,7 @@ NEAR = {
 BASES = {"contraction": CONTRACTION, "short": SHORT, "continuous": CONTINUOUS, "pause": PAUSE}
 
 
+@pytest.mark.req("SR-021", "SR-022")
 @MANY
 @given(st.data())
 def test_both_readers_keep_the_same_bounds(data: st.DataObject) -> None:
@@ -123,6 +125,7 @@ COUNTS = {
 }
 
 
+@pytest.mark.req("SR-021")
 @pytest.mark.parametrize("name", COUNTS)
 def test_both_readers_count_alike(name: str) -> None:
     text, fine = COUNTS[name]

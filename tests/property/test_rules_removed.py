@@ -71,6 +71,7 @@ def test_the_tests_pass_with_every_rule(copy: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.req("SR-017")
 @pytest.mark.parametrize(("path", "line", "code"), rules(), ids=lambda value: str(value))
 def test_a_rule_that_is_taken_out_is_missed(copy: Path, path: str, line: int, code: str) -> None:
     whole = (copy / path).read_text(encoding="utf-8")

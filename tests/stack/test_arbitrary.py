@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ EXAMPLES = 24
 PLAYED: list[int] = []
 
 
+@pytest.mark.req("SR-025")
 def test_arbitrary_programmes_are_delivered_as_written() -> None:
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(valid_programmes(max_seconds=60), st.integers(0, BOARD.full_scale_ua))

@@ -16,6 +16,7 @@ from tests.support.records import leave_unclean
 from tests.support.stack import short_programme
 
 
+@pytest.mark.req("SR-105")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_at_once(number: int, tmp_path: Path) -> None:
     code, told, said = while_running(tmp_path, lambda process: process.send_signal(number))
@@ -42,6 +43,7 @@ def test_stop_without_a_session_says_so(tmp_path: Path) -> None:
     assert "No session is running" in result.stdout
 
 
+@pytest.mark.req("SR-105")
 def test_the_red_button_ends_a_run_with_its_cause_in_words(tmp_path: Path) -> None:
     def press(_: object) -> None:
         control = Control(next((tmp_path / "pelvistim").glob("*/sim.sock")))
@@ -99,6 +101,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.req("SR-107")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_wrong_option_is_refused_before_anything_starts(name: str, tmp_path: Path) -> None:
     option, value = REFUSED[name]
@@ -131,6 +134,7 @@ def test_a_runtime_folder_that_cannot_be_used_is_named(name: str, tmp_path: Path
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.req("SR-105")
 @pytest.mark.parametrize(("stopped", "exits"), [(False, 70), (True, 4)])
 def test_the_report_comes_even_if_the_edges_cannot_be_written(tmp_path: Path, stopped: bool, exits: int) -> None:
     """The folder of the edges file goes away while the session plays."""
@@ -149,6 +153,7 @@ def test_the_report_comes_even_if_the_edges_cannot_be_written(tmp_path: Path, st
     assert "Traceback" not in said
 
 
+@pytest.mark.req("SR-023")
 def test_a_programme_over_its_ceiling_at_this_intensity_is_refused(tmp_path: Path) -> None:
     """620 us at 50 Hz on 1 cm2: 2 mA/cm2 r.m.s. allow 8 mA; 5 mA is let begin, 20 mA is not."""
     file = tmp_path / "small.toml"
@@ -161,6 +166,7 @@ def test_a_programme_over_its_ceiling_at_this_intensity_is_refused(tmp_path: Pat
     assert pelvistim(tmp_path, *common, "--intensity", 5).returncode == 0
 
 
+@pytest.mark.req("SR-020")
 def test_a_wrong_file_is_refused_and_no_edge_is_written(tmp_path: Path) -> None:
     file, edges = tmp_path / "wrong.toml", tmp_path / "edges.csv"
     file.write_bytes(short_programme(rest_ms=3499))
@@ -171,6 +177,7 @@ def test_a_wrong_file_is_refused_and_no_edge_is_written(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.req("SR-102")
 def test_a_real_board_is_refused_until_the_interlock_is_whole(tmp_path: Path) -> None:
     result = pelvistim(tmp_path, "run", "stress-50hz", "--board", "pigpio", "--intensity", 5)
     assert result.returncode == 2
@@ -184,6 +191,7 @@ def test_usage(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert "usage" in result.stderr
 
 
+@pytest.mark.req("SR-109")
 def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
     file = tmp_path / "short.toml"
     file.write_bytes(short_programme(repeats=1, hold_ms=500, rest_ms=2000))
@@ -196,6 +204,7 @@ def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
     assert pelvistim(tmp_path, *common).returncode == 0
 
 
+@pytest.mark.req("SR-103")
 def test_everybody_is_told_that_it_is_not_certified(tmp_path: Path) -> None:
     file = tmp_path / "short.toml"
     file.write_bytes(short_programme(repeats=1, hold_ms=500, rest_ms=2000))

@@ -23,6 +23,7 @@ from tests.support.stack import short_programme, stack
 BOARD = load_board()
 
 
+@pytest.mark.req("SR-072")
 def test_ten_minutes_of_changing_chunks_leave_three_ids() -> None:
     text = short_programme(
         channel='"AB"', frequency_hz="37.7", ramp_up_ms=3000, ramp_down_ms=3000, hold_ms=2000, rest_ms=8000, repeats=38
@@ -66,6 +67,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.req("SR-073")
 @pytest.mark.parametrize("name", FOREIGN)
 def test_pulses_added_before_ours_are_noticed(name: str) -> None:
     with output() as (pulses, _, other):
@@ -76,6 +78,7 @@ def test_pulses_added_before_ours_are_noticed(name: str) -> None:
             pulses.load(second, len(second) // 12, length)
 
 
+@pytest.mark.req("SR-073")
 def test_a_pulse_that_merges_without_changing_a_count_is_noticed_before_the_add() -> None:
     with output() as (pulses, _, other):
         other.wave_add_generic([pigpio.pulse(1 << 24, 0, 1)])
@@ -84,6 +87,7 @@ def test_a_pulse_that_merges_without_changing_a_count_is_noticed_before_the_add(
             pulses.load(data, len(data) // 12, length)
 
 
+@pytest.mark.req("SR-074")
 def test_a_list_with_the_counts_of_our_last_one_is_not_merged_with_ours() -> None:
     """In a hold all chunks are equal: a copy of the last one with other lines changes no count, before or after."""
     with output() as (pulses, sim, other):
@@ -101,6 +105,7 @@ def test_a_list_with_the_counts_of_our_last_one_is_not_merged_with_ours() -> Non
         assert sim.edges(gpios=[22]) == [], "B_POS came from the other list"
 
 
+@pytest.mark.req("SR-073")
 @pytest.mark.parametrize("name", ["its pulses end later", "at times of its own"])
 def test_pulses_added_between_our_add_and_our_making_are_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The burst is torn apart here, as a real daemon's threads might, and another client adds in the middle."""
@@ -119,6 +124,7 @@ def test_pulses_added_between_our_add_and_our_making_are_noticed(name: str, monk
         assert pulses.playing() is None
 
 
+@pytest.mark.req("SR-072")
 def test_a_wave_made_by_another_client_takes_no_slot_of_ours() -> None:
     with output() as (pulses, _, other):
         for _ in range(3):
@@ -129,6 +135,7 @@ def test_a_wave_made_by_another_client_takes_no_slot_of_ours() -> None:
             pulses.load(data, len(data) // 12, length)
 
 
+@pytest.mark.req("SR-071")
 def test_the_wave_sent_last_is_never_sent_again() -> None:
     with output() as (pulses, _, _other):
         data, length = chunks(5000)[0]
@@ -138,6 +145,7 @@ def test_the_wave_sent_last_is_never_sent_again() -> None:
             pulses.send(wave, join=True)
 
 
+@pytest.mark.req("SR-070")
 def test_taking_over_makes_a_board_that_was_left_running_safe() -> None:
     with output() as (pulses, _, other):
         other.write(25, 1)

@@ -27,6 +27,7 @@ def freeze(pid: int) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.req("SR-051")
 @pytest.mark.parametrize(
     ("frozen", "speed"), [("board", "max"), ("guard", "max"), ("board and guard", "max"), ("guard", "1")]
 )
@@ -64,6 +65,7 @@ def test_the_second_signal_leaves_at_once() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (4, "first\n", "NOT confirmed\n")
 
 
+@pytest.mark.req("SR-051")
 def test_two_signals_while_the_guard_is_frozen(tmp_path: Path) -> None:
     running = Running(tmp_path)
     guard = running.children()[1]
@@ -79,6 +81,7 @@ def test_two_signals_while_the_guard_is_frozen(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.req("SR-051")
 def test_a_stop_that_cannot_be_delivered_ends_the_link(tmp_path: Path) -> None:
     """The guard stops when its app leaves; that is all the app can do then, and it says so."""
     running = Running(tmp_path)
@@ -93,6 +96,7 @@ def test_a_stop_that_cannot_be_delivered_ends_the_link(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.req("SR-057")
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("name", ["rich", "gpiozero"])
 def test_a_signal_while_it_starts(name: str, number: signal.Signals, tmp_path: Path) -> None:
@@ -116,6 +120,7 @@ def test_a_signal_while_it_starts(name: str, number: signal.Signals, tmp_path: P
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.req("SR-057")
 def test_a_signal_while_a_rest_is_waited_for(tmp_path: Path) -> None:
     """Without a clean record 30 s must pass first: in real time, counted down."""
     file, state = tmp_path / "short.toml", tmp_path / "state"

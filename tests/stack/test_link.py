@@ -40,6 +40,7 @@ def test_a_message_that_is_too_long_is_not_sent() -> None:
         assert guard.request("status")["ok"], "the link is as good as before"
 
 
+@pytest.mark.req("SR-094")
 @pytest.mark.parametrize(("size", "fine"), [(link.MESSAGE_MAX_BYTES, True), (link.MESSAGE_MAX_BYTES + 1, False)])
 def test_a_message_that_was_cut_is_not_taken_for_a_whole_one(size: int, fine: bool) -> None:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -58,6 +59,7 @@ def test_text_that_utf8_cannot_hold_comes_through() -> None:
     assert told["text"] == "/tmp/\udcff: ødelagt"
 
 
+@pytest.mark.req("SR-095")
 def test_a_guard_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "REQUEST_TIMEOUT_S", 0.2)
     with stack() as rig:

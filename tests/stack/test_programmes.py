@@ -33,6 +33,7 @@ def test_every_shipped_programme_is_here() -> None:
     assert set(INTENSITY_MA) == set(shipped_programmes())
 
 
+@pytest.mark.req("SR-002", "SR-025")
 @pytest.mark.parametrize("name", INTENSITY_MA)
 def test_a_whole_programme_is_delivered_as_written(name: str, tmp_path: Path) -> None:
     edges = tmp_path / "edges.csv"
@@ -96,6 +97,7 @@ def test_a_session_that_ends_early_fades(tmp_path: Path) -> None:
     assert last[-1].code < last[0].code // 2
 
 
+@pytest.mark.req("SR-026")
 def test_without_an_intensity_nothing_but_pulses_of_code_zero(tmp_path: Path) -> None:
     edges = tmp_path / "edges.csv"
     told = run_json("stress-50hz", "--minutes", "0.1", "--speed", "max", "--edges", edges)

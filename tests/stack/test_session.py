@@ -109,6 +109,7 @@ def wait_for(driver: Driver, mode: str) -> Message:
     return driver.until(lambda message: message.get("mode") == mode)
 
 
+@pytest.mark.req("SR-030", "SR-060")
 def test_pause_is_quiet_and_resume_begins_at_zero() -> None:
     with stack() as rig:
         driver = Driver(rig)
@@ -134,6 +135,7 @@ def test_pause_is_quiet_and_resume_begins_at_zero() -> None:
         assert wait_for(driver, "idle")["cause"] is None
 
 
+@pytest.mark.req("SR-056")
 def test_a_pause_only_falls() -> None:
     with stack() as rig:
         driver = Driver(rig)
@@ -147,6 +149,7 @@ def test_a_pause_only_falls() -> None:
         assert wait_for(driver, "stopped")["cause"] == "gate_refused"
 
 
+@pytest.mark.req("SR-033")
 def test_lowering_drops_what_was_not_sent_and_is_compiled_again() -> None:
     with stack() as rig:
         driver = Driver(rig)
@@ -170,6 +173,7 @@ def test_a_lower_that_is_refused_takes_nothing_back() -> None:
         driver.started()
 
 
+@pytest.mark.req("SR-034")
 @pytest.mark.parametrize("request_", [{"type_": "pause"}, {"type_": "end"}, {"type_": "pause", "at_us": None}])
 def test_a_chunk_that_crosses_a_pause_on_its_way_is_stale(request_: dict[str, Any]) -> None:
     """Compiled before the app heard of it, it does not fall: it is no fault, and nothing of it is played."""
@@ -184,6 +188,7 @@ def test_a_chunk_that_crosses_a_pause_on_its_way_is_stale(request_: dict[str, An
         assert wait_for(driver, "idle" if request_["type_"] == "end" else "paused")["cause"] is None
 
 
+@pytest.mark.req("SR-034")
 def test_a_chunk_for_an_older_set_point_is_refused_and_nothing_stops() -> None:
     with stack() as rig:
         driver = Driver(rig)
@@ -199,6 +204,7 @@ def test_a_chunk_for_an_older_set_point_is_refused_and_nothing_stops() -> None:
         driver.started()
 
 
+@pytest.mark.req("SR-080", "SR-081")
 def test_three_sessions_a_day(tmp_path: Path) -> None:
     short = short_programme(repeats=1, hold_ms=500, rest_ms=2000)
     for count in range(3):
@@ -211,6 +217,7 @@ def test_three_sessions_a_day(tmp_path: Path) -> None:
         assert rig.session(short, 0, link=rig.links[0]).run("2020-03-02").cause is None
 
 
+@pytest.mark.req("SR-084", "SR-085")
 @pytest.mark.parametrize(
     ("content", "spent"),
     [(None, True), ("", True), ("{", True), ('{"clean": true}', True), ("[" * 5000, True), (UNCLEAN, False)],
@@ -241,6 +248,7 @@ def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content
         assert rig.phase_edges()[0][0] >= 30_000_000
 
 
+@pytest.mark.req("SR-083", "SR-084")
 def test_a_killed_guard_is_found_unclean(tmp_path: Path) -> None:
     with stack(tmp_path) as rig:
         Driver(rig).raised_session()
@@ -253,6 +261,7 @@ def test_a_killed_guard_is_found_unclean(tmp_path: Path) -> None:
         assert rig.link().welcome["cause"] == "guard_restarted"
 
 
+@pytest.mark.req("SR-086")
 def test_a_start_that_is_stopped_at_once_costs_nothing(tmp_path: Path) -> None:
     with stack(tmp_path) as rig:
         driver = Driver(rig)
@@ -265,6 +274,7 @@ def test_a_start_that_is_stopped_at_once_costs_nothing(tmp_path: Path) -> None:
         assert rig.phase_edges() == []
 
 
+@pytest.mark.req("SR-087")
 def test_a_new_installation_needs_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     command = [sys.executable, "-m", "safety", "--runtime", str(tmp_path / "r"), "--state", str(tmp_path)]
@@ -274,6 +284,7 @@ def test_a_new_installation_needs_an_empty_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "ledger.json").exists()
 
 
+@pytest.mark.req("SR-090")
 @pytest.mark.parametrize("shared", ["runtime", "state", "daemon"])
 def test_a_second_guard_is_refused_before_it_touches_the_daemon(shared: str, tmp_path: Path) -> None:
     with stack() as rig:
@@ -289,6 +300,7 @@ def test_a_second_guard_is_refused_before_it_touches_the_daemon(shared: str, tmp
         assert rig.link().welcome["ok"]
 
 
+@pytest.mark.req("SR-092")
 def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with stack() as rig:
         monkeypatch.setattr("safety.link.build_id", lambda: "0123456789abcdef")
@@ -297,6 +309,7 @@ def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         assert link.request("status")["code"] == "not_greeted"
 
 
+@pytest.mark.req("SR-093")
 @pytest.mark.parametrize(
     ("type_", "fields", "code"),
     [
@@ -325,6 +338,7 @@ def test_requests_that_are_not_for_now(type_: str, fields: dict[str, object], co
         assert (answer["ok"], answer["code"], answer["mode"]) == (False, code, "idle")
 
 
+@pytest.mark.req("SR-093")
 def test_what_is_not_a_message_is_said_and_harms_nobody() -> None:
     with stack() as rig:
         link: GuardLink = rig.link()

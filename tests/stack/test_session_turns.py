@@ -37,6 +37,7 @@ def resting(rig: Stack, act: Callable[[GuardLink], None]) -> tuple[Outcome, list
     return rig.play(ONCE, 5_000, link=link, show_rest=show_rest), seen
 
 
+@pytest.mark.req("SR-085")
 def test_the_rest_is_counted_down(tmp_path: Path) -> None:
     leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
@@ -45,6 +46,7 @@ def test_the_rest_is_counted_down(tmp_path: Path) -> None:
         assert seen == [second * 1_000_000 for second in range(30, 0, -1)]
 
 
+@pytest.mark.req("SR-057")
 def test_a_stop_during_the_rest_is_obeyed(tmp_path: Path) -> None:
     leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
@@ -54,6 +56,7 @@ def test_a_stop_during_the_rest_is_obeyed(tmp_path: Path) -> None:
         assert rig.phase_edges() == []
 
 
+@pytest.mark.req("SR-057")
 def test_the_red_button_during_the_rest_is_obeyed(tmp_path: Path) -> None:
     leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
@@ -62,6 +65,7 @@ def test_the_red_button_during_the_rest_is_obeyed(tmp_path: Path) -> None:
         assert rig.phase_edges() == []
 
 
+@pytest.mark.req("SR-057")
 def test_a_stop_before_the_start_is_a_persons_stop() -> None:
     with stack() as rig:
         link = rig.link()
@@ -89,6 +93,7 @@ ALTERED: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str]] 
 }
 
 
+@pytest.mark.req("SR-036")
 @pytest.mark.parametrize("name", ALTERED)
 def test_a_refused_request_stops_the_session(name: str) -> None:
     type_, change, code = ALTERED[name]
@@ -103,6 +108,7 @@ def test_a_refused_request_stops_the_session(name: str) -> None:
         assert rig.phase_edges(), "it was playing"
 
 
+@pytest.mark.req("SR-036")
 def test_a_refused_request_is_told_and_exits_as_a_stop_of_the_interlock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +151,7 @@ class Lowering(GuardLink):
                 self.halve()
 
 
+@pytest.mark.req("SR-035")
 @pytest.mark.parametrize("at", [6, 13, 20, 26, 30])
 @pytest.mark.parametrize("way", ["before it is sent", "while it waits", "reply comes later"])
 def test_chunks_for_an_older_set_point_are_made_again(way: str, at: int) -> None:

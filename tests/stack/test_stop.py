@@ -19,6 +19,7 @@ ELSEWHERE: dict[str, dict[str, str | None]] = {
 }
 
 
+@pytest.mark.req("SR-059")
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_every_guard_is_found_from_any_shell(name: str, tmp_path: Path) -> None:
     """One session runs where another shell put it, one where this shell would: one stop ends both."""
@@ -55,6 +56,7 @@ def test_what_a_dead_guard_left_is_no_session(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (0, "No session is running here.\n")
 
 
+@pytest.mark.req("SR-051")
 def test_a_guard_that_lives_and_does_not_listen_is_not_cleared_away(tmp_path: Path) -> None:
     left = stale(tmp_path)
     with (left / "guard.lock").open() as lock:
@@ -66,6 +68,7 @@ def test_a_guard_that_lives_and_does_not_listen_is_not_cleared_away(tmp_path: Pa
     assert (left / "stop.sock").exists()
 
 
+@pytest.mark.req("SR-051", "SR-059")
 def test_a_frozen_guard_keeps_no_other_from_its_stop(tmp_path: Path) -> None:
     """The one that answers is stopped and told as such; the other one is said to be not confirmed."""
     frozen, other = Running(tmp_path), Running(tmp_path)

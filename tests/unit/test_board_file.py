@@ -29,12 +29,14 @@ def test_the_reference_board() -> None:
     assert board.mask("A_POS", "A_NEG") == 1 << 24 | 1 << 27
 
 
+@pytest.mark.req("SR-100")
 @pytest.mark.parametrize("line", [line for line in TEXT.splitlines() if re.match(r"\w+\s*=", line)])
 def test_every_field_is_needed(line: str, tmp_path: Path) -> None:
     field = line.split("=")[0].strip()
     assert field in refused(tmp_path / "b.toml", TEXT.replace(line + "\n", "", 1))
 
 
+@pytest.mark.req("SR-100")
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
@@ -55,6 +57,7 @@ def test_a_wrong_field_is_named(old: str, new: str, named: str, tmp_path: Path) 
     assert named in refused(tmp_path / "b.toml", TEXT.replace(old, new, 1))
 
 
+@pytest.mark.req("SR-100")
 def test_all_reasons_come_at_once(tmp_path: Path) -> None:
     said = refused(tmp_path / "b.toml", "schema = 3\n[adc]\nbits = 8\n")
     assert said.count("\n") > 20

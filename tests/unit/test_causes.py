@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import safety
 from controller.causes import CAUSES, REFUSALS, in_words
 from safety import interlock
@@ -31,10 +33,12 @@ def refusal_codes() -> set[str]:
     return codes
 
 
+@pytest.mark.req("SR-104")
 def test_every_cause_has_words() -> None:
     assert set(interlock.CAUSES) | APP_OWN == set(CAUSES)
 
 
+@pytest.mark.req("SR-104")
 def test_every_refusal_has_words() -> None:
     assert refusal_codes() == set(REFUSALS)
 

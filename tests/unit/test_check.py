@@ -162,6 +162,7 @@ def test_shipped_programmes_are_named_by_id(run, ident: str) -> None:
     assert out.startswith(f"programme: {ident}: ")
 
 
+@pytest.mark.req("SR-106")
 def test_text_of_a_file_is_not_taken_for_markup(run, write) -> None:
     _, out, _ = run(write(title='{ nb = "[red]x[/red]", en = "[/bold] [link=http://x]y" }'))
     assert "[/bold] [link=http://x]y / [red]x[/red]" in " ".join(out.split())

@@ -10,6 +10,7 @@ from hw.clock import TICK_WRAP, DaemonClock
 from safety.errors import LinkError
 
 
+@pytest.mark.req("SR-076")
 def test_the_tick_is_unwrapped() -> None:
     ticks = iter([TICK_WRAP - 10, TICK_WRAP - 1, 5, 6, TICK_WRAP // 2 + 5, TICK_WRAP - 1])
     clock = DaemonClock(lambda: next(ticks))
@@ -23,6 +24,7 @@ def test_the_tick_is_unwrapped() -> None:
     ]
 
 
+@pytest.mark.req("SR-076")
 def test_a_tick_that_goes_backward_is_no_time() -> None:
     ticks = iter([1000, 999])
     clock = DaemonClock(lambda: next(ticks))

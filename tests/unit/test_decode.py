@@ -41,6 +41,7 @@ def test_a_silent_chunk_is_good() -> None:
     assert isinstance(decode(script.data(), LINES), Chunk)
 
 
+@pytest.mark.req("SR-001", "SR-003")
 @pytest.mark.parametrize(
     ("width", "gap"),
     [
@@ -185,6 +186,7 @@ REFUSED: dict[str, tuple[str, Callable[[Script], None]]] = {
 }
 
 
+@pytest.mark.req("SR-001", "SR-002", "SR-003", "SR-004", "SR-011")
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     code, change = REFUSED[name]
@@ -193,6 +195,7 @@ def test_refused(name: str) -> None:
     assert refusal.code == code, refusal
 
 
+@pytest.mark.req("SR-011")
 def test_starts_6666_us_apart_are_allowed() -> None:
     script = two_pulses(frames(lambda s: s.pulse(100, "A"), lambda s: s.pulse(6766, "A")))
     assert isinstance(decode(script.data(), LINES), Chunk)
@@ -204,6 +207,7 @@ def refused(script: Script) -> str:
     return refusal.code
 
 
+@pytest.mark.req("SR-004")
 def test_both_channels_are_framed_before_a_pulse() -> None:
     script = Script()
     script.frame(1, "A", 1000)
@@ -212,6 +216,7 @@ def test_both_channels_are_framed_before_a_pulse() -> None:
     assert refused(script) == "not_framed"
 
 
+@pytest.mark.req("SR-004")
 def test_both_channels_are_zeroed_after_the_last_pulse() -> None:
     script = Script()
     script.opening(a=1000)
@@ -220,6 +225,7 @@ def test_both_channels_are_zeroed_after_the_last_pulse() -> None:
     assert refused(script) == "not_zeroed"
 
 
+@pytest.mark.req("SR-004")
 def test_the_last_code_is_zero() -> None:
     script = Script()
     script.opening(a=1000)
@@ -229,12 +235,14 @@ def test_the_last_code_is_zero() -> None:
     assert refused(script) == "not_zeroed"
 
 
+@pytest.mark.req("SR-004")
 def test_a_silent_chunk_is_framed_at_both_ends() -> None:
     script = Script()
     script.opening()
     assert refused(script) == "not_framed"
 
 
+@pytest.mark.req("SR-003")
 def test_a_pulse_at_the_end_is_finished() -> None:
     script = Script(2000)
     script.opening()
@@ -244,6 +252,7 @@ def test_a_pulse_at_the_end_is_finished() -> None:
     assert refused(script) == "unfinished"
 
 
+@pytest.mark.req("SR-005")
 @pytest.mark.parametrize("name", PINS)
 def test_all_lines_are_safe_at_the_end(name: str) -> None:
     script = Script(2000)
@@ -256,6 +265,7 @@ def test_all_lines_are_safe_at_the_end(name: str) -> None:
     assert refused(script) == ("frame" if name == "sck" else "not_safe_at_end")
 
 
+@pytest.mark.req("SR-005")
 def test_the_first_entry_sets_all_seven() -> None:
     entries = good().entries()
     on, off, delay = entries[0]
@@ -266,6 +276,7 @@ def test_the_first_entry_sets_all_seven() -> None:
         assert refusal.code == "unknown_state"
 
 
+@pytest.mark.req("SR-005")
 @pytest.mark.parametrize("name", ["a_pos", "a_neg", "b_pos", "b_neg", "sck"])
 def test_the_first_entry_is_safe(name: str) -> None:
     entries = good().entries()
@@ -276,6 +287,7 @@ def test_the_first_entry_is_safe(name: str) -> None:
     assert refusal.code == "unsafe_start"
 
 
+@pytest.mark.req("SR-004")
 def test_a_frame_needs_to_be_seen_from_its_beginning() -> None:
     entries = good().entries()
     on, off, _ = entries[0]
@@ -285,6 +297,7 @@ def test_a_frame_needs_to_be_seen_from_its_beginning() -> None:
     assert refusal.code == "frame"
 
 
+@pytest.mark.req("SR-005")
 @pytest.mark.parametrize("gpio", [0, 5, 14, 21, 23, 25, 31])
 def test_no_other_line(gpio: int) -> None:
     entries = good().entries()
@@ -295,6 +308,7 @@ def test_no_other_line(gpio: int) -> None:
         assert refusal.code == "foreign_line"
 
 
+@pytest.mark.req("SR-005")
 def test_no_line_in_on_and_off() -> None:
     entries = good().entries()
     mask = 1 << PINS["sdi"]
@@ -311,6 +325,7 @@ def test_no_entry_without_time() -> None:
     assert refusal.code == "no_delay"
 
 
+@pytest.mark.req("SR-006")
 @pytest.mark.parametrize(("length", "verdict"), [(100_000, None), (100_001, "too_long")])
 def test_length(length: int, verdict: str | None) -> None:
     script = Script(length)
@@ -320,6 +335,7 @@ def test_length(length: int, verdict: str | None) -> None:
     assert (refusal.code if isinstance(refusal, Refusal) else None) == verdict
 
 
+@pytest.mark.req("SR-006")
 @pytest.mark.parametrize("data", [b"", b"x", good().data()[:-1], pack([(0, 0, 1)] * (limits.CHUNK_MAX_ENTRIES + 1))])
 def test_malformed(data: bytes) -> None:
     refusal = decode(data, LINES)

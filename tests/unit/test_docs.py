@@ -87,6 +87,7 @@ def board_file() -> dict[str, Any]:
     return tomllib.loads(REFERENCE_BOARD.read_text(encoding="utf-8"))
 
 
+@pytest.mark.req("SR-101")
 def test_the_lines_are_those_of_the_board_file() -> None:
     shown = {
         row["line"]: (int(row["GPIO"]), row["direction"], {"low": 0, "high": 1}.get(row["safe"], row["safe"]))
@@ -112,6 +113,7 @@ def test_the_adc_channels_and_all_other_figures_are_those_of_the_board_file() ->
     assert shown == {f"{part}.{key}": str(value) for part in sections for key, value in raw[part].items()}
 
 
+@pytest.mark.req("SR-101")
 def test_the_transfers_are_those_of_the_board_file() -> None:
     adc, channel = board_file()["adc"], board_file()["channel"]
     peak = f"full scale gives {adc['peak_full_scale_mv'] / 1000:.3f} V"
@@ -146,6 +148,7 @@ def test_the_figures_of_the_parts_follow_from_the_board_file() -> None:
     assert board.compliance_v / full * 1000 == 1200
 
 
+@pytest.mark.req("SR-101")
 def test_the_daemon_is_started_with_the_boards_mask_and_sampling() -> None:
     board = load_board()
     (line,) = (line for line in blocks(HARDWARE.read_text(encoding="utf-8")) if line.startswith("pigpiod "))
@@ -510,6 +513,7 @@ def test_no_page_names_a_place_on_somebodys_machine(page: Path) -> None:
     assert re.findall(places, page.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.req("SR-103")
 @pytest.mark.parametrize("page", [ROOT / "README.md", LIMITS, HARDWARE], ids=lambda page: page.name)
 def test_every_page_about_output_says_that_it_is_not_certified(page: Path) -> None:
     text = " ".join(page.read_text(encoding="utf-8").split())

@@ -193,6 +193,7 @@ def test_the_maximum_is_at_most_the_full_scale() -> None:
         figures(programme(), BOARD, -1)
 
 
+@pytest.mark.req("SR-023")
 def test_charge_per_phase() -> None:
     """40 uC = 40e6 pC. 401 us at full scale 100 mA: code x 401 x 100 000 / 4096 <= 40e6 up to code 4085.78."""
     made = programme(changed(CONTRACTION, phase_width_us="401"), area="25")
@@ -209,6 +210,7 @@ def test_charge_per_phase() -> None:
     assert codes(full, 50_025, BOARD_100) == {"charge_high"}  # code 2049
 
 
+@pytest.mark.req("SR-023")
 def test_rms_density() -> None:
     """Code 2048 is 25 mA; 100 Hz x 2 x 200 us: r.m.s. 25 x sqrt(0.04) = 5 mA, exactly the ceiling of 2.5 cm2."""
     dense = changed(CONTRACTION, frequency_hz="100", phase_width_us="200")
@@ -232,6 +234,7 @@ def test_rms_density_counts_as_the_gate_does() -> None:
     assert "37.952 mA" in problem.value
 
 
+@pytest.mark.req("SR-023")
 def test_rms_current(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file reaches 50 mA r.m.s.: with width and charge lifted, 150 Hz at code 4095 of 100 mA (99.976 mA) does.
 
@@ -245,6 +248,7 @@ def test_rms_current(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(beyond, 100_000, BOARD_100) == {"rms_high"}
 
 
+@pytest.mark.req("SR-023")
 def test_energy_per_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     """300 mJ into 500 ohm at 99.976 mA (4.99756 W) are 60 029.3 us of current: charge and width are lifted."""
     monkeypatch.setattr(limits, "CHARGE_PER_PHASE_MAX_PC", 10**12)
@@ -255,6 +259,7 @@ def test_energy_per_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes(beyond, 100_000, BOARD_100) == {"energy_high"}
 
 
+@pytest.mark.req("SR-023")
 def test_power_density(monkeypatch: pytest.MonkeyPatch) -> None:
     """r.m.s. 5 mA into 500 ohm are 12.5 mW: exactly 0.25 W/cm2 on 0.05 cm2. The r.m.s. density is lifted."""
     monkeypatch.setattr(limits, "RMS_DENSITY_MAX_UA_PER_CM2", 10**9)
@@ -281,6 +286,7 @@ def test_every_ceiling_over_is_named_with_its_phase(monkeypatch: pytest.MonkeyPa
     assert highest_ua(made, BOARD) == 12  # code 0 up to 12 uA: floor(12 x 4096 / 50 000) = 0
 
 
+@pytest.mark.req("SR-024")
 def test_the_shipped_programmes_pass_at_full_scale() -> None:
     pulses = {}
     for ident, path in shipped_programmes().items():

@@ -66,11 +66,13 @@ def test_a_chunk_that_may_play_moves_the_session_on() -> None:
     assert verdict.progress.channels["B"] == History()
 
 
+@pytest.mark.req("SR-016")
 @pytest.mark.parametrize(("start", "verdict"), [(0, None), (-1000, None), (-1001, "not_next"), (1, "not_next")])
 def test_where_a_session_begins(start: int, verdict: str | None) -> None:
     assert code_of(judge(plan(), progress(None), start, 3, train([], 0), 0)) == verdict
 
 
+@pytest.mark.req("SR-016")
 @pytest.mark.parametrize(
     ("start", "resumed", "verdict"),
     [
@@ -85,6 +87,7 @@ def test_chunks_follow_each_other(start: int, resumed: bool, verdict: str | None
     assert code_of(judge(plan(), progress(resumed=resumed), start, 3, train([], 0), 0)) == verdict
 
 
+@pytest.mark.req("SR-034")
 @pytest.mark.parametrize("revision", [0, 2, 4])
 def test_a_chunk_for_another_set_point_is_stale(revision: int) -> None:
     assert code_of(judge(plan(), progress(), 2 * SECOND, revision, train([], 0), 0)) == "stale_set_point"
@@ -102,6 +105,7 @@ def test_a_step_that_was_granted_comes_with_its_session_time() -> None:
     assert raised.progress.set_point.of("A") == 12_000
 
 
+@pytest.mark.req("SR-009")
 @pytest.mark.parametrize(
     ("at", "most"),
     [
@@ -125,12 +129,14 @@ def test_codes_stay_under_the_envelope(at: int, most: int) -> None:
     assert code_of(judge(plan(), before, start, 3, train([100], most + 1), 0)) == "over_envelope"
 
 
+@pytest.mark.req("SR-015")
 def test_a_channel_the_programme_does_not_use_gets_nothing() -> None:
     rich = plan(caps_ua={"A": FULL_SCALE_UA, "B": FULL_SCALE_UA})
     assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 0, "B"), 0)) is None
     assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 1, "B"), 0)) == "over_envelope"
 
 
+@pytest.mark.req("SR-010")
 @pytest.mark.parametrize(("cap_ua", "verdict"), [(9_998, None), (9_997, "over_cap")])
 def test_codes_stay_under_the_cap(cap_ua: int, verdict: str | None) -> None:
     # code 819 is 9997.56 uA
@@ -138,10 +144,12 @@ def test_codes_stay_under_the_cap(cap_ua: int, verdict: str | None) -> None:
     assert code_of(judge(capped, progress(), 2 * SECOND, 3, train([100], 819), 0)) == verdict
 
 
+@pytest.mark.req("SR-010")
 def test_a_missing_cap_is_zero() -> None:
     assert code_of(judge(plan(caps_ua={}), progress(), 2 * SECOND, 3, train([100], 1), 0)) == "over_cap"
 
 
+@pytest.mark.req("SR-007")
 @pytest.mark.parametrize(("code", "verdict"), [(2048, None), (2049, "charge")])
 def test_charge_per_phase(code: int, verdict: str | None) -> None:
     # 100 mA full scale: code 2048 for 800 us is exactly 40 uC
@@ -150,6 +158,7 @@ def test_charge_per_phase(code: int, verdict: str | None) -> None:
     assert code_of(judge(wide, before, 2 * SECOND, 3, train([100], code, width=800), 0)) == verdict
 
 
+@pytest.mark.req("SR-008")
 @pytest.mark.parametrize(
     ("area", "limit_ua"),
     [(10_000, 50_000), (10, 20_000)],  # 50 mA r.m.s.; 2 mA/cm2 on 10 cm2
@@ -167,6 +176,7 @@ def test_rms_over_any_second(area: int, limit_ua: int) -> None:
         assert code_of(judge(dense, before, 2 * SECOND + 900_000, 3, train([20_000], code, width=width), 0)) == verdict
 
 
+@pytest.mark.req("SR-008")
 def test_rms_forgets_after_a_second() -> None:
     dense = plan(full_scale_ua=100_000, schedule=always_on(), caps_ua={"A": 100_000})
     most = 50_000**2 * SECOND * 4096**2 // 100_000**2
@@ -176,6 +186,7 @@ def test_rms_forgets_after_a_second() -> None:
         assert code_of(judge(dense, before, start - 100, 3, train([100], 1), 0)) == verdict
 
 
+@pytest.mark.req("SR-008")
 def test_power_density_is_a_ceiling_of_its_own() -> None:
     """The density of current is always reached first; with that lifted, 0.25 W/cm2 into 500 ohm on 4 cm2 is 44.7 mA."""
     small = plan(full_scale_ua=100_000, schedule=always_on(4), caps_ua={"A": 100_000})
@@ -186,6 +197,7 @@ def test_power_density_is_a_ceiling_of_its_own() -> None:
     assert plan(full_scale_ua=100_000, schedule=always_on(4)).squares_max == 8_000**2 * SECOND * 4096**2 // 100_000**2
 
 
+@pytest.mark.req("SR-011")
 @pytest.mark.parametrize(("gap", "verdict"), [(6_666, None), (6_665, "too_fast")])
 def test_starts_across_chunks(gap: int, verdict: str | None) -> None:
     last = History(SECOND, 2 * SECOND - 6_566, 0)
@@ -193,6 +205,7 @@ def test_starts_across_chunks(gap: int, verdict: str | None) -> None:
     assert code_of(judge(plan(), before, 2 * SECOND, 3, train([gap - 6_566], 1), 0)) == verdict
 
 
+@pytest.mark.req("SR-012")
 @pytest.mark.parametrize(("length", "verdict"), [(30 * SECOND, None), (30 * SECOND + 1, "contraction_too_long")])
 def test_a_contraction_is_at_most_30_s(length: int, verdict: str | None) -> None:
     long = plan(schedule=always_on())
@@ -202,6 +215,7 @@ def test_a_contraction_is_at_most_30_s(length: int, verdict: str | None) -> None
     assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
 
 
+@pytest.mark.req("SR-013")
 @pytest.mark.parametrize(
     ("gap", "length", "verdict"),
     [
@@ -221,6 +235,7 @@ def test_rest_is_as_long_as_the_contraction(gap: int, length: int, verdict: str 
     assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
 
 
+@pytest.mark.req("SR-011", "SR-012")
 @pytest.mark.parametrize(("gap", "verdict"), [(50_000, None), (49_999, "too_fast")])
 @pytest.mark.parametrize("length_us", [0, 31 * SECOND])
 def test_a_continuous_phase_is_exempt_from_length_but_must_be_slow(
@@ -250,12 +265,14 @@ def test_a_step_comes_exactly_with_the_start_of_a_chunk(at: int, start: int, ver
     assert code_of(judge(plan(), before, start, 4 if start >= at else 3, train([], 0), 0)) == verdict
 
 
+@pytest.mark.req("SR-016")
 def test_session_time_may_be_skipped_once_after_a_pause() -> None:
     first = judge(plan(), progress(resumed=True), 3 * SECOND, 3, train([], 0), 0)
     assert isinstance(first, Approval)
     assert code_of(judge(plan(), first.progress, 4 * SECOND, 3, train([], 0), 0)) == "not_next"
 
 
+@pytest.mark.req("SR-056")
 def test_only_falling_codes_after_an_end_was_asked_for() -> None:
     ending = progress(end_us=2 * SECOND + 10_000, channels={"A": History(SECOND, SECOND, 500), "B": History()})
     script = Script()
@@ -274,6 +291,7 @@ def test_only_falling_codes_after_an_end_was_asked_for() -> None:
     assert code_of(judge(plan(), ending, 2 * SECOND, 3, rising.data(), 0)) == "not_falling"
 
 
+@pytest.mark.req("SR-056")
 @pytest.mark.parametrize(("after", "verdict"), [(499_999, None), (500_000, "after_end")])
 def test_a_ramped_stop_ends_within_half_a_second(after: int, verdict: str | None) -> None:
     start = 3 * SECOND
@@ -281,12 +299,14 @@ def test_a_ramped_stop_ends_within_half_a_second(after: int, verdict: str | None
     assert code_of(judge(plan(), ending, start, 3, train([100], 1), 0)) == verdict
 
 
+@pytest.mark.req("SR-014")
 def test_nothing_begins_after_the_session() -> None:
     end = read_schedule(PROGRAMME).duration_us
     assert code_of(judge(plan(), progress(end - 1), end - 1, 3, train([], 0), 0)) is None
     assert code_of(judge(plan(), progress(end), end, 3, train([], 0), 0)) == "session_over"
 
 
+@pytest.mark.req("SR-014")
 def test_nothing_begins_after_45_minutes() -> None:
     endless = plan(schedule=always_on(length_us=4000 * SECOND))
     end = limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US
@@ -294,6 +314,7 @@ def test_nothing_begins_after_45_minutes() -> None:
     assert code_of(judge(endless, progress(end), end, 3, train([], 0), 0)) == "session_over"
 
 
+@pytest.mark.req("SR-011")
 def test_silence_that_was_not_planned_counts_as_rest_only() -> None:
     """After an underrun the axis of played time goes on from the present, so rates are judged as they are played."""
     before = progress(2 * SECOND)

@@ -54,6 +54,7 @@ STOPS = {
 }
 
 
+@pytest.mark.req("SR-040", "SR-047")
 @pytest.mark.parametrize("name", STOPS)
 @pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.mode}-{state.ending}")
 @pytest.mark.parametrize("request_", REQUESTS)
@@ -70,6 +71,7 @@ def test_any_stop_from_any_state_ends_output_in_one_step(name: str, state: State
         assert (Action.CLOSE_SESSION in actions) == (state.deadline_us is not None)
 
 
+@pytest.mark.req("SR-042")
 @pytest.mark.parametrize(("first", "second"), list(product(CAUSES, CAUSES)))
 def test_a_worse_cause_is_never_masked(first: str, second: str) -> None:
     state, _ = step(OPEN_SESSION, replace(QUIET, faults=(first,)), 1)
@@ -80,6 +82,7 @@ def test_a_worse_cause_is_never_masked(first: str, second: str) -> None:
     assert together.cause == worst
 
 
+@pytest.mark.req("SR-041")
 @pytest.mark.parametrize("code", CAUSES)
 def test_a_cause_latches_until_a_person_acknowledges(code: str) -> None:
     state, _ = step(OPEN_SESSION, replace(QUIET, faults=(code,)), 1)
@@ -92,6 +95,7 @@ def test_a_cause_latches_until_a_person_acknowledges(code: str) -> None:
     assert (cleared, actions) == (State(), ())
 
 
+@pytest.mark.req("SR-043")
 @pytest.mark.parametrize("name", [name for name in STOPS if name not in CAUSES])
 def test_acknowledging_while_a_cause_is_present_changes_nothing(name: str) -> None:
     inputs, _ = STOPS[name]
@@ -101,6 +105,7 @@ def test_acknowledging_while_a_cause_is_present_changes_nothing(name: str) -> No
     assert actions == ()
 
 
+@pytest.mark.req("SR-041")
 def test_the_red_button_is_held_and_then_released() -> None:
     held, _ = step(OPEN_SESSION, Inputs(True, True), 1)
     assert held.mode is Mode.ESTOP_HELD
@@ -111,6 +116,7 @@ def test_the_red_button_is_held_and_then_released() -> None:
     assert CAUSES["emergency_stop"].clears is Clears.RELEASE_AND_ACKNOWLEDGE
 
 
+@pytest.mark.req("SR-046")
 @pytest.mark.parametrize(("apart", "present"), [(50_000, False), (50_001, True)])
 def test_contacts_that_disagree_are_a_fault_of_their_own(apart: int, present: bool) -> None:
     state, _ = step(State(), Inputs(False, True), 1_000)
@@ -123,6 +129,7 @@ def test_contacts_that_disagree_are_a_fault_of_their_own(apart: int, present: bo
     assert agreed.disagree_since_us is None
 
 
+@pytest.mark.req("SR-055")
 @pytest.mark.parametrize(("now", "stopped"), [(9_999_999, False), (10_000_000, True)])
 @pytest.mark.parametrize("mode", [Mode.RUNNING, Mode.PAUSED])
 def test_a_session_has_a_time_out(mode: Mode, now: int, stopped: bool) -> None:
@@ -131,6 +138,7 @@ def test_a_session_has_a_time_out(mode: Mode, now: int, stopped: bool) -> None:
     assert (Action.STOP_NOW in actions) is stopped
 
 
+@pytest.mark.req("SR-044")
 def test_output_only_while_running_and_only_by_a_persons_request() -> None:
     """From every state and every input: the switch is closed by START in IDLE and RESUME in PAUSED alone."""
     for state, request, drained in product(STATES, REQUESTS, (True, False)):

@@ -17,6 +17,7 @@ MINUTE = 60_000_000
 TODAY = date(2020, 3, 2)
 
 
+@pytest.mark.req("SR-081")
 @pytest.mark.parametrize(
     ("record", "day", "after"),
     [
@@ -37,6 +38,7 @@ def test_only_a_later_day_than_one_known_opens_a_budget(
     assert (opened.sessions, opened.day) == after
 
 
+@pytest.mark.req("SR-080")
 def test_the_fourth_session_of_a_day_is_refused() -> None:
     record = Record(day="2020-03-01")
     for count in range(1, limits.SESSIONS_PER_DAY_MAX + 1):
@@ -53,6 +55,7 @@ def session(record: Record) -> Session:
     return Session(Lines(1, 2, 4, 8, 16, 32, 64), 50_000, record, 0)
 
 
+@pytest.mark.req("SR-082")
 @pytest.mark.parametrize(
     ("told", "believed"),
     [
@@ -72,6 +75,7 @@ def test_a_day_beyond_this_machines_own_is_not_believed(told: object, believed: 
     assert used.record.sessions == (3 if believed == "2020-03-01" else 0)
 
 
+@pytest.mark.req("SR-086")
 @pytest.mark.parametrize(
     ("history", "now", "length"),
     [

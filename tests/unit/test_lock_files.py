@@ -41,6 +41,7 @@ def direct_requirements(lock: Path) -> list[str]:
     return wanted if lock == RUN else [*wanted, *groups["dev"], *PROJECT["project"]["optional-dependencies"]["plot"]]
 
 
+@pytest.mark.req("SR-108")
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_every_package_is_one_version_with_hashes(lock: Path) -> None:
     found = pins(lock)

@@ -183,6 +183,7 @@ def written(number: Fraction | int) -> str:
     return str(number) if isinstance(number, int) or number.denominator == 1 else f"{float(number):.9f}"
 
 
+@pytest.mark.req("SR-020", "SR-022")
 @pytest.mark.parametrize(("phase", "field", "low", "high", "step"), BOUNDS)
 def test_bounds_of_a_phase(
     phase: dict[str, str], field: str, low: Fraction | int, high: Fraction | int | None, step: Fraction | int
@@ -199,6 +200,7 @@ def test_bounds_of_a_phase(
         assert ("field_range", "phase[2]", field) in reasons(data(number))
 
 
+@pytest.mark.req("SR-020")
 @pytest.mark.parametrize(("area", "fine"), [("0.1", 1), ("500", 1), ("0.099999999", 0), ("500.000000001", 0), ("0", 0)])
 def test_bounds_of_the_area(area: str, fine: int) -> None:
     data = programme_toml(electrode=f'{{ kind = "surface", area_cm2 = {area} }}')
@@ -214,6 +216,7 @@ def test_a_contraction_lasts_at_most_30_s() -> None:
     assert reasons(programme_toml(changed(longest, hold_ms="28501"))) == {("contraction_long", "phase[1]", "hold_ms")}
 
 
+@pytest.mark.req("SR-022")
 def test_a_rest_is_at_least_the_contraction() -> None:
     assert one_phase(programme_toml(changed(CONTRACTION, rest_ms="6500"))).rest_us == 6_500_000
     (problem,) = refused(programme_toml(changed(CONTRACTION, rest_ms="6499"))).problems
@@ -384,6 +387,7 @@ WRONG_FIELDS = [
 ]
 
 
+@pytest.mark.req("SR-020")
 @pytest.mark.parametrize(("field", "value", "code"), WRONG_FIELDS)
 def test_a_wrong_value_is_refused(field: str, value: str, code: str) -> None:
     error = refused(programme_toml(changed(CONTRACTION, **{field: value})))
@@ -391,21 +395,25 @@ def test_a_wrong_value_is_refused(field: str, value: str, code: str) -> None:
     assert len(str(error)) < 500
 
 
+@pytest.mark.req("SR-020")
 @pytest.mark.parametrize("field", [*CONTRACTION])
 def test_a_missing_field_of_a_contraction_is_refused(field: str) -> None:
     assert reasons(programme_toml(changed(CONTRACTION, **{field: None}))) == {("field_missing", "phase[1]", field)}
 
 
+@pytest.mark.req("SR-020")
 @pytest.mark.parametrize("field", [field for field in CONTINUOUS if field != "continuous_s"])
 def test_a_missing_field_of_a_continuous_phase_is_refused(field: str) -> None:
     assert reasons(programme_toml(changed(CONTINUOUS, **{field: None}))) == {("field_missing", "phase[1]", field)}
 
 
+@pytest.mark.req("SR-020")
 @pytest.mark.parametrize("field", ["schema", "id", "title", "source", "electrode"])
 def test_a_missing_field_of_the_programme_is_refused(field: str) -> None:
     assert reasons(programme_toml(**{field: None})) == {("field_missing", "programme", field)}
 
 
+@pytest.mark.req("SR-020")
 @pytest.mark.parametrize(
     ("phase", "field"),
     [
@@ -492,6 +500,7 @@ def test_times_in_seconds_are_whole_microseconds() -> None:
     assert reasons(programme_toml(nano)) == {("field_decimals", "phase[1]", "continuous_s")}
 
 
+@pytest.mark.req("SR-020")
 def test_all_reasons_come_at_once_each_with_its_line() -> None:
     bad = changed(CONTRACTION, frequency_hz="151", rest_ms="6499", intensity_percent="nan", colour="1")
     data = programme_toml(SHORT, bad, changed(CALM, ramp_up_ms="299"), CALM, SHORT, id='"No"')
@@ -573,6 +582,7 @@ def test_a_deep_table_is_shown_as_a_table() -> None:
     assert (problem.code, problem.value) == ("field_unknown", "a table")
 
 
+@pytest.mark.req("SR-106")
 def test_what_stood_there_is_shown_short_and_harmless() -> None:
     (problem,) = refused(programme_toml(**{'"\\u001b[31m"': '"\\u001b[2J' + "x" * 900 + '"'})).problems
     assert problem.field == "\\x1b[31m"
