@@ -16,6 +16,7 @@ CAUSES: Final = {
     "not_what_was_approved": "the pigpio daemon holds or plays something else than what was approved",
     "internal_error": "the guard found an error in itself",
     "gate_refused": "the gate refused what the app wanted to play",
+    "app_late": "the app handed over nothing to play in time",
     "app_lost": "the app went away during the session",
     "session_timeout": "the session took longer than a session may",
     "person": "stopped by a person",

@@ -35,6 +35,8 @@ from safety.supply import Approved, Supply
 
 CALL_TIMEOUT_S: Final = 0.1
 STOP_CALL_TIMEOUT_S: Final = 0.01
+STARVED_US: Final = 300_000
+"""An app that hands over nothing for so long is taken to be frozen: output would come back out of a silence."""
 LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
 
@@ -104,6 +106,7 @@ class Guard:
         self._measured = dict.fromkeys(CHANNELS, 0)
         self._confirmed: bool | None = None
         self._told: tuple[object, ...] = ()
+        self._fed_us = now
         self._next_check = now
 
     # --- the loop -------------------------------------------------------------------------------------------------
@@ -160,6 +163,8 @@ class Guard:
                 faults = (*faults, self._note(error))
         if self._app is None and self._state.deadline_us is not None:
             faults = (*faults, "app_lost")
+        if self._is_starved(now):
+            faults = (*faults, "app_late")
         inputs = Inputs(contacts[0], contacts[1], faults, self._stopping(), self._supply.drained, request)
         self._state, actions = interlock.step(self._state, inputs, now)
         if inputs.stop and self._stop.done == self._stop.asked:
@@ -182,6 +187,12 @@ class Guard:
         self._good = False
         self._keepalive ^= 1
         return self._daemon().toggle_and_bank("KEEPALIVE", self._keepalive)
+
+    def _is_starved(self, now: int) -> bool:
+        """Whether the app has handed over nothing to play for too long, though the session runs."""
+        if self._state.mode is not Mode.RUNNING or self._state.ending is not None or not self._supply.drained:
+            self._fed_us = now
+        return now - self._fed_us > STARVED_US
 
     def _stopping(self) -> bool:
         """Whether a stop was asked for that is not carried through, or not yet seen by the interlock."""

@@ -49,6 +49,7 @@ _CAUSES: Final = (
     Cause("internal_error", 13),
     Cause("gate_refused", 20),
     Cause("app_lost", 30),
+    Cause("app_late", 32),
     Cause("session_timeout", 31),
     Cause("person", 40),
     Cause("guard_restarted", 50),

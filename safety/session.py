@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
-from safety import gate, ledger
+from safety import gate, ledger, limits
 from safety.decode import Lines, Refusal
 from safety.link import Message
 from safety.schedule import CHANNELS, ScheduleRefused, read_schedule
@@ -166,6 +166,8 @@ def _date(day: object) -> date | None:
 def _currents(message: Message) -> dict[str, int] | None:
     """``to_ua`` of a message when it is a table of channels and whole uA."""
     to = message.get("to_ua")
-    if isinstance(to, dict) and all(key in CHANNELS and type(value) is int for key, value in to.items()):
+    if isinstance(to, dict) and all(
+        key in CHANNELS and type(value) is int and abs(value) <= limits.FULL_SCALES_UA[-1] for key, value in to.items()
+    ):
         return to
     return None

@@ -79,8 +79,9 @@ class StopThread(threading.Thread):
                 stops.received += data == STOP_COUNTED
                 if asker:
                     askers[asker] = None
-                began = clock.now()
-                again = [began + wait for wait in AGAIN_US]
+                if not again:  # a flood of stops is carried out one by one, and answered together
+                    began = clock.now()
+                    again = [began + wait for wait in AGAIN_US]
             elif again and clock.now() >= again[0]:
                 again.pop(0)
                 confirmed = self._lines.stop()

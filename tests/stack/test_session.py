@@ -346,3 +346,14 @@ def test_what_is_not_a_message_is_said_and_harms_nobody() -> None:
             link._out(data)
         answer = link.request("status")
         assert (answer["ok"], answer["mode"]) == (True, "idle")
+
+
+def test_an_app_that_hands_over_nothing_for_too_long_stops_the_session() -> None:
+    """A frozen app: its output has run out, and must not come back out of the silence at the strength it had."""
+    with stack() as rig:
+        driver = Driver(rig)
+        driver.raised_session()
+        silent_from = rig.clock.now()
+        assert driver.until(lambda message: message.get("cause") is not None)["cause"] == "app_late"
+        assert rig.clock.now() <= silent_from + 100_000 + 300_000 + 40_000, "a chunk to its end, 300 ms, two checks"
+        assert rig.levels() & (1 << 25) == 0
