@@ -112,6 +112,11 @@ class _Plan:
             _writable("--edges", args.edges, problems)
         if args.current is not None:
             _writable("--current", args.current, problems)
+        named = [("FILE", programme_path(args.file)), ("--faults", args.faults), ("--edges", args.edges)]
+        for option, path in (("--edges", args.edges), ("--current", args.current)):
+            for other, there in named:
+                if None not in (path, there) and other != option and path.resolve() == Path(there).resolve():
+                    problems.append(_problem(option, printable(str(path)), f"another file than that of {other}"))
         if args.state is not None:
             _usable_state(args.state, problems)
         if self.intensity_ua and not problems:

@@ -213,3 +213,16 @@ def test_everybody_is_told_that_it_is_not_certified(tmp_path: Path) -> None:
     assert "not a certified medical device" in result.stdout
     assert result.stdout.splitlines()[-7].startswith("contractions: 1")
     assert "No --intensity" in result.stdout
+
+
+@pytest.mark.parametrize(("one", "other"), [("--edges", "FILE"), ("--current", "FILE"), ("--current", "--edges")])
+def test_an_output_may_not_overwrite_the_programme_or_another_output(one: str, other: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "short.toml", tmp_path / "out.csv"
+    file.write_bytes(short_programme(repeats=1))
+    same = file if other == "FILE" else out
+    more = () if other == "FILE" else (other, same)
+    result = pelvistim(tmp_path, "run", file, "--board", "sim", "--speed", "max", one, same, *more)
+    assert result.returncode == 2
+    assert f"another file than that of {other}" in result.stderr
+    assert file.read_bytes() == short_programme(repeats=1)
+    assert not out.exists()

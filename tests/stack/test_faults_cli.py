@@ -68,7 +68,7 @@ def test_in_real_time_the_guard_has_ended_before_files_are_written(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     programme, out = tmp_path / "short.toml", tmp_path / "out.csv"
     programme.write_bytes(short_programme(repeats=1))
-    options = ["--board", "sim", "--minutes", "0.001", "--edges", str(out), "--current", str(out)]
+    options = ["--board", "sim", "--minutes", "0.001", "--edges", str(out), "--current", f"{out}.2"]
     assert main(["run", str(programme), *options]) == 0
     assert ended == [True, True]
 
