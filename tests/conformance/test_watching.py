@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -97,10 +98,18 @@ def test_a_watchdog_takes_its_line_for_low_until_it_has_seen_it(bare: Bare) -> N
 
 def test_a_watchdog_counts_by_the_callbacks_of_the_real_client(bare: Bare) -> None:
     seen: list[int] = []
-    callback = bare.pi.callback(LINE, pigpio.FALLING_EDGE, lambda gpio, level, tick: seen.append(level))
+    complete = threading.Event()
+
+    def told(gpio: int, level: int, tick: int) -> None:
+        seen.append(level)
+        if len(seen) == 39:
+            complete.set()
+
+    callback = bare.pi.callback(LINE, pigpio.FALLING_EDGE, told)
     bare.pi.set_watchdog(LINE, 50)
     bare.sleep(2_000_000)
     bare.pi.set_watchdog(LINE, 0)
+    assert complete.wait(60), "the client's thread takes its own time"
     callback.cancel()
     assert seen == [pigpio.TIMEOUT] * 39
 
