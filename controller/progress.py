@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from controller.outcome import Outcome, View
 from controller.programme import Pause
-from controller.session import Outcome, View
 from controller.timeline import Timeline, Train
 
 REDRAW_S: Final = 0.1

@@ -23,9 +23,10 @@ from controller.figures import ceilings, figures
 from controller.interrupts import INTERRUPTS, PERSON
 from controller.launch import SimulatedBoard
 from controller.options import number
+from controller.outcome import Outcome, outcome_figures
 from controller.programme import Programme, load_programme, programme_path
 from controller.progress import Progress, summary
-from controller.session import STOP_WITHIN_S, Outcome, Session, SessionRefused, outcome_figures
+from controller.session import STOP_WITHIN_S, Session, SessionRefused
 from controller.strict_toml import printable
 from controller.timeline import Timeline
 from controller.waveform import Encoder

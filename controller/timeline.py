@@ -161,10 +161,10 @@ class Timeline:
         last = max(pulse.end_us for pulse in _train_pulses(self.trains[-1]))
         return _cut(self.pulses(max(0, begin_us)), begin_us, max(self.duration_us, last + TAIL_US))
 
-    def ended_slices(self, end_us: int) -> tuple[Iterator[Slice], Iterator[Slice]]:
+    def ended_slices(self, end_us: int, fade_us: int = RAMPED_STOP_MAX_US) -> tuple[Iterator[Slice], Iterator[Slice]]:
         """The slices of a session that is ended at ``end_us``: those before, and those in which it fades.
 
-        Only the contraction under way fades, in at most half a second; in a rest there is nothing to fade.
+        Only the contraction under way fades, in ``fade_us``; in a rest there is nothing to fade.
         """
         edge = end_us
         for pulse in self.pulses(end_us - 10_000):
@@ -172,15 +172,27 @@ class Timeline:
                 break
             if pulse.end_us + TAIL_US > end_us:
                 edge = min(edge, pulse.start_us - LEAD_US)
-        fading = [pulse for pulse in self._under_way(end_us) if pulse.start_us >= edge]
+        fading = [pulse for pulse in self._under_way(end_us, fade_us) if pulse.start_us >= edge]
         tail = _cut(iter(fading), edge, fading[-1].end_us + TAIL_US) if fading else iter(())
         return _cut(self.pulses(), -LEAD_IN_US, edge), tail
 
-    def _under_way(self, end_us: int) -> Iterator[PlannedPulse]:
+    def resume_us(self, paused_us: int, rest_us: int) -> int:
+        """Where a session that was paused at ``paused_us`` goes on, when the muscle still needs ``rest_us`` of rest.
+
+        Inside a continuous phase right there; else before the next contraction, as late as the rest allows. After the
+        last one there is only the rest of the programme.
+        """
+        train = self.train_at(paused_us)
+        if train is not None and train.phase.continuous and paused_us < train.active_end_us:
+            return paused_us
+        coming = next((one.start_us for one in self.trains if one.start_us >= paused_us), self.duration_us)
+        return max(paused_us, coming - max(rest_us, LEAD_IN_US))
+
+    def _under_way(self, end_us: int, fade_us: int) -> Iterator[PlannedPulse]:
         for train in self.trains:
             if train.start_us < end_us < train.active_end_us:
                 for pulse in _train_pulses(train):
-                    if pulse.start_us < end_us + RAMPED_STOP_MAX_US:
+                    if pulse.start_us < end_us + fade_us:
                         yield pulse
 
 

@@ -25,11 +25,12 @@ _ENTRY: Final = struct.Struct("<3I")
 
 @dataclass(frozen=True)
 class Amplitude:
-    """Which code each pulse gets: the set-point per channel in uA, and the session time from which it fades."""
+    """Which code each pulse gets: the set-point per channel in uA, and from which session time it fades, how long."""
 
     set_point_ua: dict[str, int]
     full_scale_ua: int
     fade_from_us: int | None = None
+    fade_length_us: int = RAMPED_STOP_MAX_US
 
     def codes(self, pulses: tuple[PlannedPulse, ...], before: dict[str, int]) -> list[int]:
         """The code of each pulse. ``before``: the last code of each channel, kept up to date (fading only falls)."""
@@ -37,8 +38,8 @@ class Amplitude:
         for pulse in pulses:
             code = pulse.code(self.set_point_ua.get(pulse.channel, 0), self.full_scale_ua)
             if self.fade_from_us is not None and pulse.start_us >= self.fade_from_us:
-                left = self.fade_from_us + RAMPED_STOP_MAX_US - pulse.start_us
-                code = min(before.get(pulse.channel, 0), code * left // RAMPED_STOP_MAX_US)
+                left = max(0, self.fade_from_us + self.fade_length_us - pulse.start_us)
+                code = min(before.get(pulse.channel, 0), code * left // self.fade_length_us)
             before[pulse.channel] = code
             codes.append(code)
         return codes

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from controller.session import Session, View
+from controller.outcome import View
+from controller.session import Session
 from safety.link import STOP_SOCKET, GuardLink
 from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
 

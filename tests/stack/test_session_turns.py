@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from controller import cli
+from controller.outcome import Outcome, View
 from controller.programme import parse_programme
-from controller.session import Outcome, View
 from controller.timeline import Timeline
 from safety.link import GuardLink, Message
 from tests.support.records import leave_unclean

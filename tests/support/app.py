@@ -9,8 +9,9 @@ import json
 import sys
 from pathlib import Path
 
+from controller.outcome import View
 from controller.programme import load_programme
-from controller.session import Session, View
+from controller.session import Session
 from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import load_board

@@ -12,8 +12,9 @@ from typing import Any
 import pigpio
 
 from controller.launch import SimulatedBoard
+from controller.outcome import Outcome, View
 from controller.programme import Programme, parse_programme
-from controller.session import Outcome, Session, View
+from controller.session import Session
 from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import Board, load_board
