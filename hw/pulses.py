@@ -3,126 +3,27 @@
 What the daemon really does shaped every line here (docs/pigpiod.md): waves are made with ``wave_create_and_pad(30)``
 only (three fixed slots, ids 0-2), the daemon must hold exactly what was handed over before it is sent, and a chunk is
 joined to the one that plays, never to itself and never from the slot sent last. There is no call here that could make
-output endless. The pigpio client has no time-outs of its own; a time-out is put on its socket.
+output endless.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pigpio
 
 from hw.board import PHASE_LINES, Board
+from hw.wire import Command, Commands, NotAsApproved, asked, burst
 from safety.errors import BoardError
 
 PAD_PERCENT: Final = 30
 """Three slots of 30 % each: ids 0, 1, 2 and no others."""
 SLOTS: Final = 3
-_WORDS: Final = struct.Struct("<4I")
-_ANSWER: Final = struct.Struct("<I8xi")
-"""A command is four words (number, p1, p2, length of what follows), and so is an answer: it repeats the number, and
-its last word is the result."""
 IDLE: Final = 9999
 """``wave_tx_at`` when nothing plays."""
-
-_Result = TypeVar("_Result")
-_Sent = Sequence[tuple[int, int, int, bytes]]
-"""Commands: (number, p1, p2, what follows)."""
-
-
-class _Command:
-    """Numbers in pigpio's socket protocol of the commands that go out in a burst."""
-
-    TICK = 16
-    MICROS = 34
-    PULSES = 35
-    ADD = 28
-    DELETE = 50
-    NEW = 53
-    CREATE_AND_PAD = 118
-    PLAYING = 101
-    WRITE = 4
-    BANK = 10
-    CLEAR_BANK = 12
-    SET_BANK = 14
-    HALT = 33
-
-
-class DaemonLost(BoardError):
-    """The daemon did not answer in time, or not in a way that makes sense. Its replies can no longer be trusted."""
-
-    code = "daemon_lost"
-
-
-class NotAsApproved(BoardError):
-    """The daemon holds, or plays, something else than what was handed to it: another client, or a fault."""
-
-    code = "not_what_was_approved"
-
-
-def connect(host: str, port: int, timeout_s: float) -> Any:
-    """A pigpio client connection with a time-out on each call. Raises DaemonLost.
-
-    The client waits for ever while it connects, so the daemon is asked for its tick first, with a time-out.
-    """
-    try:
-        with socket.create_connection((host, port), timeout_s) as probe:
-            probe.sendall(_WORDS.pack(_Command.TICK, 0, 0, 0))
-            if len(probe.recv(16, socket.MSG_WAITALL)) != 16:
-                raise DaemonLost(f"the pigpio daemon at {host}:{port} does not answer")
-    except OSError as error:
-        raise DaemonLost(f"no pigpio daemon at {host}:{port}: {error}") from error
-    client = pigpio.pi(host, port, show_errors=False)
-    if not client.connected:
-        raise DaemonLost(f"no pigpio daemon at {host}:{port}; start it, or use --board sim")
-    limit_calls(client, timeout_s)
-    return client
-
-
-def limit_calls(client: Any, timeout_s: float) -> None:
-    """Puts a time-out on every call of a pigpio client, in the kernel: one system call fewer than Python's own."""
-    limit = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
-    client.sl.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    client.sl.s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-
-
-def _asked(call: Callable[..., _Result], *args: object) -> _Result:
-    """One call to the daemon; whatever the client raises for a lost daemon becomes DaemonLost."""
-    try:
-        return call(*args)
-    except pigpio.error as error:
-        raise NotAsApproved(f"{getattr(call, '__name__', call)}{args}: {error}") from error
-    except (OSError, struct.error, AttributeError, TypeError) as error:
-        raise DaemonLost(f"{getattr(call, '__name__', call)}: {error!r}") from error
-
-
-def _burst(client: Any, commands: _Sent) -> list[int]:
-    """Sends commands in one piece over a client's own socket, under its lock; gives their results, signed.
-
-    The daemon takes commands from a stream, one after another, and answers each with 16 bytes, in order. An answer to
-    another command means that a late one was left in the stream: nothing on it can be believed any more.
-    """
-    sent = b"".join([_WORDS.pack(command, p1, p2, len(ext)) + ext for command, p1, p2, ext in commands])
-    length = _WORDS.size * len(commands)
-    with client.sl.l:
-        client.sl.s.sendall(sent)
-        answers = client.sl.s.recv(length)
-        while len(answers) < length:
-            part = client.sl.s.recv(length - len(answers))
-            if not part:
-                raise ConnectionError("the daemon closed the connection")
-            answers += part
-    results = []
-    for (asked, *_), (answered, result) in zip(commands, _ANSWER.iter_unpack(answers), strict=True):
-        if asked != answered:
-            raise ConnectionError(f"command {asked} was answered as {answered}")
-        results.append(result)
-    return results
 
 
 class PulseOutput:
@@ -145,28 +46,28 @@ class PulseOutput:
         for line in self._board.outputs:
             # Level first, then mode: the latch decides what appears when the line becomes an output. pigpio's write
             # makes the line an output by itself, so the safe level is the first thing it ever drives.
-            _asked(self._pi.write, line.gpio, line.safe or 0)
-            _asked(self._pi.set_mode, line.gpio, pigpio.OUTPUT)
+            asked(self._pi.write, line.gpio, line.safe or 0)
+            asked(self._pi.set_mode, line.gpio, pigpio.OUTPUT)
         for line in self._board.lines.values():
             if not line.output:
-                _asked(self._pi.set_mode, line.gpio, pigpio.INPUT)
-                _asked(self._pi.set_pull_up_down, line.gpio, pigpio.PUD_OFF)
+                asked(self._pi.set_mode, line.gpio, pigpio.INPUT)
+                asked(self._pi.set_pull_up_down, line.gpio, pigpio.PUD_OFF)
         self.forget()
 
     def forget(self) -> None:
         """Deletes all waves and pending pulses; only while nothing plays (clearing does not stop output)."""
         if self.playing() is not None:
             raise NotAsApproved("a wave still plays after the halt")
-        _asked(self._pi.wave_clear)
+        asked(self._pi.wave_clear)
         self._live.clear()
         self._last_sent = None
         self._held = (0, 0)
 
     def halt(self) -> None:
         """Stops the wave, then makes its lines safe: the halt alone freezes them where they are."""
-        _asked(self._pi.wave_tx_stop)
-        _asked(self._pi.clear_bank_1, self._phases | self._board.mask("OUTPUT_ENABLE", "DAC_SDI", "DAC_SCK"))
-        _asked(self._pi.set_bank_1, self._board.mask("DAC_CS_N"))
+        asked(self._pi.wave_tx_stop)
+        asked(self._pi.clear_bank_1, self._phases | self._board.mask("OUTPUT_ENABLE", "DAC_SDI", "DAC_SCK"))
+        asked(self._pi.set_bank_1, self._board.mask("DAC_CS_N"))
 
     def load(self, data: bytes, entries: int, duration_us: int) -> tuple[int, int | None]:
         """Hands one approved chunk to the daemon and makes sure that it holds just that. Gives the wave's id, and the
@@ -178,18 +79,18 @@ class PulseOutput:
         chunk after the wave was made. All of it goes out as one burst, so that hardly anything can come in between.
         Raises NotAsApproved when any figure differs.
         """
-        made = [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b"")]
+        made = [(Command.PULSES, 0, 0, b""), (Command.MICROS, 0, 0, b"")]
         expected: list[int | None] = [*self._held]
         if len(self._live) == SLOTS:
             oldest = self._live.popleft()
             if oldest == self._last_sent:
                 raise NotAsApproved("the oldest slot is the one sent last")
-            made.append((_Command.DELETE, oldest, 0, b""))
+            made.append((Command.DELETE, oldest, 0, b""))
             expected.append(0)
-        made += [(_Command.NEW, 0, 0, b""), (_Command.ADD, 0, 0, data), (_Command.CREATE_AND_PAD, PAD_PERCENT, 0, b"")]
-        made += [(_Command.PULSES, 0, 0, b""), (_Command.MICROS, 0, 0, b""), (_Command.PLAYING, 0, 0, b"")]
+        made += [(Command.NEW, 0, 0, b""), (Command.ADD, 0, 0, data), (Command.CREATE_AND_PAD, PAD_PERCENT, 0, b"")]
+        made += [(Command.PULSES, 0, 0, b""), (Command.MICROS, 0, 0, b""), (Command.PLAYING, 0, 0, b"")]
         expected += [0, entries, None, entries, duration_us, None]
-        found = _asked(_burst, self._pi, made)
+        found = asked(burst, self._pi, made)
         wave, at = found[-4], found[-1]
         if not 0 <= wave < SLOTS or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
             raise NotAsApproved(f"answers {found}; expected {expected} and a wave id from 0 to {SLOTS - 1}")
@@ -202,23 +103,23 @@ class PulseOutput:
         if wave == self._last_sent:
             raise NotAsApproved(f"wave {wave} was sent last: joined to itself it would repeat for ever")
         mode = pigpio.WAVE_MODE_ONE_SHOT_SYNC if join else pigpio.WAVE_MODE_ONE_SHOT
-        _asked(self._pi.wave_send_using_mode, wave, mode)
+        asked(self._pi.wave_send_using_mode, wave, mode)
         self._last_sent = wave
 
     def playing(self) -> int | None:
         """The id that plays now, None when none does. An id that is not ours is returned as it is."""
-        at = _asked(self._pi.wave_tx_at)
+        at = asked(self._pi.wave_tx_at)
         return None if at == IDLE else int(at)
 
     def write(self, line: str, level: int) -> None:
         """Sets one output line."""
-        _asked(self._pi.write, self._board[line].gpio, level)
+        asked(self._pi.write, self._board[line].gpio, level)
 
     def blip(self, line: str) -> None:
         """Raises one output line and lowers it again: as long as the daemon takes between two commands."""
         gpio = self._board[line].gpio
-        up_down = [(_Command.WRITE, gpio, level, b"") for level in (1, 0)]
-        if any(_asked(_burst, self._pi, up_down)):
+        up_down = [(Command.WRITE, gpio, level, b"") for level in (1, 0)]
+        if any(asked(burst, self._pi, up_down)):
             raise NotAsApproved(f"{line} could not be written")
 
     def shut(self) -> None:
@@ -233,12 +134,12 @@ class PulseOutput:
 
     def bank(self) -> int:
         """Levels of GPIO 0-31, bit n = GPIO n, all of one instant."""
-        return int(_asked(self._pi.read_bank_1))
+        return int(asked(self._pi.read_bank_1))
 
     def toggle_and_bank(self, line: str, level: int) -> int:
         """Writes one output line and reads the bank, in one burst."""
-        commands = ((_Command.WRITE, self._board[line].gpio, level, b""), (_Command.BANK, 0, 0, b""))
-        written, bank = _asked(_burst, self._pi, commands)
+        commands = ((Command.WRITE, self._board[line].gpio, level, b""), (Command.BANK, 0, 0, b""))
+        written, bank = asked(burst, self._pi, commands)
         if written:
             raise NotAsApproved(f"{line} could not be written: {written}")
         return int(bank & 0xFFFF_FFFF)
@@ -249,7 +150,7 @@ class PulseOutput:
 
     def tick(self) -> int:
         """The daemon's tick: 32 bits of us."""
-        return int(_asked(self._pi.get_current_tick))
+        return int(asked(self._pi.get_current_tick))
 
 
 class StopLines:
@@ -262,12 +163,12 @@ class StopLines:
     def __init__(self, client: Any, board: Board) -> None:
         self._pi = client
         self._off = board.mask(*PHASE_LINES, "OUTPUT_ENABLE")
-        self._commands: _Sent = (
-            (_Command.CLEAR_BANK, board.mask("OUTPUT_ENABLE"), 0, b""),
-            (_Command.HALT, 0, 0, b""),
-            (_Command.CLEAR_BANK, self._off, 0, b""),
-            (_Command.SET_BANK, board.mask("DAC_CS_N"), 0, b""),
-            (_Command.BANK, 0, 0, b""),
+        self._commands: Commands = (
+            (Command.CLEAR_BANK, board.mask("OUTPUT_ENABLE"), 0, b""),
+            (Command.HALT, 0, 0, b""),
+            (Command.CLEAR_BANK, self._off, 0, b""),
+            (Command.SET_BANK, board.mask("DAC_CS_N"), 0, b""),
+            (Command.BANK, 0, 0, b""),
         )
         self.broken = False
 
@@ -277,7 +178,7 @@ class StopLines:
         Sends even when the connection is broken: what the daemon still takes is taken.
         """
         try:
-            *done, bank = _asked(_burst, self._pi, self._commands)
+            *done, bank = asked(burst, self._pi, self._commands)
         except BoardError:
             self.broken = True
             return False

@@ -16,7 +16,8 @@ from typing import Final
 
 from hw.board import REFERENCE_BOARD, load_board
 from hw.clock import Clock, DaemonClock, VirtualClock, WallClock
-from hw.pulses import PulseOutput, connect
+from hw.pulses import PulseOutput
+from hw.wire import connect
 from safety.errors import LinkError, PelviStimError
 from safety.guard import Guard, Timeouts
 from safety.link import GUARD_SOCKET, STOP_SOCKET, stop_guard

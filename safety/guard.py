@@ -20,7 +20,8 @@ from typing import Any, Final
 from hw.board import Board
 from hw.clock import Clock
 from hw.panel import Panel
-from hw.pulses import DaemonLost, PulseOutput, StopLines, connect
+from hw.pulses import PulseOutput, StopLines
+from hw.wire import DaemonLost, connect
 from safety import interlock, limits, link
 from safety.alone import alone
 from safety.decode import Lines, Refusal

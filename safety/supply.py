@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hw.pulses import NotAsApproved, PulseOutput
+from hw.pulses import PulseOutput
+from hw.wire import NotAsApproved
 from safety import limits
 from safety.decode import Chunk
 from safety.gate import Progress

@@ -19,7 +19,8 @@ import pytest
 
 from controller.launch import SimulatedBoard
 from hw.board import load_board
-from hw.pulses import StopLines, connect
+from hw.pulses import StopLines
+from hw.wire import connect
 from safety.link import STOP_SOCKET, stop_guard
 from tests.support.sim import Sim, disconnect
 from tests.support.stack import Stack, short_programme, stack

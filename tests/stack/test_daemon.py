@@ -16,7 +16,8 @@ from controller.programme import parse_programme
 from controller.timeline import Timeline
 from controller.waveform import Amplitude, Encoder
 from hw.board import load_board
-from hw.pulses import NotAsApproved, PulseOutput, connect
+from hw.pulses import PulseOutput
+from hw.wire import NotAsApproved, connect
 from tests.support.sim import Sim, disconnect
 from tests.support.stack import short_programme, stack
 
@@ -110,14 +111,14 @@ def test_a_list_with_the_counts_of_our_last_one_is_not_merged_with_ours() -> Non
 def test_pulses_added_between_our_add_and_our_making_are_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The burst is torn apart here, as a real daemon's threads might, and another client adds in the middle."""
     with output() as (pulses, _, other):
-        whole = hw.pulses._burst
+        whole = hw.pulses.burst
 
         def torn(client: Any, commands: list[Any]) -> list[int]:
             found = whole(client, commands[:-4])
             other.wave_add_generic(FOREIGN[name])
             return found + whole(client, commands[-4:])
 
-        monkeypatch.setattr(hw.pulses, "_burst", torn)
+        monkeypatch.setattr(hw.pulses, "burst", torn)
         data, length = chunks(5000)[0]
         with pytest.raises(NotAsApproved):
             pulses.load(data, len(data) // 12, length)

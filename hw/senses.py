@@ -1,0 +1,139 @@
+"""What one check sees of the board, in one burst: lines, the ADC's inputs, what plays, the dead-man, the tick.
+
+docs/decisions/0006-one-burst-a-check.md says why these readings do not go through gpiozero. Quantities are whole uA
+and mV, each rounded to the nearest (a half upward) from the converter's code, by the figures of the board file.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hw.board import Adc, Board
+from hw.pulses import IDLE
+from hw.wire import SCRIPT_RUNNING, Command, Commands, NotAsApproved, asked, burst, exchange
+
+SPI_BAUD: Final = 500_000
+"""What the board's wires and the MCP3208 are good for, and what gpiozero uses."""
+SPI_HANDLES: Final = 32
+_ADC_INPUTS: Final = 8
+_WORD: Final = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at the board. Pairs are channels A and B.
+
+    ``bank``: levels of GPIO 0-31. ``raw``: codes (0-4095) of ADC inputs 0-7. ``peak_ua``: rectified peak of the source
+    current since the last PEAK_RESET, ``electrode_mv``: that of the electrode voltage, ``average_ua``: signed average
+    of the source current. ``playing``: the id of the wave that plays, None if none does. ``tick``: the daemon's, 32
+    bits of us, read last.
+    """
+
+    bank: int
+    raw: tuple[int, ...]
+    peak_ua: tuple[int, int]
+    electrode_mv: tuple[int, int]
+    rail_mv: int
+    average_ua: tuple[int, int]
+    reference_mv: int
+    playing: int | None
+    dead_man_running: bool
+    tick: int
+
+
+class Senses:
+    """Reads the board through the loop's connection. ``client`` is set anew when a stop broke that connection.
+
+    ``script``: the dead-man's id. Opens one SPI handle for the guard's life: it belongs to the daemon and outlives the
+    connection. Raises DaemonLost, NotAsApproved.
+    """
+
+    def __init__(self, client: Any, board: Board, script: int) -> None:
+        self.client = client
+        self._script = script
+        self._scale = Scale(board.adc, board.full_scale_ua)
+        self._handle = int(asked(client.spi_open, board.adc.device, SPI_BAUD, 0))
+        self._keepalive, self._peak_reset = board["KEEPALIVE"].gpio, board["PEAK_RESET"].gpio
+        self._looks: Commands = (
+            (Command.BANK, 0, 0, b""),
+            *((Command.SPI_XFER, self._handle, 0, question(number)) for number in range(_ADC_INPUTS)),
+            (Command.SCRIPT_STATUS, script, 0, b""),
+            (Command.PLAYING, 0, 0, b""),
+            (Command.TICK, 0, 0, b""),
+        )
+        self._reset: Commands = tuple((Command.WRITE, self._peak_reset, level, b"") for level in (1, 0))
+
+    def check(self, keepalive: int | None, kick: int | None, reset_peaks: bool) -> Sample:
+        """One burst: KEEPALIVE to a level and a kick for the dead-man where given, the readings, and then the peak
+        holds emptied if wished. A script that is not there counts as not running. Raises DaemonLost, NotAsApproved."""
+        before: list[tuple[int, int, int, bytes]] = []
+        if keepalive is not None:
+            before.append((Command.WRITE, self._keepalive, keepalive, b""))
+        if kick is not None:
+            before.append((Command.SCRIPT_UPDATE, self._script, 0, struct.pack("<I", kick & _WORD)))
+        commands = (*before, *self._looks, *(self._reset if reset_peaks else ()))
+        results, data = asked(exchange, self.client, commands)
+        at = len(before)
+        bank, *converted = results[at : at + 1 + _ADC_INPUTS]
+        status, playing, tick, *reset = results[at + 1 + _ADC_INPUTS :]
+        if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in converted):
+            raise NotAsApproved(f"KEEPALIVE, SPI or PEAK_RESET refused: {results}")
+        raw = tuple([code(answer) for answer in data[:_ADC_INPUTS]])
+        running = status > 0 and int.from_bytes(data[_ADC_INPUTS][:4], "little") == SCRIPT_RUNNING
+        return self._scale.sample(bank & _WORD, raw, None if playing == IDLE else playing, running, tick & _WORD)
+
+    def close(self) -> None:
+        """Gives the SPI handle back."""
+        asked(self.client.spi_close, self._handle)
+
+
+class Scale:
+    """From the converter's codes to quantities."""
+
+    def __init__(self, adc: Adc, full_scale_ua: int) -> None:
+        codes = 1 << adc.bits
+        self._adc = adc
+        self._peak = (0, full_scale_ua * adc.vref_mv, codes * adc.peak_full_scale_mv)
+        self._electrode = (0, adc.vref_mv * adc.electrode_divider, codes)
+        self._rail = (0, adc.vref_mv * adc.rail_divider, codes)
+        self._average = (-1000 * codes * adc.average_zero_mv, 1000 * adc.vref_mv, codes * adc.average_mv_per_ma)
+        self._reference = (0, adc.vref_mv, codes)
+
+    def sample(self, bank: int, raw: tuple[int, ...], playing: int | None, running: bool, tick: int) -> Sample:
+        """All quantities of one reading."""
+        adc = self._adc
+        return Sample(
+            bank,
+            raw,
+            (scaled(raw[adc.peak_a], *self._peak), scaled(raw[adc.peak_b], *self._peak)),
+            (scaled(raw[adc.electrode_a], *self._electrode), scaled(raw[adc.electrode_b], *self._electrode)),
+            scaled(raw[adc.rail], *self._rail),
+            (scaled(raw[adc.average_a], *self._average), scaled(raw[adc.average_b], *self._average)),
+            scaled(raw[adc.reference], *self._reference),
+            playing,
+            running,
+            tick,
+        )
+
+
+def scaled(raw: int, offset: int, factor: int, divisor: int) -> int:
+    """(offset + raw x factor) / divisor, to the nearest; a half goes up."""
+    return (2 * (offset + raw * factor) + divisor) // (2 * divisor)
+
+
+def question(number: int) -> bytes:
+    """What asks an MCP3208 for one input, single-ended: start bit, single-ended, three bits of the input's number."""
+    return bytes((0x06 | number >> 2, (number & 3) << 6, 0))
+
+
+def code(answer: bytes) -> int:
+    """The 12 bits of what it answers."""
+    return (answer[1] & 0x0F) << 8 | answer[2]
+
+
+def clear_handles(client: Any) -> None:
+    """Closes every SPI handle that anybody left open: they outlive their clients, and there are 32. For the take-over,
+    before anything opens one. Raises DaemonLost."""
+    asked(burst, client, [(Command.SPI_CLOSE, number, 0, b"") for number in range(SPI_HANDLES)])
