@@ -74,7 +74,7 @@ POLARITY_PERCENT: Final = 10
 At 2 mA three steps are 1.5, 3 and 6 % on boards of 25, 50 and 100 mA: no less could be told on all. ours."""
 VOLTAGE_PERCENT: Final = 50
 """By which the voltages may differ, above the steps: what tissue keeps of the first phase over the gap (time constants
-of ms) lowers the second. Wide, as the current is the measure of balance; it finds contacts that conduct one way. ours."""
+of ms) lowers the second. Wide, as the currents show the balance: it finds contacts that lead one way. ours."""
 
 
 @dataclass(frozen=True)
