@@ -310,7 +310,7 @@ class Session:
                 outcome.reached_us[channel] = made.slice.start_us
 
     def _fade(self, status: Message) -> None:
-        """A ramp began that nobody planned ahead: from ``next_us`` on there is only what falls to zero, till ``zero_us``."""
+        """A ramp began that nobody planned ahead: from ``next_us`` on it only falls, to zero at ``zero_us``."""
         lost = self._feed.adopt(status)
         from_us = status["next_us"] or 0
         self._feed.fade(from_us, status["zero_us"] - from_us)

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from hw.wire import Command, NotAsApproved, asked, burst
+from hw.deadman import SCRIPTS
+from hw.wire import Command, NotAsApproved, asked, burst, exchange
 
 _NO_LEVEL: Final = 2
 _BAD_LEVEL, _NOT_PERMITTED = -5, -41
@@ -38,6 +39,12 @@ def permitted(client: Any) -> int:
     if set(answers) - {_BAD_LEVEL, _NOT_PERMITTED}:
         raise NotAsApproved(f"the daemon takes a level that is none: {answers}")
     return sum(1 << gpio for gpio, answer in enumerate(answers) if answer == _BAD_LEVEL)
+
+
+def scripts(client: Any, own: int) -> tuple[int, ...]:
+    """The ids of all stored scripts but ``own``. Raises DaemonLost."""
+    results, _ = asked(exchange, client, [(Command.SCRIPT_STATUS, number, 0, b"") for number in range(SCRIPTS)])
+    return tuple(number for number, status in enumerate(results) if status >= 0 and number != own)
 
 
 def listeners(port: int, proc: Path = Path("/proc/net")) -> tuple[str, ...]:

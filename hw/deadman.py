@@ -8,7 +8,6 @@ between; then it ends, which its status shows.
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
 from typing import Any, Final
 
@@ -66,6 +65,7 @@ class DeadMan:
         self._handle = ask(self._life, Command.NOTIFY_HERE)
         if self._handle < 0:
             raise NotAsApproved(f"no notification handle is left: {self._handle}")
+        self._life.setblocking(False)
         self.script_id = int(asked(client.store_script, SCRIPT))
 
     def start(self) -> None:
@@ -85,7 +85,7 @@ class DeadMan:
         self._kicks = self._kicks + 1 & 0xFFFF_FFFF
         if self._kicks % _DRAIN == 0:
             with contextlib.suppress(BlockingIOError):
-                if not self._life.recv(1 << 16, socket.MSG_DONTWAIT):
+                if not self._life.recv(1 << 16):
                     raise DaemonLost("the daemon closed the dead-man's connection")
         return self._kicks
 

@@ -36,6 +36,7 @@ class Notices:
             raise NotAsApproved(f"the daemon gives no notifications: {handle}")
         # The daemon batches small reports while one is not acknowledged: let the kernel acknowledge at once.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        self._socket.setblocking(False)
         self._channel = f"tcp:{self._socket.getsockname()[1]}"
         self._tally = clock.tally(self._channel)
         self._tally.sent = self._tally.received = 32
@@ -48,7 +49,7 @@ class Notices:
         data = self._rest
         while True:
             try:
-                part = self._socket.recv(_MOST, socket.MSG_DONTWAIT)
+                part = self._socket.recv(_MOST)
             except BlockingIOError:
                 break
             except OSError as error:

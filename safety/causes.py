@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from safety import selftest
+
 
 class Act(StrEnum):
     """What is done. RAMP: codes only fall, zero within 500 ms, else a stop; outside a running session it is a stop."""
@@ -47,28 +49,8 @@ def _lockout(code: str, priority: int) -> Cause:
     return Cause(code, priority, Act.LOCKOUT, Clears.CLINICIAN)
 
 
-SELF_TEST_STEPS: Final = (
-    "self_test_daemon_version",
-    "self_test_listeners",
-    "self_test_mask",
-    "self_test_leftovers",
-    "self_test_fault_latch",
-    "self_test_reference",
-    "self_test_adc",
-    "self_test_current",
-    "self_test_average",
-    "self_test_estop",
-    "self_test_power",
-    "self_test_one_shot",
-    "self_test_fault_reset",
-    "self_test_rail_without_enable",
-    "self_test_rail_without_keepalive",
-    "self_test_rail_rise",
-    "self_test_rail_fall",
-    "self_test_dead_man",
-    "self_test_late",
-)
-"""What a self-test may fail at, in the order of its steps (``safety/selftest.py``)."""
+SELF_TEST_STEPS: Final = (*selftest.CODES, "self_test_late")
+"""What a self-test may fail at (``safety/selftest.py``), and that it did not come to an end."""
 
 _CAUSES: Final = (
     # a person's hand

@@ -196,6 +196,7 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
         if found[channel].code not in (None, *FINDINGS):
             break
     port.write("OUTPUT_ENABLE", 0)
+    now = yield Wait(now)
     yield Wait(now + limits.CHECK_INTERVAL_US)
     return found
 

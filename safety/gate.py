@@ -62,14 +62,15 @@ class Progress:
     """Where a session stands after the chunks approved so far.
 
     ``session_us``: where the next chunk must begin (None before the first); ``played_us``: where that is on the axis of
-    played time; ``end_us``: session time from which codes may only fall; ``resumed``: a pause lies before the next
-    chunk, which may then skip session time, but not go back.
+    played time; ``end_us``: session time from which codes may only fall, ``zero_us``: from which none may come;
+    ``resumed``: a pause lies before the next chunk, which may then skip session time, but not go back.
     """
 
     set_point: SetPoint = field(default_factory=SetPoint)
     session_us: int | None = None
     played_us: int = 0
     end_us: int | None = None
+    zero_us: int | None = None
     resumed: bool = False
     channels: dict[str, History] = field(default_factory=lambda: {channel: History() for channel in CHANNELS})
 
@@ -109,7 +110,7 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
     offset = max(progress.played_us, now_us) - start_us
     channels = dict(progress.channels)
     for pulse in chunk.pulses:
-        refusal = _amplitude(plan, set_point, progress.end_us, channels[pulse.channel], start_us, pulse)
+        refusal = _amplitude(plan, set_point, progress, channels[pulse.channel], start_us, pulse)
         if refusal is not None:
             return refusal
         history = _over_time(plan, channels[pulse.channel], start_us, offset, pulse)
@@ -117,12 +118,12 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
             return history
         channels[pulse.channel] = history
     played_us = end_us + offset
-    after = Progress(set_point, end_us, played_us, progress.end_us, resumed=False, channels=channels)
+    after = Progress(set_point, end_us, played_us, progress.end_us, progress.zero_us, resumed=False, channels=channels)
     return Approval(chunk, after)
 
 
 def _amplitude(
-    plan: Plan, set_point: SetPoint, end_us: int | None, history: History, start_us: int, pulse: Pulse
+    plan: Plan, set_point: SetPoint, progress: Progress, history: History, start_us: int, pulse: Pulse
 ) -> Refusal | None:
     """What one pulse may carry: envelope, cap, charge, and once an end was asked for only less than before."""
     at_us = start_us + pulse.start_us
@@ -135,11 +136,11 @@ def _amplitude(
         return Refusal("over_cap", f"{pulse.channel}: code {pulse.code} at {at_us} us")
     if pulse.code * pulse.width_us * plan.full_scale_ua > limits.CHARGE_PER_PHASE_MAX_PC * 4096:
         return Refusal("charge", f"{pulse.channel}: code {pulse.code} for {pulse.width_us} us at {at_us} us")
-    if end_us is not None and at_us >= end_us:
-        if at_us >= end_us + limits.RAMPED_STOP_MAX_US:
-            return Refusal("after_end", f"{pulse.channel}: a pulse at {at_us} us; the end began at {end_us} us")
-        if pulse.code > history.last_code:
-            return Refusal("not_falling", f"{pulse.channel}: code {pulse.code} after {history.last_code} at {at_us} us")
+    end_us, zero_us = progress.end_us, progress.zero_us
+    if zero_us is not None and at_us >= zero_us:
+        return Refusal("after_end", f"{pulse.channel}: a pulse at {at_us} us; from {zero_us} us on none may come")
+    if end_us is not None and at_us >= end_us and pulse.code > history.last_code:
+        return Refusal("not_falling", f"{pulse.channel}: code {pulse.code} after {history.last_code} at {at_us} us")
     return None
 
 

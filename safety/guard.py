@@ -1,15 +1,14 @@
-"""The guard process: owns the pins, has every chunk judged, looks at its lines every 20 ms, and stops.
+"""The guard process: owns the pins, looks at everything every 20 ms, has every chunk judged, and stops.
 
-One loop in one thread, beside the stop thread. What it decides is decided by the pure modules (``interlock``, ``gate``,
-``setpoint``, ``ledger``); here is only what they need done: reading lines, sending waves, answering the app, keeping
-the record. KEEPALIVE toggles once for each check in which all was well, with the next reading of the lines.
+One loop in one thread, beside the stop thread. What it decides is decided by the pure modules (``interlock``,
+``watch``, ``edges``, ``gate``, ``setpoint``, ``lease``, ``ledger``); here is only what they need done. KEEPALIVE
+toggles once for each check in which all was well, with the next reading. What the app asks comes in by ``desk``.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-import struct
+import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,20 +18,22 @@ from typing import Any, Final
 
 from hw.board import Board
 from hw.clock import Clock
-from hw.panel import Panel
-from hw.pulses import PulseOutput, StopLines
+from hw.pulses import StopLines
 from hw.wire import DaemonLost, connect
-from safety import interlock, limits, link
+from safety import electrode, interlock, lease, limits, selftest, watch, window
 from safety.alone import alone
-from safety.decode import Lines, Refusal
-from safety.errors import BoardError, LinkError
+from safety.desk import Desk
+from safety.edges import Edges
+from safety.electrode import Finding
+from safety.errors import BoardError
+from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
-from safety.peer import Peer, allowed
 from safety.schedule import CHANNELS
 from safety.session import Session
+from safety.steps import Steps, Wait
 from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
-from safety.supply import Approved, Supply
+from safety.supply import Supply
 
 CALL_TIMEOUT_S: Final = 0.1
 STOP_CALL_TIMEOUT_S: Final = 0.01
@@ -40,6 +41,12 @@ STARVED_US: Final = 300_000
 """An app that hands over nothing for so long is taken to be frozen: output would come back out of a silence."""
 LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
+QUIET_WITHIN_US: Final = 5_000
+"""By how much a check may come later so that it does not read in the midst of a pulse."""
+TESTING: Final = frozenset(
+    ("tripped", "phase_stuck", "not_what_was_approved", "dead_man_fired", "daemon_slow", "check_late")
+)
+"""What a check judges before and during the self-test; the rest is the self-test's own to find and to name."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,9 @@ class Timeouts:
 class Guard:
     """The loop and all it holds. ``make_clock`` gives a clock for a participant's name; each thread has its own.
 
-    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date. Raises
-    LinkError when another guard uses one of the folders or the daemon, BoardError when the daemon is not there or not
-    as it must be.
+    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date; ``fed``: is
+    called after each check in which all was well. Raises LinkError when another guard uses one of the folders or the
+    daemon, BoardError when the daemon is not there or not as it must be.
     """
 
     def __init__(
@@ -68,47 +75,53 @@ class Guard:
         make_clock: Callable[[str], Clock],
         today: Callable[[], date],
         timeouts: Timeouts,
+        fed: Callable[[], None] = lambda: None,
     ) -> None:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
-        self._board, self._where, self._timeouts, self._today = board, (host, port), timeouts, today
+        self._board, self._fed = board, fed
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
-        self._pulses: PulseOutput | None = None
-        lines = StopLines(connect(host, port, timeouts.stop_s), board)
-        self._stop = StopThread(runtime, lines, lambda: make_clock("guard.stop"))
+        self._stop = StopThread(
+            runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
+        )
         self._stop.start()
         self._stop.ready.wait()
         self._stops_seen = 0
-        self._lost = False
+        self._lost = self._broken = False
+        self._why = ""
         self._leaving = threading.Event()
         self.left = threading.Event()
         """Set when ``run`` has ended."""
-        self._take_daemon()
-        self._supply = Supply()
-        self._panel = Panel(host, port, board, timeouts.call_s)
+        edges = Edges(figures(board).seven, board["OUTPUT_ENABLE"].mask)
+        self._supply = Supply(edges)
         self._clock = make_clock("guard")
         self._clock.watch(self._stop.wake)
         self._wakes = self._clock.tally(WAKE_CHANNEL)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(runtime / link.GUARD_SOCKET))
-        self._listener.listen(1)
-        self._clock.watch(self._listener.fileno())
-        self._app: Peer | None = None
-        self._store = Store(state)
-        now = self._clock.now()
-        names = ("A_POS", "A_NEG", "B_POS", "B_NEG", "DAC_SDI", "DAC_SCK", "DAC_CS_N")
-        self._session = Session(
-            Lines(*(board[name].mask for name in names)), board.full_scale_ua, self._store.read(), now
+        self._tools = Instruments(
+            board, (host, port), timeouts.call_s, self._clock, self._supply, edges, self._stop.breaks
         )
-        self._state = interlock.State()
-        if not self._session.record.clean:
-            self._state, _ = interlock.step(self._state, Inputs(False, False, ("guard_restarted",)), now)
-        self._keepalive = 0
-        self._good = False
+        self._clock.watch(self._tools.notices.fd)
+        self._facts = facts(board)
+        now = self._clock.now()
+        self._store = Store(state)
+        self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
+        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today)
+        self.state = interlock.State()
+        found = self._session.record.found()
+        if found is not None:
+            self.state, _ = interlock.step(self.state, Inputs(False, False, (found,)), now)
+        self._memory = watch.Memory()
+        self._job: Steps[Any] | None = None
+        self._wait = Wait(now)
+        self._good = self._rearm = self._is_new = False
+        self._passed: bool | None = None
+        self.electrodes: dict[str, Finding] = {}
+        self._peaks = dict.fromkeys(CHANNELS, 0)
         self._measured = dict.fromkeys(CHANNELS, 0)
+        self._rail_mv = 0
         self._confirmed: bool | None = None
         self._told: tuple[object, ...] = ()
         self._fed_us = now
-        self._next_check = now
+        self._next_check = self._due = now
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -119,7 +132,7 @@ class Guard:
         except DaemonLost:
             raise
         except Exception:
-            self._check(self._clock.now(), faults=("internal_error",))
+            self.check(self._clock.now(), faults=("internal_error",))
             raise
         finally:
             self.left.set()
@@ -129,45 +142,65 @@ class Guard:
         self._leaving.set()
 
     def _loop(self) -> None:
-        while not (self._leaving.is_set() and self._state.stopped and not self._stopping()):
+        while not (self._leaving.is_set() and self.state.stopped and not self._stopping()):
             ready = self._clock.wait(self._wake_us())
             now = self._clock.now()
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
-                self._check(now, faults=("daemon_lost",) if self._stop.lost else ())
-            if self._listener.fileno() in ready:
-                self._accept()
-            if self._app is not None and self._app.fd in ready:
-                self._listen(self._app, now)
+                self.check(now, faults=("daemon_lost",) if self._stop.lost else ())
+            if self._tools.notices.fd in ready:
+                self._notified(now)
+            self._desk.serve(ready, now)
             if now >= self._next_check:
-                self._next_check = max(self._next_check + limits.CHECK_INTERVAL_US, now)
-                self._check(now)
-            if self._state.mode is Mode.RUNNING and self._supply.due(now):
+                self.check(now)
+                self._due = max(self._due + limits.CHECK_INTERVAL_US, now)
+                self._next_check = window.quiet_us(self._supply.played, self._due, QUIET_WITHIN_US)
+            if self._job is not None and now >= self._wait.until_us:
+                self._go_on(now)
+            if self.state.mode is Mode.RUNNING and self._supply.due(now):
                 self._play(now)
 
     def _wake_us(self) -> int:
-        wake = self._supply.wake_us() if self._state.mode is Mode.RUNNING else None
-        return self._next_check if wake is None else min(self._next_check, max(wake, self._clock.now() + LOOK_AGAIN_US))
+        wakes = [self._next_check]
+        if self._job is not None:
+            wakes.append(self._wait.until_us)
+        wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
+        if wake is not None:
+            wakes.append(max(wake, self._clock.now() + LOOK_AGAIN_US))
+        return min(wakes)
 
-    def _check(self, now: int, request: Request | None = None, faults: tuple[str, ...] = ()) -> bool:
-        """One check: read the lines, step, act. Gives whether ``request`` was taken. ``faults`` are causes found since
-        the last check. KEEPALIVE is toggled for a check before, if all was well in it, together with the reading."""
+    def check(
+        self,
+        now: int,
+        request: Request | None = None,
+        faults: tuple[str, ...] = (),
+        *,
+        clinician: bool = False,
+        ramp_us: int = limits.RAMPED_STOP_MAX_US,
+    ) -> bool:
+        """One check: read everything, judge it, step, act. Gives whether ``request`` was taken.
+
+        ``faults`` are causes found since the last check. KEEPALIVE is toggled for a check before, if all was well in
+        it, together with the reading.
+        """
         contacts: list[bool | None] = [None, None]
         self._lost = self._lost or self._stop.lost
         try:
-            bank = self._read_lines()
+            bank, found = self._look(now)
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
+            faults = (*faults, *found)
         except BoardError as error:
-            if self._broken_by_stop():
+            if self._broken_by_stop(now):
                 contacts = [False, False]  # not absent evidence: the next check reads again on a new connection
             else:
                 faults = (*faults, self._note(error))
-        if self._app is None and self._state.deadline_us is not None:
-            faults = (*faults, "app_lost")
-        if self._is_starved(now):
-            faults = (*faults, "app_late")
-        inputs = Inputs(contacts[0], contacts[1], faults, self._stopping(), self._supply.drained, request)
-        self._state, actions = interlock.step(self._state, inputs, now)
+        faults = (*faults, *self._app_faults(now))
+        drained, passed = self._supply.drained, self._passed
+        self._passed = None
+        inputs = Inputs(
+            contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us
+        )
+        self.state, actions = interlock.step(self.state, inputs, now)
         if inputs.stop and self._stop.done == self._stop.asked:
             self._stops_seen, self._confirmed = self._stop.done, self._stop.confirmed
         try:
@@ -175,23 +208,83 @@ class Guard:
                 self._act(action, now)
         except BoardError as error:
             self._fault(now, error)
-        self._good = not self._state.stopped
+        self._good = not self.state.stopped
         self._show()
         if self._lost:
-            raise DaemonLost("the daemon was lost: its answers can no longer be trusted")
+            raise DaemonLost(f"the daemon was lost, its answers can no longer be trusted: {self._why}")
+        if self._good:
+            self._fed()
         return Action.REFUSE not in actions
 
-    def _read_lines(self) -> int:
-        """The bank; with it KEEPALIVE is toggled, once for each check in which all was well."""
-        if not self._good:
-            return self._daemon().bank()
+    def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
+        """Reads everything: the bank, and the causes that hold now."""
+        tools, supply, mode = self._instruments(), self._supply, self.state.mode
+        testing = mode in (Mode.BOOT, Mode.SELF_TEST)
+        checking = mode is Mode.ELECTRODE_CHECK
+        toggle = self._good and (self._wait.toggle or not testing)
         self._good = False
-        self._keepalive ^= 1
-        return self._daemon().toggle_and_bank("KEEPALIVE", self._keepalive)
+        since = tools.peaks_since_us
+        reset = not checking and not testing and window.may_reset(supply.played, since, now)
+        sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
+        after = self._clock.now()
+        asked = [window.asked(supply.played, channel, since, now) for channel in CHANNELS]
+        if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
+            asked = [one._replace(must=0) for one in asked]
+        judged = watch.Check(
+            sample,
+            after,
+            self._due,
+            after - now,
+            since,
+            (asked[0], asked[1]),
+            window.in_flight(supply.played, now),
+            tools.enabled,
+            tools.enabled_us,
+            tools.toggled_us if tools.was_toggled else None,
+            window.allowed(supply.played, now),
+        )
+        self._memory, found = watch.judge(self._facts, self._memory, judged)
+        self._rail_mv = sample.rail_mv
+        for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):
+            self._peaks[channel] = max(self._peaks[channel], peak)
+        wrong = tools.seen() or tools.edges.missing(now)
+        if wrong and mode is not Mode.SELF_TEST:
+            self.tell("log", text=f"edges: {wrong}")
+            found = (*found, "edges_differ")
+        return sample.bank, self._filtered(found, testing, sample.dead_man_running)
+
+    def _filtered(self, found: tuple[str, ...], testing: bool, dead_man_running: bool) -> tuple[str, ...]:
+        """Without what the self-test brings about or finds itself; a dead-man that fired while nothing could come out
+        (a slow disk) is started again."""
+        if testing:
+            found = tuple(code for code in found if code in TESTING)
+            if self._wait.trips:
+                found = tuple(code for code in found if code not in ("tripped", "phase_stuck"))
+            return found if self._wait.kick else tuple(code for code in found if code != "dead_man_fired")
+        if not dead_man_running and not self.state.output:
+            self._tools.start_dead_man()
+            return tuple(code for code in found if code != "dead_man_fired")
+        return found
+
+    def _app_faults(self, now: int) -> tuple[str, ...]:
+        """What is wrong with the app, and with the person's end of the lease."""
+        faults = []
+        if not self._desk.has_app and self.state.deadline_us is not None:
+            faults.append("app_lost")
+        if self._is_starved(now):
+            faults.append("app_late")
+        held = self._session.lease
+        if held is not None:
+            if now >= held.due_us(now):
+                self._session.lease, nonce = lease.issue(held, secrets.token_bytes(lease.NONCE_BYTES), now)
+                self.tell("nonce", nonce=nonce)
+            if held.over(now):
+                faults.append("lease_lost")
+        return tuple(faults)
 
     def _is_starved(self, now: int) -> bool:
         """Whether the app has handed over nothing to play for too long, though the session runs."""
-        if self._state.mode is not Mode.RUNNING or self._state.ending is not None or not self._supply.drained:
+        if self.state.mode is not Mode.RUNNING or self.state.ending is not None or not self._supply.drained:
             self._fed_us = now
         return now - self._fed_us > STARVED_US
 
@@ -199,283 +292,215 @@ class Guard:
         """Whether a stop was asked for that is not carried through, or not yet seen by the interlock."""
         return self._stop.asked != self._stops_seen
 
+    # --- what a step asks for -------------------------------------------------------------------------------------
+
     def _act(self, action: Action, now: int) -> None:
         match action:
             case Action.STOP_NOW:
-                self._halt()
+                self._halt(now)
+            case Action.RESET_TRIP:
+                self._rearm = True
+            case Action.BEGIN_SELF_TEST:
+                self._begin(selftest.run(self._tools, self._tools.figures, now, rearm=self._rearm), now)
+                self._rearm = False
+            case Action.BEGIN_CHECK:
+                channels = self._session.plan.schedule.channels() if self._session.plan is not None else ()
+                self._begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
             case Action.ENABLE:
                 self._confirmed = None
-                self._daemon().write("OUTPUT_ENABLE", 1)
+                self._memory = replace(self._memory, tracks=watch.Memory().tracks)
+                self._instruments().enable(True)
                 self._supply.open(now)
+            case Action.BEGIN_RAMP if self.state.ending_cause is not None:
+                self._session.withdraw(self._supply.withdraw())
+                self._session.ends(self._session.next_us, self.zero_us(now))
+                self.tell("ramp", from_us=self._session.next_us, ramp_cause=self.state.ending_cause, **self.status())
             case Action.DISABLE:
-                self._daemon().write("OUTPUT_ENABLE", 0)
+                self._instruments().enable(False)
             case Action.CLOSE_SESSION:
-                self._session.close(self._state.cause, now)
-                self._write()
-            case Action.BEGIN_RAMP | Action.REFUSE:
-                pass
+                self._session.close(self.state.cause, now)
+                self.write()
+            case Action.RECORD if not self._leaving.is_set():
+                self._session.latched(self.state.cause, self.state.locked_by)
+                self.write()
 
-    def _halt(self) -> None:
+    def zero_us(self, now: int) -> int:
+        """The session time that comes 500 ms from now: a ramp that is asked for now is at zero by then."""
+        begins = self._supply.next_begins_us
+        return self._session.next_us + limits.RAMPED_STOP_MAX_US - max(0, (begins or now) - now)
+
+    def _halt(self, now: int) -> None:
         """Everything safe on the loop's own connection, and read back. What fails here, KEEPALIVE's end makes good."""
+        self._job = None
         self._session.withdraw(self._supply.withdraw())
-        self._supply.abandon()
+        self._supply.abandon(now)
+        self._tools.stopped(now)
         self._confirmed = None
-        if self._broken_by_stop():
+        if self._broken_by_stop(now):
             return  # the stop thread is at it
         try:
-            pulses = self._daemon()
-            pulses.halt()
-            pulses.forget()
-            self._confirmed = pulses.safe()
+            self._confirmed = self._instruments().halt()
         except BoardError as error:
             self._confirmed = False
             self._note(error)
 
     def _fault(self, now: int, error: BoardError) -> None:
-        """A board fault outside the reading of lines."""
-        if not self._broken_by_stop():
-            self._check(now, faults=(self._note(error),))
+        """A board fault outside a check."""
+        if not self._broken_by_stop(now):
+            self.check(now, faults=(self._note(error),))
 
     def _note(self, error: BoardError) -> str:
         """Takes down a board fault and gives its cause. A lost daemon ends the guard after this check."""
         self._lost = self._lost or isinstance(error, DaemonLost)
-        self._tell("log", text=str(error))
+        self._why = self._why or str(error)
+        self.tell("log", text=str(error))
         return error.code
 
-    def _broken_by_stop(self) -> bool:
+    def _broken_by_stop(self, now: int) -> bool:
         """Whether a stop is under way: it breaks the loop's connection, and a new one is made after it."""
         if self._stopping():
-            self._pulses = None
+            self._broken = True
+            self._tools.stopped(now)
             return True
         return False
 
-    def _daemon(self) -> PulseOutput:
-        """The loop's own output; a new one after a stop broke it, none any more once the daemon was lost."""
+    def _instruments(self) -> Instruments:
+        """The instruments, renewed after a stop broke the connection; none any more once the daemon was lost."""
         if self._lost:
             raise DaemonLost("the daemon was lost")
-        if self._pulses is None:
-            self._take_daemon()
-        assert self._pulses is not None
-        return self._pulses
+        if self._broken:
+            self._tools.renew()
+            self._broken = False
+        return self._tools
 
-    def _take_daemon(self) -> None:
-        if self._stop.sender is not None:
-            self._stop.sender.close()
-        pulses = PulseOutput(connect(*self._where, self._timeouts.call_s), self._board)
-        self._stop.sender = pulses
-        pulses.take_over()
-        self._pulses = pulses
+    # --- self-test and electrode check ----------------------------------------------------------------------------
+
+    def _begin(self, job: Steps[Any], now: int) -> None:
+        self._job, self._wait, self._is_new = job, Wait(now), True
+        self.electrodes = {}
+
+    def _go_on(self, now: int) -> None:
+        """One step of the job under way; how it ended goes into a check of its own."""
+        job, new = self._job, self._is_new
+        assert job is not None
+        self._is_new = False
+        try:
+            self._wait = next(job) if new else job.send(now)
+        except StopIteration as over:
+            self._job, self._wait = None, Wait(now)
+            self.check(now, faults=self._over(over.value))
+        except BoardError as error:
+            self._job = None
+            self._fault(now, error)
+
+    def _over(self, result: Any) -> tuple[str, ...]:
+        """Takes the result of a job: whether it passed, or the causes it found."""
+        if self.state.mode is Mode.SELF_TEST:
+            self._tools.stopped(self._clock.now())  # what it did to the lines was asked by nobody else
+            self._memory = watch.Memory()
+            self._passed = result is None
+            return () if result is None else (result,)
+        self.electrodes = dict(result)
+        codes = [finding.code for finding in self.electrodes.values()]
+        self._passed = not any(codes)
+        return tuple(code for code in codes if code is not None and code not in electrode.FINDINGS)
+
+    # --- what plays, and what is told -----------------------------------------------------------------------------
 
     def _play(self, now: int) -> None:
         """Sends what is due, and tells the app which chunks began."""
         try:
-            began = self._supply.run(self._daemon(), now, expects_more=self._state.ending is None)
-            if began:
-                self._measure()
+            began = self._supply.run(self._instruments().pulses, now, expects_more=self.state.ending is None)
         except BoardError as error:
             self._fault(now, error)
             return
         for sent in began:
-            self._tell("started", number=sent.approved.number, began_us=sent.began_us, **self._status())
+            self._measured, self._peaks = self._peaks, dict.fromkeys(CHANNELS, 0)
+            self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
-    def _measure(self) -> None:
-        """Reads and empties the peak holds as a chunk begins: what they hold came from the chunks before it."""
-        if self._session.plan is not None:
-            for channel in self._session.plan.schedule.channels():
-                self._measured[channel] = self._panel.peak_ua(channel)
-            self._daemon().blip("PEAK_RESET")
+    def _notified(self, now: int) -> None:
+        """Takes notifications as they come; what is wrong with them is found in the next check, or at once."""
+        try:
+            wrong = self._tools.seen()
+        except BoardError as error:
+            self._fault(now, error)
+            return
+        if wrong and self.state.mode is not Mode.SELF_TEST:
+            self.tell("log", text=f"edges: {wrong}")
+            self.check(now, faults=("edges_differ",))
 
     def _show(self) -> None:
         """Lights, and a message to the app, when the state is another than last told."""
-        now = (self._state.mode, self._state.cause, self._confirmed)
+        state = self.state
+        now = (state.mode, state.cause, self._confirmed, state.ending, state.paused_by)
         if now == self._told:
             return
         self._told = now
-        mode = self._state.mode
         try:
-            self._panel.show(ready=mode is Mode.IDLE, output=self._state.output, fault=self._state.stopped)
+            ready = state.mode in (Mode.IDLE, Mode.ARMED)
+            self._tools.panel.show(ready=ready, output=state.output, fault=state.stopped)
         except BoardError as error:
             self._note(error)
-        self._tell("state", **self._status())
+        self.tell("state", **self.status())
 
-    def _write(self) -> bool:
+    def tell(self, type_: str, **fields: object) -> None:
+        """A message to the app, if there is one."""
+        self._desk.tell(type_, **fields)
+
+    def write(self) -> bool:
         """Writes the record; whether it is on disk."""
         try:
             self._store.write(self._session.record)
         except OSError as error:
-            self._tell("log", text=f"the ledger was not written: {error}")
+            self.tell("log", text=f"the ledger was not written: {error}")
             return False
         return True
 
-    # --- what the app asks ----------------------------------------------------------------------------------------
-
-    def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        if self._app is None and allowed(connection):
-            self._app = Peer(connection, self._clock)
-        else:
-            connection.close()
-
-    def _listen(self, app: Peer, now: int) -> None:
-        try:
-            data = app.receive()
-        except LinkError:
-            self._lose_app()
-            self._check(now)
-            return
-        if data[:1] == link.CHUNK_MARK and app.greeted:
-            self._chunk(data, now)
-            return
-        try:
-            message = link.decode(data)
-        except LinkError as error:
-            self._tell("log", text=str(error))
-            return
-        refusal = self._hello(app, message) if message["type"] == "hello" else self._asked(app, message, now)
-        reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
-        if refusal is not None and refusal.code == "rest_pending":
-            reason["wait_us"] = self._session.rest_us(now)
-        self._tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._status())
-
-    def _hello(self, app: Peer, message: link.Message) -> Refusal | None:
-        app.joins(message.get("channel"))
-        if message.get("build") != link.build_id():
-            return Refusal("other_build", f"app {message.get('build')}; guard {link.build_id()}")
-        app.greeted = True
-        return None
-
-    def _asked(self, app: Peer, message: link.Message, now: int) -> Refusal | None:
-        if not app.greeted:
-            return Refusal("not_greeted", "say hello first")
-        mode = self._state.mode
-        match message["type"]:
-            case "status":
-                return None
-            case "acknowledge":
-                return self._acknowledge(now)
-            case "load" | "start" if mode is not Mode.IDLE:
-                return self._not_now()
-            case "load":
-                return self._session.load(message)
-            case "start":
-                return self._start(message, now)
-            case "end" if mode is Mode.PAUSED:
-                return None if self._check(now, Request.END) else self._not_now()
-            case "pause" | "end" as wish if mode is Mode.RUNNING and self._state.ending is None:
-                return self._ramp(Request(wish), message, now)
-            case "resume" if mode is Mode.PAUSED:
-                self._session.resume(now)
-                return None if self._check(now, Request.RESUME) else self._not_now()
-            case "raise" if mode is Mode.RUNNING and self._state.ending is None:
-                return self._session.raise_(message)
-            case "lower" if mode is Mode.RUNNING:
-                return self._lower(message)
-            case "pause" | "end" | "resume" | "raise" | "lower":
-                return self._not_now()
-        return Refusal("link_unknown", f"no message of type {message['type']!r}")
-
-    def _not_now(self) -> Refusal:
-        return Refusal("not_now", f"the guard is {self._state.mode}, cause {self._state.cause}")
-
-    def _start(self, message: link.Message, now: int) -> Refusal | None:
-        """The debit is on disk before anything can come out, and is taken back when nothing may."""
-        session = self._session
-        if session.open_day(message.get("day"), self._today()) and not self._write():
-            return Refusal("ledger_not_written", "the record could not be written")
-        before = session.record
-        debited = session.debit(now)
-        if isinstance(debited, Refusal):
-            return debited
-        session.record = debited
-        if not self._write():
-            session.record = before
-            return Refusal("ledger_not_written", "the record could not be written")
-        session.begin(now)
-        if self._check(now, Request.START) and self._state.output:
-            return None
-        session.record = replace(before, cause=self._state.cause)
-        self._write()
-        return self._not_now()
-
-    def _lower(self, message: link.Message) -> Refusal | None:
-        """A lower set-point, at once: what waits was compiled for the old one and is taken back."""
-        refusal = self._session.lower(message)
-        if refusal is None:
-            self._session.withdraw(self._supply.withdraw())
-        return refusal
-
-    def _ramp(self, request: Request, message: link.Message, now: int) -> Refusal | None:
-        """Pause or end from session time ``at_us`` on, or (without it) from where nothing was sent yet."""
-        at_us = message.get("at_us")
-        if at_us is None:
-            self._session.withdraw(self._supply.withdraw())
-            at_us = self._session.next_us
-        refusal = self._session.ends(at_us)
-        if refusal is None and not self._check(now, request):
-            refusal = self._not_now()
-        return refusal
-
-    def _acknowledge(self, now: int) -> Refusal | None:
-        """A person has read the cause. While anything dangerous holds nothing changes."""
-        cause = self._state.cause
-        if not self._state.stopped:
-            return Refusal("nothing_latched", f"the guard is {self._state.mode}")
-        self._check(now, Request.ACKNOWLEDGE)
-        if self._state.stopped:
-            return Refusal("still_present", f"{self._state.cause}")
-        self._session.record = replace(self._session.record, clean=True, cause=None)
-        self._write()
-        self._tell("log", text=f"acknowledged: {cause}")
-        return None
-
-    def _chunk(self, data: bytes, now: int) -> None:
-        """Has one chunk judged. One for an older set-point is compiled again; any other refusal ends the session."""
-        number = 0
-        try:
-            _, revision, number, start_us = link.CHUNK_HEADER.unpack_from(data)
-        except struct.error:
-            verdict: Any = Refusal("malformed", f"a chunk of {len(data)} bytes")
-        else:
-            pulses = data[link.CHUNK_HEADER.size :]
-            if self._state.mode is not Mode.RUNNING:
-                verdict = self._not_now()
-            elif self._supply.full:
-                verdict = Refusal("too_many", "one chunk waits already")
-            else:
-                verdict = self._session.judge(start_us, revision, pulses, now)
-        if isinstance(verdict, Refusal):
-            self._tell("refused", number=number, code=verdict.code, detail=verdict.detail, **self._status())
-            if verdict.code != "stale_set_point" and self._state.mode is Mode.RUNNING:
-                self._check(now, faults=("gate_refused",))
-            return
-        self._supply.offer(Approved(number, start_us, pulses, verdict.chunk, self._session.progress))
-        self._session.progress = verdict.progress
-
-    # --- what the app is told -------------------------------------------------------------------------------------
-
-    def _status(self) -> dict[str, Any]:
-        set_point = self._session.progress.set_point
+    def status(self) -> dict[str, Any]:
+        """Where the guard stands (docs/decisions/0009-the-link.md)."""
+        session, state, now = self._session, self.state, self._clock.now()
+        set_point, held = session.progress.set_point, session.lease
+        zero_us = session.progress.zero_us
         return {
-            "mode": self._state.mode,
-            "cause": self._state.cause,
-            "ending": self._state.ending,
+            "mode": state.mode,
+            "cause": state.cause,
+            "locked_by": state.locked_by,
+            "ending": state.ending,
+            "ending_cause": state.ending_cause,
+            "paused_by": state.paused_by,
             "confirmed": self._confirmed,
-            "now_us": self._clock.now(),
-            "next_us": self._session.progress.session_us,
+            "now_us": now,
+            "next_us": session.progress.session_us,
+            "zero_us": zero_us,
+            "rest_us": session.muscle_rest_us(now),
             "revision": set_point.revision,
             "set_point_ua": dict(zip(CHANNELS, set_point.values_ua, strict=True)),
             "measured_ua": self._measured,
+            "load_ohm": dict(zip(CHANNELS, self._memory.load_ohm, strict=True)),
+            "rail_mv": self._rail_mv,
+            "electrodes": {
+                channel: {"load_ohm": finding.load_ohm, "finding": finding.code}
+                for channel, finding in self.electrodes.items()
+            },
+            "lease_age_us": None if held is None else held.age_us(now),
+            "increase_allowed": held is not None and held.increase_allowed(now),
             "pulses": self._supply.sent_pulses,
             "net_code_us": self._supply.net_code_us,
             "underruns": self._supply.underruns,
+            "last_cause": session.record.cause,
         }
 
-    def _tell(self, type_: str, **fields: object) -> None:
-        if self._app is not None and not self._app.send({"type": type_, **fields}):
-            self._lose_app()
 
-    def _lose_app(self) -> None:
-        """The next check finds it missing and stops an open session."""
-        if self._app is not None:
-            self._app.close()
-            self._app = None
+def facts(board: Board) -> watch.Facts:
+    """The board's figures as the watch needs them."""
+    adc = board.adc
+    return watch.Facts(
+        board.full_scale_ua,
+        int(board.compliance_v * 1000),
+        adc.reference_mv,
+        board.mask("FAULT_N"),
+        board.mask("POWER_OK"),
+        (board.mask("A_POS", "A_NEG"), board.mask("B_POS", "B_NEG")),
+        (adc.average_a, adc.average_b),
+        (adc.electrode_a, adc.electrode_b, adc.rail, adc.average_a, adc.average_b),
+    )

@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 
 from safety import limits
+from safety.causes import CAUSES
 from safety.decode import Refusal
 from safety.gate import History
 from safety.schedule import CHANNELS
@@ -24,6 +25,7 @@ class Record:
     ``clean``: the last session was closed in order. ``day``: the last day known (ISO date; None before the first).
     ``sessions``: sessions debited since that day began. ``delivered_us``: session time since then. ``contraction_us``:
     length of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
+    ``locked_by``: a cause that only a clinician clears, and nobody has.
     """
 
     clean: bool = True
@@ -32,7 +34,14 @@ class Record:
     delivered_us: int = 0
     contraction_us: tuple[int, ...] = (0, 0)
     cause: str | None = None
+    locked_by: str | None = None
     schema: int = 1
+
+    def found(self) -> str | None:
+        """The cause with which a guard that finds this record starts stopped, if any."""
+        if not self.clean:
+            return "guard_restarted"
+        return self.locked_by
 
 
 UNKNOWN = Record(
@@ -62,6 +71,7 @@ def load(text: str | None) -> Record:
             and all(type(number) is int and number >= 0 for number in whole)
             and len(record.contraction_us) == len(CHANNELS)
             and all(isinstance(text, str | None) for text in (record.day, record.cause))
+            and (record.locked_by is None or record.locked_by in CAUSES)
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return UNKNOWN

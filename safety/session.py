@@ -11,6 +11,7 @@ from datetime import date, timedelta
 
 from safety import gate, ledger, limits
 from safety.decode import Lines, Refusal
+from safety.lease import Lease, read_lease_us
 from safety.link import Message
 from safety.schedule import CHANNELS, ScheduleRefused, read_schedule
 from safety.setpoint import grant_raise
@@ -24,6 +25,7 @@ class Session:
         self._lines, self._full_scale_ua = lines, full_scale_ua
         self.record = record
         self.plan: gate.Plan | None = None
+        self.lease: Lease | None = None
         self.progress = gate.Progress(channels=ledger.begin(record, now_us))
 
     @property
@@ -31,14 +33,17 @@ class Session:
         """Session time at which the next chunk must begin."""
         return self.progress.session_us or 0
 
-    def load(self, message: Message) -> Refusal | None:
-        """Takes a programme text and caps in uA per channel; a channel without a cap has 0."""
+    def load(self, message: Message, now_us: int) -> Refusal | None:
+        """Takes a programme text, caps in uA per channel (a channel without one has 0), and the length of the lease."""
         text, caps = message.get("programme"), message.get("caps_ua")
         if not isinstance(text, str) or not isinstance(caps, dict):
             return Refusal("link_malformed", "load needs programme (text) and caps_ua (table)")
         values = {channel: caps.get(channel, 0) for channel in CHANNELS}
         if any(type(value) is not int or not 0 <= value <= self._full_scale_ua for value in values.values()):
             return Refusal("cap_range", f"caps_ua {caps}; allowed: 0 to {self._full_scale_ua}")
+        lease_us = read_lease_us(message.get("lease_us"))
+        if isinstance(lease_us, Refusal):
+            return lease_us
         try:
             schedule = read_schedule(text.encode())
         except ScheduleRefused as error:
@@ -46,6 +51,7 @@ class Session:
         except UnicodeEncodeError as error:
             return Refusal("link_malformed", f"programme: {error}")
         self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule, values)
+        self.lease = Lease(lease_us, now_us)
         return None
 
     def open_day(self, day: object, today: date) -> bool:
@@ -81,6 +87,11 @@ class Session:
                     wait_us = max(wait_us, over - now_us - self.plan.schedule.first_us(channel))
         return wait_us
 
+    def muscle_rest_us(self, now_us: int) -> int:
+        """How much of its rest the muscle still needs before another contraction: the most of both channels."""
+        over = [one.last + one.length_us for one in self.progress.channels.values() if one.last is not None]
+        return max(0, max(over, default=now_us) - now_us)
+
     def begin(self, now_us: int) -> None:
         """A session starts, at set-point zero."""
         set_point = self.progress.set_point.restarted()
@@ -89,7 +100,9 @@ class Session:
     def resume(self, now_us: int) -> None:
         """A paused session goes on, at set-point zero."""
         set_point = self.progress.set_point.restarted()
-        self.progress = replace(self.progress, set_point=set_point, end_us=None, resumed=True, played_us=now_us)
+        self.progress = replace(
+            self.progress, set_point=set_point, end_us=None, zero_us=None, resumed=True, played_us=now_us
+        )
 
     def withdraw(self, waiting: Approved | None) -> None:
         """What was approved but not sent (``waiting``, if any) will not be played, and no step lies ahead any more.
@@ -99,13 +112,15 @@ class Session:
         """
         set_point = self.progress.set_point.renewed()
         progress = self.progress if waiting is None else waiting.before
-        self.progress = replace(progress, set_point=set_point, end_us=self.progress.end_us)
+        now = self.progress
+        self.progress = replace(progress, set_point=set_point, end_us=now.end_us, zero_us=now.zero_us)
 
-    def ends(self, at_us: object) -> Refusal | None:
-        """From ``at_us`` on codes may only fall."""
+    def ends(self, at_us: object, zero_us: int | None = None) -> Refusal | None:
+        """From ``at_us`` on codes may only fall, and from ``zero_us`` on (500 ms later) none may come."""
         if type(at_us) is not int or at_us < self.next_us:
             return Refusal("end_too_early", f"at_us {at_us}; chunks are approved up to {self.next_us} us")
-        self.progress = replace(self.progress, end_us=at_us)
+        zero = at_us + limits.RAMPED_STOP_MAX_US if zero_us is None else zero_us
+        self.progress = replace(self.progress, end_us=at_us, zero_us=zero)
         return None
 
     def close(self, cause: str | None, now_us: int) -> ledger.Record:
@@ -114,8 +129,17 @@ class Session:
         duration = self.plan.schedule.duration_us if self.plan else 0
         record = ledger.credit(self.record, duration - max(0, self.next_us), channels)
         self.record = replace(record, cause=cause)
+        self.lease = None
         self.progress = gate.Progress(self.progress.set_point.restarted(), channels=channels)
         return self.record
+
+    def latched(self, cause: str | None, locked_by: str | None) -> None:
+        """A stop: what is to be on disk of it."""
+        self.record = replace(self.record, cause=cause, locked_by=locked_by)
+
+    def acknowledged(self) -> None:
+        """A person has read the cause; ``cause`` stays, as the last one there was."""
+        self.record = replace(self.record, clean=True, locked_by=None)
 
     def raise_(self, message: Message) -> Refusal | None:
         """A step upward at a session time that lies ahead."""

@@ -53,6 +53,10 @@ class StopThread(threading.Thread):
         self.lost = False
         self.ready = threading.Event()
 
+    def breaks(self, sender: PulseOutput) -> None:
+        """From now on a stop breaks this connection."""
+        self.sender = sender
+
     def run(self) -> None:
         """Ends only with the process: a guard without its stop thread must not go on."""
         try:

@@ -13,11 +13,15 @@ from typing import Final
 from hw.pulses import PulseOutput
 from hw.wire import NotAsApproved
 from safety import limits
-from safety.decode import Chunk
+from safety.decode import Chunk, Pulse
+from safety.edges import Edges
 from safety.gate import Progress
+from safety.window import Played
 
 JOIN_LEAD_US: Final = 60_000
 """A chunk is joined when this much or less of the present one remains: late, so that a lower set-point is felt soon."""
+REMEMBERED_US: Final = 500_000
+"""What ended so long ago is in no reading any more: peak holds are emptied at most 100 ms apart while pulses play."""
 OVERDUE_US: Final = limits.CHUNK_MAX_US
 """A wave that still plays so long after its end is no longer the one that was sent (begun late, or by another)."""
 SETTLE_SWITCH_US: Final = limits.CHECK_INTERVAL_US
@@ -49,9 +53,10 @@ class Sent:
 
 
 class Supply:
-    """What waits, what is joined, what plays."""
+    """What waits, what is joined, what plays. ``edges`` are told what to expect."""
 
-    def __init__(self) -> None:
+    def __init__(self, edges: Edges) -> None:
+        self._edges = edges
         self._waiting: Approved | None = None
         self._playing: Sent | None = None
         self._joined: Sent | None = None
@@ -59,6 +64,8 @@ class Supply:
         self.underruns = 0
         self.sent_pulses = 0
         self.net_code_us = 0
+        self.played: tuple[Played, ...] = ()
+        """What was sent of late, by whomever, for what was measured meanwhile."""
 
     @property
     def drained(self) -> bool:
@@ -83,9 +90,25 @@ class Supply:
         waiting, self._waiting = self._waiting, None
         return waiting
 
-    def abandon(self) -> None:
+    def abandon(self, now_us: int) -> None:
         """Everything was stopped from outside: nothing plays, nothing waits."""
         self._waiting = self._playing = self._joined = None
+        self.played = tuple(one if one.cut_us is not None else one._replace(cut_us=now_us) for one in self.played)
+
+    def note(
+        self, wave: int, begins_us: int, duration_us: int, pulses: tuple[Pulse, ...], *, joined: bool = False
+    ) -> None:
+        """A wave was sent, and when it begins; ``joined``: seamlessly to the one before."""
+        self._edges.sent(pulses, begins_us, joined=joined)
+        since = begins_us - REMEMBERED_US
+        recent = [one for one in self.played if one.ends_us >= since]
+        self.played = (*recent, Played(wave, begins_us, duration_us, pulses))
+
+    @property
+    def next_begins_us(self) -> int | None:
+        """When a chunk that is joined to what was sent begins; None when nothing plays."""
+        last = self._joined or self._playing
+        return None if last is None else last.ends_us
 
     def wake_us(self) -> int | None:
         """When ``run`` should be called at the latest, None when there is nothing to do."""
@@ -162,6 +185,7 @@ class Supply:
     def _send(self, pulses: PulseOutput, approved: Approved, wave: int, *, join: bool, starts_us: int) -> Sent:
         pulses.send(wave, join=join)
         self._waiting = None
+        self.note(wave, starts_us, approved.chunk.duration_us, approved.chunk.pulses, joined=join)
         self.sent_pulses += len(approved.chunk.pulses)
         self.net_code_us += sum(pulse.net_code_us for pulse in approved.chunk.pulses)
         return Sent(approved, wave, starts_us)

@@ -1,0 +1,264 @@
+"""The desk: what the app asks comes in here, and the answer goes out.
+
+One app at a time. Whether the moment allows a request is the interlock's business, what is asked is the session's;
+here a message is read, put to both, and answered with its reason and where the guard stands.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Protocol
+
+from hw.clock import Clock
+from safety import lease, limits, link
+from safety.decode import Refusal
+from safety.errors import LinkError
+from safety.interlock import Mode, Request, State
+from safety.peer import Peer, allowed
+from safety.session import Session
+from safety.supply import Approved, Supply
+
+
+class Port(Protocol):
+    """The guard, as the desk needs it."""
+
+    @property
+    def state(self) -> State: ...
+    def check(
+        self,
+        now: int,
+        request: Request | None = None,
+        faults: tuple[str, ...] = (),
+        *,
+        clinician: bool = False,
+        ramp_us: int = limits.RAMPED_STOP_MAX_US,
+    ) -> bool: ...
+    def status(self) -> dict[str, Any]: ...
+    def write(self) -> bool: ...
+    def zero_us(self, now: int) -> int: ...
+
+
+class Desk:
+    """``folder``: where the app finds the socket; ``today``: this machine's own date."""
+
+    def __init__(
+        self, folder: Path, clock: Clock, session: Session, supply: Supply, guard: Port, today: Callable[[], date]
+    ) -> None:
+        self._clock, self._session, self._supply, self._guard, self._today = clock, session, supply, guard, today
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(str(folder / link.GUARD_SOCKET))
+        self._listener.listen(1)
+        self._clock.watch(self._listener.fileno())
+        self._app: Peer | None = None
+
+    @property
+    def has_app(self) -> bool:
+        """Whether an app is connected."""
+        return self._app is not None
+
+    def serve(self, ready: list[int], now: int) -> None:
+        """Takes what has come in."""
+        if self._listener.fileno() in ready:
+            self._accept()
+        if self._app is not None and self._app.fd in ready:
+            self._listen(self._app, now)
+
+    def tell(self, type_: str, **fields: object) -> None:
+        """A message to the app, if there is one."""
+        if self._app is not None and not self._app.send({"type": type_, **fields}):
+            self._lose_app()
+
+    def _lose_app(self) -> None:
+        """The next check finds it missing and stops an open session."""
+        if self._app is not None:
+            self._app.close()
+            self._app = None
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        if self._app is None and allowed(connection):
+            self._app = Peer(connection, self._clock)
+        else:
+            connection.close()
+
+    def _listen(self, app: Peer, now: int) -> None:
+        try:
+            data = app.receive()
+        except LinkError:
+            self._lose_app()
+            self._guard.check(now)
+            return
+        if data[:1] == link.CHUNK_MARK and app.greeted:
+            self._chunk(data, now)
+            return
+        try:
+            message = link.decode(data)
+        except LinkError as error:
+            self.tell("log", text=str(error))
+            return
+        if message["type"] == "lease" and app.greeted:  # four a second, and no answer to each
+            if self._session.lease is not None:
+                self._session.lease, _ = lease.echo(self._session.lease, message.get("nonce"), now)
+            return
+        refusal = self._hello(app, message) if message["type"] == "hello" else self._asked(app, message, now)
+        reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
+        if refusal is not None and refusal.code == "rest_pending":
+            reason["wait_us"] = self._session.rest_us(now)
+        self.tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._guard.status())
+
+    def _hello(self, app: Peer, message: link.Message) -> Refusal | None:
+        app.joins(message.get("channel"))
+        if message.get("build") != link.build_id():
+            return Refusal("other_build", f"app {message.get('build')}; guard {link.build_id()}")
+        app.greeted = True
+        return None
+
+    def _asked(self, app: Peer, message: link.Message, now: int) -> Refusal | None:
+        if not app.greeted:
+            return Refusal("not_greeted", "say hello first")
+        mode = self._guard.state.mode
+        running = mode is Mode.RUNNING and self._guard.state.ending is None
+        match message["type"]:
+            case "status":
+                return None
+            case "acknowledge":
+                return self._acknowledge(message, now)
+            case "load" if mode in (Mode.IDLE, Mode.ARMED):
+                return self._load(message, now)
+            case "self_test":
+                return self._request(Request.SELF_TEST, now)
+            case "check_electrodes":
+                if self._session.plan is None:
+                    return Refusal("nothing_loaded", "load a programme first")
+                return self._request(Request.CHECK, now)
+            case "start" if mode is Mode.ARMED:
+                return self._start(message, now)
+            case "resume" if mode is Mode.PAUSED:
+                return self._resume(now)
+            case "end" if mode in (Mode.PAUSED, Mode.ARMED):
+                return self._request(Request.END, now)
+            case "pause" | "end" as wish if running:
+                return self._ramp(Request(wish), message, now)
+            case "raise" if running:
+                return self._not_rising(now) or self._session.raise_(message)
+            case "lower" if mode is Mode.RUNNING:
+                return self._lower(message)
+            case "load" | "start" | "resume" | "pause" | "end" | "raise" | "lower":
+                return self._not_now()
+        return Refusal("link_unknown", f"no message of type {message['type']!r}")
+
+    def _request(self, request: Request, now: int) -> Refusal | None:
+        return None if self._guard.check(now, request) else self._not_now()
+
+    def _not_now(self) -> Refusal:
+        state = self._guard.state
+        return Refusal("not_now", f"the guard is {state.mode}, cause {state.cause}")
+
+    def _not_rising(self, now: int) -> Refusal | None:
+        """Nothing becomes stronger unless the person's page was heard of within a second."""
+        held = self._session.lease
+        if held is None or not held.increase_allowed(now):
+            age = None if held is None else held.age_us(now)
+            return Refusal("lease_stale", f"the page was last heard of {age} us ago")
+        return None
+
+    def _load(self, message: link.Message, now: int) -> Refusal | None:
+        """A programme; what was armed before was armed for another."""
+        refusal = self._session.load(message, now)
+        if refusal is None and self._guard.state.mode is Mode.ARMED:
+            return self._request(Request.END, now)
+        return refusal
+
+    def _start(self, message: link.Message, now: int) -> Refusal | None:
+        """The debit is on disk before anything can come out, and is taken back when nothing may."""
+        session, guard = self._session, self._guard
+        stale = self._not_rising(now)
+        if stale is not None:
+            return stale
+        if session.open_day(message.get("day"), self._today()) and not guard.write():
+            return Refusal("ledger_not_written", "the record could not be written")
+        before = session.record
+        debited = session.debit(now)
+        if isinstance(debited, Refusal):
+            return debited
+        session.record = debited
+        if not guard.write():
+            session.record = before
+            return Refusal("ledger_not_written", "the record could not be written")
+        session.begin(now)
+        if guard.check(now, Request.START) and guard.state.output:
+            return None
+        session.record = replace(before, cause=guard.state.cause)
+        guard.write()
+        return self._not_now()
+
+    def _resume(self, now: int) -> Refusal | None:
+        stale = self._not_rising(now)
+        if stale is not None:
+            return stale
+        self._session.resume(now)
+        return self._request(Request.RESUME, now)
+
+    def _lower(self, message: link.Message) -> Refusal | None:
+        """A lower set-point, at once: what waits was compiled for the old one and is taken back."""
+        refusal = self._session.lower(message)
+        if refusal is None:
+            self._session.withdraw(self._supply.withdraw())
+        return refusal
+
+    def _ramp(self, request: Request, message: link.Message, now: int) -> Refusal | None:
+        """Pause or end from session time ``at_us`` on, or (without it) from where nothing was sent yet."""
+        at_us, zero_us = message.get("at_us"), None
+        if at_us is None:
+            self._session.withdraw(self._supply.withdraw())
+            at_us, zero_us = self._session.next_us, self._guard.zero_us(now)
+        refusal = self._session.ends(at_us, zero_us)
+        if refusal is not None:
+            return refusal
+        ramp_us = (self._session.progress.zero_us or 0) - self._guard.zero_us(now) + limits.RAMPED_STOP_MAX_US
+        return None if self._guard.check(now, request, ramp_us=ramp_us) else self._not_now()
+
+    def _acknowledge(self, message: link.Message, now: int) -> Refusal | None:
+        """A person has read the cause. While anything dangerous holds nothing changes."""
+        state = self._guard.state
+        if not state.stopped:
+            return Refusal("nothing_latched", f"the guard is {state.mode}")
+        clinician = message.get("role") == "clinician"
+        if state.locked_by is not None and not clinician:
+            return Refusal("clinician_needed", f"locked by {state.locked_by}")
+        self._guard.check(now, Request.ACKNOWLEDGE, clinician=clinician)
+        if self._guard.state.stopped:
+            return Refusal("still_present", f"{self._guard.state.cause}")
+        self._session.acknowledged()
+        self._guard.write()
+        self.tell("log", text=f"acknowledged: {state.cause}")
+        return None
+
+    def _chunk(self, data: bytes, now: int) -> None:
+        """Has one chunk judged. One for an older set-point is compiled again; any other refusal ends the session."""
+        number = 0
+        running = self._guard.state.mode is Mode.RUNNING
+        try:
+            _, revision, number, start_us = link.CHUNK_HEADER.unpack_from(data)
+        except struct.error:
+            verdict: Any = Refusal("malformed", f"a chunk of {len(data)} bytes")
+        else:
+            pulses = data[link.CHUNK_HEADER.size :]
+            if not running:
+                verdict = self._not_now()
+            elif self._supply.full:
+                verdict = Refusal("too_many", "one chunk waits already")
+            else:
+                verdict = self._session.judge(start_us, revision, pulses, now)
+        if isinstance(verdict, Refusal):
+            self.tell("refused", number=number, code=verdict.code, detail=verdict.detail, **self._guard.status())
+            if verdict.code != "stale_set_point" and running:
+                self._guard.check(now, faults=("gate_refused",))
+            return
+        self._supply.offer(Approved(number, start_us, pulses, verdict.chunk, self._session.progress))
+        self._session.progress = verdict.progress
