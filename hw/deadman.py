@@ -12,7 +12,7 @@ import struct
 from typing import Any, Final
 
 from hw.board import PHASE_LINES, Board
-from hw.wire import SCRIPT_RUNNING, Command, DaemonLost, NotAsApproved, ask, asked, burst, dial, exchange
+from hw.wire import SCRIPT_RUNNING, Command, DaemonLost, NotAsApproved, asked, burst, exchange, open_handle
 
 KICK_TIMEOUT_US: Final = 120_000
 """Six checks of 20 ms. It is kept to within one look: the script fires 115 to 125 ms after the last kick."""
@@ -61,12 +61,9 @@ class DeadMan:
         self.client = client
         self._mask = board.mask(*PHASE_LINES, "OUTPUT_ENABLE")
         self._kicks = 0
-        self._life = dial(host, port, timeout_s)
-        self._handle = ask(self._life, Command.NOTIFY_HERE)
-        if self._handle < 0:
-            raise NotAsApproved(f"no notification handle is left: {self._handle}")
-        self._life.setblocking(False)
         self.script_id = int(asked(client.store_script, SCRIPT))
+        self._life, self._handle = open_handle(host, port, timeout_s)
+        self._life.setblocking(False)
 
     def start(self) -> None:
         """Has it watch from now on: the next kick is due within ``KICK_TIMEOUT_US``."""
