@@ -263,6 +263,19 @@ def test_each_width_has_a_load_of_its_own() -> None:
     assert memory.tracks[0].loads == ((20, 235), (800, 500))
 
 
+def test_a_new_session_learns_its_loads_anew() -> None:
+    """While what is known of the battery and the converter stays."""
+    low = {"asked": pulsed(), "peak_ua": (20_000, 0), "bank": FAULT_N}
+    memory, _ = follow(each_20_ms(2, electrode_mv=(4_000, 0), **low))
+    assert memory.load_ohm == (200, None)
+    memory = memory.begun()
+    assert memory.load_ohm == (None, None)
+    later = [check(NOW_US + n * 20_000, electrode_mv=(10_000, 0), **low) for n in range(2, 5)]
+    memory, found = follow(later, memory)
+    assert found == [{"battery_low"}] * 3
+    assert memory.load_ohm == (500, None)
+
+
 def test_widths_that_differ_in_one_window_are_no_measure() -> None:
     mixed = each_20_ms(2, asked=pulsed(width_us=0), peak_ua=(20_000, 0), electrode_mv=(10_000, 0))
     worse = each_20_ms(2, asked=pulsed(width_us=0), peak_ua=(20_000, 0), electrode_mv=(30_000, 0))
