@@ -29,6 +29,7 @@ CAUSES: Final = {
 
 REFUSALS: Final = {
     # requests
+    "lease_range": "the time after which a silent phone ends the session is out of range",
     "cap_range": "the cap is outside what the board can give",
     "day_spent": "the sessions of this day are used up",
     "end_too_early": "the end was asked for at a time that is approved already",

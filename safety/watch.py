@@ -164,7 +164,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Memory:
-    """What is remembered from check to check; a new one for each session. ``slow``: round trips that were noted."""
+    """What is remembered from check to check. ``slow``: round trips that were noted."""
 
     tracks: tuple[Track, Track] = (Track(), Track())
     raw: tuple[int, ...] = ()
@@ -178,6 +178,10 @@ class Memory:
     def load_ohm(self) -> tuple[int | None, int | None]:
         """Of A and B as last measured at enough current, for display."""
         return self.tracks[0].load_ohm, self.tracks[1].load_ohm
+
+    def begun(self) -> Memory:
+        """At the start of a session: what its loads are at first is not known yet."""
+        return replace(self, tracks=(Track(), Track()))
 
 
 def judge(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, tuple[str, ...]]:

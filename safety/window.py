@@ -7,32 +7,37 @@ not be below it). Pure: times are the guard's microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from safety.decode import Pulse
+from safety.decode import Chunk
 
 WAVE_SLACK_US: Final = 2_000
 """Where a wave is may be wrong by so much, either way: it begins 60-200 us after the send, the guard notes the send to
 its own wake-up, and what the daemon notifies came 2.2 ms late at most (docs/pigpiod.md). ours."""
 
 
+class Span(NamedTuple):
+    """One pulse where it was planned: from its first edge to its last, in the guard's us."""
+
+    start_us: int
+    end_us: int
+    channel: str
+    code: int
+    width_us: int
+
+
 class Played(NamedTuple):
-    """One chunk that was sent, as wave ``wave``: when it begins, how long it lasts, and its pulses.
+    """One chunk that was sent, as wave ``wave``: when it begins and ends by plan, and its pulses in order (``plan``).
 
     ``cut_us``: when a stop ended it, None if it plays to its end.
     """
 
     wave: int
     begins_us: int
-    duration_us: int
-    pulses: tuple[Pulse, ...]
+    ends_us: int
+    spans: tuple[Span, ...]
     cut_us: int | None = None
-
-    @property
-    def ends_us(self) -> int:
-        """When its last line is safe, if nothing cuts it."""
-        return self.begins_us + self.duration_us
 
 
 class Asked(NamedTuple):
@@ -46,50 +51,79 @@ class Asked(NamedTuple):
     width_us: int = 0
 
 
-def asked(played: Sequence[Played], channel: str, since_us: int, until_us: int, slack_us: int = WAVE_SLACK_US) -> Asked:
-    """What the peak hold of a channel, emptied at ``since_us``, can hold at ``until_us``.
+class Seen(NamedTuple):
+    """Of a window and the reading at its end: what was asked of A and B, and of which channels a pulse, of whatever
+    amplitude, may be under way at that reading."""
+
+    asked: tuple[Asked, Asked]
+    in_flight: frozenset[str]
+
+    @property
+    def may_reset(self) -> bool:
+        """Whether the peak holds may be emptied right after the reading without losing what nobody has seen.
+
+        A pulse between the reading of the holds and their reset is lost. So they are emptied while none may be under
+        way; or, where pulses are too dense for that, once each channel has shown a whole pulse: the next one counts.
+        """
+        return not self.in_flight or all(one.must or not one.may for one in self.asked)
+
+
+def plan(wave: int, begins_us: int, chunk: Chunk) -> Played:
+    """An approved chunk as it is to play from ``begins_us`` on."""
+    spans = [
+        Span(
+            begins_us + one.start_us,
+            begins_us + one.start_us + one.width_us + one.gap_us + one.second_us,
+            one.channel,
+            one.code,
+            one.width_us,
+        )
+        for one in chunk.pulses
+    ]
+    return Played(wave, begins_us, begins_us + chunk.duration_us, tuple(spans))
+
+
+def look(played: Sequence[Played], since_us: int, at_us: int, slack_us: int = WAVE_SLACK_US) -> Seen:
+    """What peak holds that were emptied at ``since_us`` can hold at ``at_us``.
 
     A pulse must have played only when all of it lies within, slack included: one at either end may have been missed.
     """
-    may = must = 0
-    widths = set()
-    for pulse, start, end, cut_us in _pulses(played, slack_us):
-        if pulse.channel != channel or not pulse.code:
+    may, must, flying = {"A": 0, "B": 0}, {"A": 0, "B": 0}, set()
+    widths: dict[str, set[int]] = {"A": set(), "B": set()}
+    low, high = since_us - slack_us, at_us + slack_us
+    for one in played:
+        if one.ends_us < low:
             continue
-        if start <= until_us and end >= since_us:
-            may = max(may, pulse.code)
-            widths.add(pulse.width_us)
-        if start >= since_us and end <= until_us and (cut_us is None or end <= cut_us):
-            must = max(must, pulse.code)
-    return Asked(may, must, widths.pop() if len(widths) == 1 else 0)
-
-
-def in_flight(played: Sequence[Played], at_us: int, slack_us: int = WAVE_SLACK_US) -> frozenset[str]:
-    """The channels of which a pulse, of whatever amplitude, may be under way at a time. Empty: a pulse-free read."""
-    return frozenset(p.channel for p, start, end, _ in _pulses(played, slack_us) if start <= at_us <= end)
-
-
-def may_reset(played: Sequence[Played], since_us: int, at_us: int, slack_us: int = WAVE_SLACK_US) -> bool:
-    """Whether the peak holds, emptied at ``since_us``, may be emptied at ``at_us`` without losing what nobody has seen.
-
-    A pulse between the reading of the holds and their reset is lost. So they are emptied while none may be under way;
-    or, where pulses are too dense for that, once each channel has shown at least one whole pulse: the next one counts.
-    """
-    if not in_flight(played, at_us, slack_us):
-        return True
-    both = [asked(played, channel, since_us, at_us, slack_us) for channel in ("A", "B")]
-    return all(one.must or not one.may for one in both)
+        cut_us = high if one.cut_us is None else one.cut_us
+        last = min(high, cut_us + slack_us)
+        for start, end, channel, code, width in one.spans:
+            if start > last:
+                break
+            if end < low:
+                continue
+            if end >= at_us - slack_us:
+                flying.add(channel)
+            if code:
+                may[channel] = max(may[channel], code)
+                widths[channel].add(width)
+                if start >= since_us + slack_us and end <= min(at_us, cut_us) - slack_us:
+                    must[channel] = max(must[channel], code)
+    both = [Asked(may[name], must[name], widths[name].pop() if len(widths[name]) == 1 else 0) for name in "AB"]
+    return Seen((both[0], both[1]), frozenset(flying))
 
 
 def quiet_us(played: Sequence[Played], from_us: int, within_us: int, slack_us: int = WAVE_SLACK_US) -> int:
     """The first moment from ``from_us`` on at which no pulse may be under way; ``from_us`` when ``within_us`` has none.
 
-    Pulses at 50 Hz and checks at 50 Hz would else meet at the same place for a whole contraction.
+    ``played`` in order of time. Pulses at 50 Hz and checks at 50 Hz would else meet at one place for a contraction.
     """
     at_us = from_us
-    for start, end in sorted((start, end) for _, start, end, _ in _pulses(played, slack_us)):
-        if start <= at_us <= end:
-            at_us = end + 1
+    for one in played:
+        for start, end, *_ in one.spans:
+            if start - slack_us > at_us:
+                break
+            if end + slack_us >= at_us and (one.cut_us is None or start - slack_us <= one.cut_us):
+                at_us = end + slack_us + 1
     return at_us if at_us <= from_us + within_us else from_us
 
 
@@ -108,13 +142,3 @@ def allowed(played: Sequence[Played], at_us: int, slack_us: int = WAVE_SLACK_US)
 def recent(played: Sequence[Played], since_us: int, slack_us: int = WAVE_SLACK_US) -> tuple[Played, ...]:
     """Those that can still matter to a window that begins at ``since_us``."""
     return tuple(one for one in played if one.ends_us + slack_us >= since_us)
-
-
-def _pulses(played: Sequence[Played], slack_us: int) -> Iterator[tuple[Pulse, int, int, int | None]]:
-    """Each pulse that may have begun: the first and the last moment at which it may be under way, and the cut."""
-    for one in played:
-        for pulse in one.pulses:
-            start = one.begins_us + pulse.start_us - slack_us
-            if one.cut_us is None or start <= one.cut_us:
-                length = pulse.width_us + pulse.gap_us + pulse.second_us
-                yield pulse, start, start + 2 * slack_us + length, one.cut_us

@@ -1,0 +1,209 @@
+"""What may have played in a window and what must have; when peaks may be emptied; what the daemon may say it plays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safety.decode import Chunk, Pulse
+from safety.window import WAVE_SLACK_US, Asked, Played, allowed, look, plan, quiet_us, recent
+
+BEGINS = 1_000_000
+
+
+def pulse(start: int, code: int = 1000, channel: str = "A", width: int = 250, gap: int = 100) -> Pulse:
+    return Pulse(start, channel, width, gap, width, code)
+
+
+def chunk(*pulses: Pulse, begins: int = BEGINS, cut: int | None = None, wave: int = 1) -> Played:
+    return plan(wave, begins, Chunk(100_000, 700, pulses))._replace(cut_us=cut)
+
+
+def asked(played: tuple[Played, ...], channel: str, since: int, until: int) -> Asked:
+    return look(played, since, until).asked["AB".index(channel)]
+
+
+def in_flight(played: tuple[Played, ...], at: int) -> frozenset[str]:
+    found = look(played, at, at).in_flight
+    assert found == look(played, at - 20_000, at).in_flight
+    return found
+
+
+def may_reset(played: tuple[Played, ...], since: int, at: int) -> bool:
+    return look(played, since, at).may_reset
+
+
+ONE = (chunk(pulse(50_000)),)  # from 1 050 000 to 1 050 600
+START, END = 1_050_000, 1_050_600
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "may", "must"),
+    [
+        (START - 2_000, END + 2_000, 1000, 1000),
+        (START - 1_999, END + 2_000, 1000, 0),
+        (START - 2_000, END + 1_999, 1000, 0),
+        (0, START - 2_000, 1000, 0),
+        (0, START - 2_001, 0, 0),
+        (END + 2_000, END + 9_000, 1000, 0),
+        (END + 2_001, END + 9_000, 0, 0),
+        (START, END, 1000, 0),
+    ],
+)
+def test_one_pulse_and_the_ends_of_the_window(since: int, until: int, may: int, must: int) -> None:
+    assert asked(ONE, "A", since, until) == Asked(may, must, 250 if may else 0)
+    assert asked(ONE, "B", since, until) == Asked()
+
+
+def test_the_largest_of_each() -> None:
+    ramp = (chunk(pulse(10_000, 300), pulse(30_000, 500), pulse(50_000, 400), pulse(70_000, 700, "B")),)
+    assert asked(ramp, "A", BEGINS, BEGINS + 100_000) == Asked(500, 500, 250)
+    assert asked(ramp, "A", BEGINS, BEGINS + 30_000) == Asked(500, 300, 250)
+    assert asked(ramp, "A", BEGINS + 50_000, BEGINS + 100_000) == Asked(400, 0, 250)
+    assert asked(ramp, "B", BEGINS, BEGINS + 100_000) == Asked(700, 700, 250)
+
+
+def test_over_two_chunks() -> None:
+    two = (chunk(pulse(90_000, 300)), chunk(pulse(10_000, 500), begins=BEGINS + 100_000))
+    assert asked(two, "A", BEGINS + 80_000, BEGINS + 120_000) == Asked(500, 500, 250)
+
+
+def test_widths_that_differ_and_pulses_of_nothing() -> None:
+    mixed = (chunk(pulse(10_000), pulse(30_000, width=300), pulse(50_000, 0, width=20)),)
+    assert asked(mixed, "A", BEGINS, BEGINS + 100_000) == Asked(1000, 1000, 0)
+    assert asked(mixed, "A", BEGINS + 20_000, BEGINS + 100_000) == Asked(1000, 1000, 300)
+    assert asked(mixed, "A", BEGINS + 40_000, BEGINS + 100_000) == Asked()
+
+
+@pytest.mark.parametrize(
+    ("cut", "may", "must"),
+    [(START - 2_001, 0, 0), (START - 2_000, 1000, 0), (END + 1_999, 1000, 0), (END + 2_000, 1000, 1000)],
+)
+def test_what_a_stop_cut(cut: int, may: int, must: int) -> None:
+    one = (chunk(pulse(50_000), cut=cut),)
+    assert asked(one, "A", BEGINS, BEGINS + 100_000)[:2] == (may, must)
+    assert in_flight(one, START - 2_000) == (frozenset("A") if may else frozenset())
+
+
+def test_a_pulse_under_way() -> None:
+    both = (chunk(pulse(50_000), pulse(60_000, 0, "B")),)
+    assert in_flight(both, START - 2_001) == frozenset()
+    assert in_flight(both, START - 2_000) == in_flight(both, END + 2_000) == frozenset("A")
+    assert in_flight(both, END + 2_001) == frozenset()
+    assert in_flight(both, START + 10_000) == frozenset("B")  # of no amplitude, but its line is high
+    assert in_flight((chunk(pulse(10_000), pulse(10_700, channel="B")),), BEGINS + 10_600) == frozenset("AB")
+
+
+def test_peaks_may_be_emptied_between_pulses() -> None:
+    assert may_reset(ONE, START, START - 2_001)
+    assert may_reset(ONE, START, END + 2_001)
+    assert not may_reset(ONE, START - 20_000, END)
+
+
+def test_peaks_may_be_emptied_within_dense_pulses_once_each_channel_was_seen() -> None:
+    dense = (chunk(pulse(10_000), pulse(20_000), pulse(24_000, channel="B"), pulse(30_000)),)
+    assert not may_reset(dense, BEGINS + 15_000, BEGINS + 24_000)  # of B nothing was seen for certain
+    assert may_reset(dense, BEGINS + 15_000, BEGINS + 30_000)
+    assert may_reset(dense[:1], BEGINS + 5_000, BEGINS + 20_000)  # B had nothing to show
+
+
+def test_the_next_quiet_moment() -> None:
+    two = (chunk(pulse(50_000), pulse(54_000, channel="B")),)  # A's slack reaches into B's
+    assert quiet_us(two, START - 2_001, 7_000) == START - 2_001
+    assert quiet_us(two, START - 2_000, 9_000) == END + 4_000 + 2_001
+    assert quiet_us(two, START - 2_000, 8_000) == START - 2_000
+    assert quiet_us(two, END + 4_000, 2_001) == END + 6_001
+    assert quiet_us(two, END + 4_000, 2_000) == END + 4_000
+    for cut, found in ((START - 2_001, START), (START - 2_000, END + 2_001)):
+        assert quiet_us((chunk(pulse(50_000), cut=cut),), START, 9_000) == found
+
+
+def test_what_may_play() -> None:
+    two = (chunk(wave=1), chunk(begins=BEGINS + 100_000, wave=2))
+    for at, ids in (
+        (BEGINS - 2_001, {None}),
+        (BEGINS - 2_000, {1, None}),
+        (BEGINS + 2_000, {1, None}),
+        (BEGINS + 2_001, {1}),
+        (BEGINS + 97_999, {1}),
+        (BEGINS + 98_000, {1, 2, None}),
+        (BEGINS + 102_000, {1, 2, None}),
+        (BEGINS + 102_001, {2}),
+        (BEGINS + 202_000, {2, None}),
+        (BEGINS + 202_001, {None}),
+    ):
+        assert allowed(two, at) == ids, at
+    cut = (chunk(cut=BEGINS + 50_000),)
+    assert allowed(cut, BEGINS + 47_999) == {1}
+    assert allowed(cut, BEGINS + 48_000) == allowed(cut, BEGINS + 52_000) == {1, None}
+    assert allowed(cut, BEGINS + 52_001) == {None}
+    assert allowed((chunk(cut=BEGINS + 900_000),), BEGINS + 102_001) == {None}
+
+
+def test_what_is_over_is_forgotten() -> None:
+    two = (chunk(), chunk(begins=BEGINS + 100_000))
+    assert recent(two, BEGINS + 102_000) == two
+    assert recent(two, BEGINS + 102_001) == two[1:]
+
+
+# --- whatever the pulses and wherever the wave really is --------------------------------------------------------------
+
+
+@st.composite
+def trains(draw: st.DrawFn) -> tuple[Played, ...]:
+    """Chunks of 100 ms that follow each other, with pulses on both channels, never two at once."""
+    period = draw(st.integers(6_700, 60_000))
+    width = draw(st.integers(20, 800))
+    second = draw(st.sampled_from([None, period // 2]))
+    places = range(draw(st.integers(100, 2_000)), 300_000 - period, period)
+    chunks = []
+    for n in range(3):
+        inside = []
+        for place in places:
+            if n * 100_000 <= place < n * 100_000 + 96_000:
+                inside.append(pulse(place - n * 100_000, draw(st.integers(0, 4095)), "A", width, 10))
+                if second and place + second < n * 100_000 + 96_000:
+                    inside.append(pulse(place + second - n * 100_000, draw(st.integers(0, 4095)), "B", width, 10))
+        chunks.append(chunk(*inside, begins=BEGINS + n * 100_000))
+    return tuple(chunks)
+
+
+@given(trains(), st.integers(0, 300_000), st.integers(0, 60_000), st.integers(-WAVE_SLACK_US, WAVE_SLACK_US))
+def test_the_true_peak_is_between_the_two(train: tuple[Played, ...], since: int, length: int, off: int) -> None:
+    since += BEGINS
+    until = since + length
+    for channel in "AB":
+        touched = whole = 0
+        for one in train:
+            for span in one.spans:
+                start, end = span.start_us + off, span.end_us + off
+                if span.channel == channel and start <= until and end >= since:
+                    touched = max(touched, span.code)
+                    whole = max(whole, span.code if since <= start and end <= until else 0)
+        found = asked(train, channel, since, until)
+        assert found.must <= whole <= touched <= found.may
+
+
+@given(trains(), st.integers(0, 300_000), st.integers(-WAVE_SLACK_US, WAVE_SLACK_US))
+def test_at_a_quiet_moment_no_line_is_high(train: tuple[Played, ...], from_us: int, off: int) -> None:
+    at = quiet_us(train, BEGINS + from_us, 10_000)
+    if in_flight(train, at):
+        assert at == BEGINS + from_us
+        return
+    assert not any(span.start_us + off <= at <= span.end_us + off for one in train for span in one.spans)
+
+
+@given(trains(), st.integers(0, 19_999))
+def test_no_channel_goes_unseen(train: tuple[Played, ...], phase: int) -> None:
+    """Checks each 20 ms, as the guard makes them: of three in a row, one can judge what was asked in them."""
+    since = BEGINS - 30_000
+    unseen = dict.fromkeys("AB", 0)
+    for due in range(BEGINS + phase, BEGINS + 400_000, 20_000):
+        at = quiet_us(train, due, 7_000)
+        reset = may_reset(train, since, at)
+        for channel in "AB":
+            found = asked(train, channel, since, at)
+            unseen[channel] = 0 if found.must or not found.may else unseen[channel] + 1
+            assert unseen[channel] <= 2, (channel, at)
+        since = at if reset else since
