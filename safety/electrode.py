@@ -187,8 +187,9 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
     Meanwhile the guard must not empty the peak holds. A cause to stop for (no ``FINDINGS``) is the last thing found.
     """
     found: dict[str, Finding] = {}
+    now = yield Wait(now_us)
     port.write("OUTPUT_ENABLE", 1)
-    now, most = now_us, now_us + RAIL_RISES_US
+    most = now + RAIL_RISES_US
     while (up := port.sense().rail_mv >= figures.compliance_mv) is False and now < most:
         now = yield Wait(now + limits.CHECK_INTERVAL_US, toggle=True)
     for channel in channels:
@@ -196,6 +197,7 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
         if found[channel].code not in (None, *FINDINGS):
             break
     port.write("OUTPUT_ENABLE", 0)
+    now = yield Wait(now)
     yield Wait(now + limits.CHECK_INTERVAL_US)
     return found
 

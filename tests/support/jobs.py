@@ -54,24 +54,32 @@ class Bench:
         self.keepalive = 0
         self.looks: list[Sample] = []
         self.before_step: Callable[[], None] = lambda: None
+        self.late_us = 0
+        """So much later than asked each wait for a job ends."""
         self._next_check = self.clock.now
 
     def drive(self, job: Steps[_Result]) -> _Result:
         """Runs a job to its end."""
         wait = next(job)
         while True:
-            until = min(self._next_check, wait.until_us)
+            resume = wait.until_us + self.late_us
+            until = min(self._next_check, resume)
             if until > self.clock.now:
                 self.clock.sleep(until - self.clock.now)
-            now = self.clock.now
-            if now >= self._next_check:
+            if self.clock.now >= self._next_check:
                 self._check(wait.toggle, wait.kick)
-            if now >= wait.until_us:
+            if self.clock.now >= resume:
                 self.before_step()
                 try:
-                    wait = job.send(now)
+                    wait = job.send(self.clock.now)
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
+
+    def rest(self, us: int) -> None:
+        """Lets time pass without a check, and the dead-man without a kick."""
+        self.clock.sleep(us)
+        self._next_check = self.clock.now
+        self.port.start_dead_man()
 
     def _check(self, toggle: bool, kick: bool) -> None:
         self._next_check += CHECK_INTERVAL_US
