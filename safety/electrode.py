@@ -40,7 +40,7 @@ GAP_US: Final = limits.INTERPHASE_MAX_US
 PULSES: Final = 4
 PERIOD_US: Final = 20_000
 """50 Hz: a wave of 80 ms. ours."""
-FIRST_US: Final = 200
+FIRST_US: Final = 500
 LENGTH_US: Final = PULSES * PERIOD_US
 SHOW_US: Final = 20
 """From a phase's begin until PEAK_RESET shows it: so a low PEAK_RESET means that the phase has begun."""
@@ -197,8 +197,6 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
         if found[channel].code not in (None, *FINDINGS):
             break
     port.write("OUTPUT_ENABLE", 0)
-    now = yield Wait(now)
-    yield Wait(now + limits.CHECK_INTERVAL_US)
     return found
 
 

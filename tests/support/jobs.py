@@ -99,6 +99,12 @@ class Bench:
     def electrodes(self, channels: str = "AB") -> dict[str, electrode.Finding]:
         return self.drive(electrode.run(self.port, self.port.figures, channels, self.clock.now))
 
+    def assert_all_safe(self) -> None:
+        """Nothing is left high that could put something out, or keep the board from seeing it."""
+        bank = self.port.sense().bank
+        assert not bank & BOARD.mask(*selftest.PHASES, "OUTPUT_ENABLE", "FAULT_RESET", "PEAK_RESET")
+        assert bank & BOARD.mask("DAC_CS_N")
+
     def close(self) -> None:
         # gpiozero keeps shared buses by host, not port; one that is collected later strikes out the next test's.
         thread = self.panel._factory.connection._notify

@@ -98,12 +98,6 @@ def assert_nothing_came_out(found: Bench) -> None:
         assert (figures["peak_ma"], figures["forward_uc"], figures["back_uc"]) == (0, 0, 0)
 
 
-def assert_all_safe(found: Bench) -> None:
-    bank = found.port.sense().bank
-    assert not bank & BOARD.mask(*selftest.PHASES, "OUTPUT_ENABLE", "FAULT_RESET", "PEAK_RESET")
-    assert bank & BOARD.mask("DAC_CS_N")
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_a_healthy_board_passes_again_and_again(seed: int) -> None:
     with bench("--seed", str(seed)) as healthy:
@@ -111,7 +105,7 @@ def test_a_healthy_board_passes_again_and_again(seed: int) -> None:
             start = healthy.clock.now
             assert healthy.self_test() is None
             assert healthy.clock.now - start <= 600_000
-            assert_all_safe(healthy)
+            healthy.assert_all_safe()
         assert_no_phase_line_with_the_switch_closed(healthy)
 
 
@@ -139,7 +133,7 @@ def test_each_fault_ends_the_step_that_is_there_for_it(case: Case) -> None:
         broken.sim.control("current", record=True, path=None)
         broken.sim.fault(fault, *args)
         assert broken.self_test() == code
-        assert_all_safe(broken)
+        broken.assert_all_safe()
         assert_no_phase_line_with_the_switch_closed(broken)
         assert_nothing_came_out(broken)
 
@@ -240,4 +234,4 @@ def test_somebody_else_enables_the_output() -> None:
     with bench() as shared:
         shared.before_step = lambda: shared.client.write(ENABLE, 1)
         assert shared.self_test() == "self_test_lines"
-        assert_all_safe(shared)
+        shared.assert_all_safe()

@@ -8,7 +8,6 @@ import pytest
 from hw.wire import NotAsApproved
 from safety import electrode
 from safety.electrode import CURRENT_HIGH, CURRENT_LOW, OPEN, OUT_OF_RANGE, POLARITY, RAIL_LOST, SHORT
-from tests.fault.test_selftest import assert_all_safe
 from tests.support.chunks import train
 from tests.support.jobs import BOARD, bench
 
@@ -63,7 +62,7 @@ def test_the_load_is_found(load_ohm: int, channels: str) -> None:
         for finding in found.values():
             assert finding.code is None
             assert finding.load_ohm == pytest.approx(load_ohm, rel=0.03, abs=8)
-        assert_all_safe(healthy)
+        healthy.assert_all_safe()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -94,7 +93,7 @@ def test_each_fault_has_its_finding(case: Case) -> None:
         assert ("B" in found) is (code in electrode.FINDINGS)
         if code in (OPEN, SHORT, OUT_OF_RANGE):
             assert found["B"].code is None
-        assert_all_safe(broken)
+        broken.assert_all_safe()
 
 
 @pytest.mark.parametrize("fault", ["electrode-open", "electrode-short"])
