@@ -40,7 +40,7 @@ GAP_US: Final = limits.INTERPHASE_MAX_US
 PULSES: Final = 4
 PERIOD_US: Final = 20_000
 """50 Hz: a wave of 80 ms. ours."""
-FIRST_US: Final = 200
+FIRST_US: Final = 500
 LENGTH_US: Final = PULSES * PERIOD_US
 SHOW_US: Final = 20
 """From a phase's begin until PEAK_RESET shows it: so a low PEAK_RESET means that the phase has begun."""
@@ -187,8 +187,9 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
     Meanwhile the guard must not empty the peak holds. A cause to stop for (no ``FINDINGS``) is the last thing found.
     """
     found: dict[str, Finding] = {}
+    now = yield Wait(now_us)
     port.write("OUTPUT_ENABLE", 1)
-    now, most = now_us, now_us + RAIL_RISES_US
+    most = now + RAIL_RISES_US
     while (up := port.sense().rail_mv >= figures.compliance_mv) is False and now < most:
         now = yield Wait(now + limits.CHECK_INTERVAL_US, toggle=True)
     for channel in channels:
@@ -196,8 +197,8 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
         if found[channel].code not in (None, *FINDINGS):
             break
     port.write("OUTPUT_ENABLE", 0)
-    now = yield Wait(now)
-    yield Wait(now + limits.CHECK_INTERVAL_US)
+    now = yield Wait(now, toggle=True)
+    yield Wait(now + limits.CHECK_INTERVAL_US, toggle=True)  # it is seen low before a start raises it again
     return found
 
 

@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -224,20 +224,21 @@ class Guard:
         toggle = self._good and (self._wait.toggle or not testing)
         self._good = False
         since = tools.peaks_since_us
-        reset = not checking and not testing and window.may_reset(supply.played, since, now)
+        seen = window.look(supply.played, since, now)
+        reset = not checking and not testing and seen.may_reset
         sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
         after = self._clock.now()
-        asked = [window.asked(supply.played, channel, since, now) for channel in CHANNELS]
+        a, b = seen.asked
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
-            asked = [one._replace(must=0) for one in asked]
+            a, b = a._replace(must=0), b._replace(must=0)
         judged = watch.Check(
             sample,
             after,
             self._due,
             after - now,
             since,
-            (asked[0], asked[1]),
-            window.in_flight(supply.played, now),
+            (a, b),
+            seen.in_flight,
             tools.enabled,
             tools.enabled_us,
             tools.toggled_us if tools.was_toggled else None,
@@ -308,7 +309,7 @@ class Guard:
                 self._begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
             case Action.ENABLE:
                 self._confirmed = None
-                self._memory = replace(self._memory, tracks=watch.Memory().tracks)
+                self._memory = self._memory.begun()
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:

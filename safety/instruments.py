@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from hw import daemon_facts
 from hw.board import Board
@@ -21,13 +20,10 @@ from hw.pulses import PulseOutput
 from hw.senses import Sample, Senses, clear_handles
 from hw.wire import DaemonLost, NotAsApproved, connect
 from safety import electrode, selftest
-from safety.decode import Chunk, Pulse
+from safety.decode import ENTRY_BYTES, Chunk, Refusal
 from safety.edges import Edges
 from safety.steps import Figures
 from safety.supply import Supply
-
-HELD_PULSES: Final[tuple[Pulse, ...]] = ()
-"""A wave of the self-test has none: its phase is held, with the output switch open."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,10 @@ class Instruments:
         self._supply, self._sender, self.edges = supply, sender, edges
         self.figures = figures(board)
         self.pulses = self._connect()
-        clear_scripts(self._client)
-        clear_handles(self._client)
-        self.dead_man = DeadMan(self._client, board, *where, timeout_s)
-        self.senses = Senses(self._client, board, self.dead_man.script_id)
+        clear_scripts(self.client)
+        clear_handles(self.client)
+        self.dead_man = DeadMan(self.client, board, *where, timeout_s)
+        self.senses = Senses(self.client, board, self.dead_man.script_id)
         watched = board.mask("A_POS", "A_NEG", "B_POS", "B_NEG", "OUTPUT_ENABLE")
         self.notices = Notices(*where, watched, timeout_s, clock)
         self.panel = Panel(*where, board, timeout_s)
@@ -77,11 +73,11 @@ class Instruments:
         """A new main connection after a stop broke the old one."""
         self.pulses.close()
         self.pulses = self._connect()
-        self.dead_man.client = self.senses.client = self._client
+        self.dead_man.client = self.senses.client = self.client
 
     def _connect(self) -> PulseOutput:
-        self._client = connect(*self._where, self._timeout_s)
-        pulses = PulseOutput(self._client, self._board)
+        self.client = connect(*self._where, self._timeout_s)
+        pulses = PulseOutput(self.client, self._board)
         self._sender(pulses)
         pulses.take_over()
         return pulses
@@ -165,21 +161,20 @@ class Instruments:
         """Plays one of the waves that self-test and electrode check have, and no other; a held phase only with
         OUTPUT_ENABLE low."""
         if selftest.admits(self.figures, data):
-            pulses = HELD_PULSES
+            chunk: Chunk | Refusal = Chunk(duration_us, len(data) // ENTRY_BYTES, ())  # its phase is held: no pulse
             if self.enabled:
                 raise NotAsApproved("a wave of the self-test with OUTPUT_ENABLE high")
             self.edges.stopped(self._clock.now())
         else:
             chunk = electrode.admit(self.figures, data)
-            if not isinstance(chunk, Chunk):
-                raise NotAsApproved(f"the electrode check: {chunk}")
-            pulses = chunk.pulses
-        wave, at = self.pulses.load(data, len(data) // 12, duration_us)
+        if isinstance(chunk, Refusal):
+            raise NotAsApproved(f"a job's wave: {chunk}")
+        wave, at = self.pulses.load(data, chunk.entries, duration_us)
         if at is not None:
             raise NotAsApproved(f"the daemon plays wave {at}; nothing was sent")
         now = self._clock.now()
         self.pulses.send(wave, join=False)
-        self._supply.note(wave, now, duration_us, pulses)
+        self._supply.note(wave, now, chunk)
         return wave, now
 
     def start_dead_man(self) -> None:
@@ -195,10 +190,10 @@ class Instruments:
         except (OSError, ValueError) as error:
             raise DaemonLost(f"who listens at port {self._where[1]} is not known: {error}") from error
         return DaemonFacts(
-            daemon_facts.version(self._client),
+            daemon_facts.version(self.client),
             listeners,
-            daemon_facts.permitted(self._client),
-            daemon_facts.scripts(self._client, self.dead_man.script_id),
+            daemon_facts.permitted(self.client),
+            daemon_facts.scripts(self.client, self.dead_man.script_id),
         )
 
 

@@ -12,11 +12,10 @@ from typing import Final
 
 from hw.pulses import PulseOutput
 from hw.wire import NotAsApproved
-from safety import limits
-from safety.decode import Chunk, Pulse
+from safety import limits, window
+from safety.decode import Chunk
 from safety.edges import Edges
 from safety.gate import Progress
-from safety.window import Played
 
 JOIN_LEAD_US: Final = 60_000
 """A chunk is joined when this much or less of the present one remains: late, so that a lower set-point is felt soon."""
@@ -64,7 +63,7 @@ class Supply:
         self.underruns = 0
         self.sent_pulses = 0
         self.net_code_us = 0
-        self.played: tuple[Played, ...] = ()
+        self.played: tuple[window.Played, ...] = ()
         """What was sent of late, by whomever, for what was measured meanwhile."""
 
     @property
@@ -95,14 +94,12 @@ class Supply:
         self._waiting = self._playing = self._joined = None
         self.played = tuple(one if one.cut_us is not None else one._replace(cut_us=now_us) for one in self.played)
 
-    def note(
-        self, wave: int, begins_us: int, duration_us: int, pulses: tuple[Pulse, ...], *, joined: bool = False
-    ) -> None:
+    def note(self, wave: int, begins_us: int, chunk: Chunk, *, joined: bool = False) -> None:
         """A wave was sent, and when it begins; ``joined``: seamlessly to the one before."""
-        self._edges.sent(pulses, begins_us, joined=joined)
+        self._edges.sent(chunk.pulses, begins_us, joined=joined)
         since = begins_us - REMEMBERED_US
         recent = [one for one in self.played if one.ends_us >= since]
-        self.played = (*recent, Played(wave, begins_us, duration_us, pulses))
+        self.played = (*recent, window.plan(wave, begins_us, chunk))
 
     @property
     def next_begins_us(self) -> int | None:
@@ -185,7 +182,7 @@ class Supply:
     def _send(self, pulses: PulseOutput, approved: Approved, wave: int, *, join: bool, starts_us: int) -> Sent:
         pulses.send(wave, join=join)
         self._waiting = None
-        self.note(wave, starts_us, approved.chunk.duration_us, approved.chunk.pulses, joined=join)
+        self.note(wave, starts_us, approved.chunk, joined=join)
         self.sent_pulses += len(approved.chunk.pulses)
         self.net_code_us += sum(pulse.net_code_us for pulse in approved.chunk.pulses)
         return Sent(approved, wave, starts_us)

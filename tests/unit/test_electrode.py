@@ -1,0 +1,235 @@
+"""The electrode check's pulses, what its readings amount to, and its steps on a scripted board."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from safety import electrode, limits
+from safety.decode import Chunk, Refusal
+from safety.electrode import (
+    CURRENT_HIGH,
+    CURRENT_LOW,
+    FINDINGS,
+    OPEN,
+    OUT_OF_RANGE,
+    POLARITY,
+    RAIL_LOST,
+    SHORT,
+    UNREAD,
+    Finding,
+    Peaks,
+    evaluate,
+)
+from tests.support.chunks import train
+from tests.support.scripted import FIGURES, MASK, ScriptedPort, Seen, mended
+
+ASKED = 1_989
+"""163 / 4096 of 50 mA."""
+
+
+def checked(port: ScriptedPort, channels: str = "A") -> dict[str, Finding]:
+    return port.drive(electrode.run(port, FIGURES, channels, port.now_us))
+
+
+# --- the pulses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full_scale_ua", limits.FULL_SCALES_UA)
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("channel", ["A", "B"])
+def test_each_wave_is_a_chunk_of_balanced_pulses_of_2_ma(channel: str, positive: bool, full_scale_ua: int) -> None:
+    figures = replace(FIGURES, full_scale_ua=full_scale_ua)
+    chunk = electrode.admit(figures, electrode.wave(figures, channel, positive=positive))
+    assert isinstance(chunk, Chunk)
+    assert chunk.duration_us == electrode.LENGTH_US <= limits.CHUNK_MAX_US
+    assert len(chunk.pulses) == electrode.PULSES
+    for pulse in chunk.pulses:
+        assert (pulse.channel, pulse.width_us, pulse.second_us, pulse.gap_us) == (channel, 250, 250, 1_000)
+        assert 1_950 < pulse.code * full_scale_ua / 4096 <= 2_000
+        assert (pulse.code + 1) * full_scale_ua / 4096 > 2_000
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_peak_reset_hides_all_but_one_phase(positive: bool) -> None:
+    data = electrode.wave(FIGURES, "A", positive=positive)
+    level = at = 0
+    shown = {"A_POS": 0, "A_NEG": 0}
+    for on, off, us in struct.iter_unpack("<3I", data):
+        level = (level | on) & ~off
+        for line in shown:
+            if level & MASK[line] and not level & MASK["PEAK_RESET"]:
+                shown[line] += us
+        at += us
+    assert not level & MASK["PEAK_RESET"], "the holds work again at the end"
+    each = (250 - electrode.SHOW_US) * electrode.PULSES
+    assert shown == ({"A_POS": each, "A_NEG": 0} if positive else {"A_POS": 0, "A_NEG": each})
+
+
+def test_what_may_be_played() -> None:
+    assert isinstance(electrode.admit(FIGURES, train([1_000], 163)), Chunk)
+    for data, code in (
+        (train([1_000], 164), "over_check"),
+        (train([1_000], 100, width=251), "over_check"),
+        (train([1_000], 163)[:-1], "malformed"),
+        (b"", "malformed"),
+        (struct.pack("<3I", MASK["OUTPUT_ENABLE"], 0, 10), "foreign_line"),
+        (train([1_000], 163)[12:], "unknown_state"),
+    ):
+        refusal = electrode.admit(FIGURES, data)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == code
+
+
+# --- what the readings say --------------------------------------------------------------------------------------------
+
+
+def both(current_ua: int, voltage_mv: int) -> Finding:
+    return evaluate(FIGURES, Peaks(current_ua, voltage_mv), Peaks(current_ua, voltage_mv))
+
+
+@pytest.mark.parametrize(
+    ("current_ua", "voltage_mv", "expected"),
+    [
+        (ASKED, 995, Finding(500, None)),
+        (ASKED, 199, Finding(100, None)),
+        (ASKED, 198, Finding(99, OUT_OF_RANGE)),
+        (ASKED, 100, Finding(50, OUT_OF_RANGE)),
+        (ASKED, 99, Finding(49, SHORT)),
+        (ASKED, 0, Finding(0, SHORT)),
+        (ASKED, 19_891, Finding(10_000, None)),
+        (ASKED, 19_892, Finding(10_001, OUT_OF_RANGE)),
+        (ASKED, 59_000, Finding(29_663, OUT_OF_RANGE)),
+        (1_999, 59_990, Finding(30_010, OPEN)),
+        (994, 54_000, Finding(54_325, OPEN)),
+        (994, 53_999, Finding(54_324, CURRENT_LOW)),
+        (0, 60_000, Finding(None, OPEN)),
+        (0, 0, Finding(None, CURRENT_LOW)),
+        (1_528, 760, Finding(497, None)),
+        (1_527, 760, Finding(497, CURRENT_LOW)),
+        (2_449, 1_000, Finding(408, None)),
+        (2_450, 1_000, Finding(408, CURRENT_HIGH)),
+        (20_000, 60_000, Finding(3_000, CURRENT_HIGH)),
+    ],
+)
+def test_like_polarities(current_ua: int, voltage_mv: int, expected: Finding) -> None:
+    assert FIGURES.peak_step_ua == 21
+    assert FIGURES.electrode_step_mv == 17
+    assert both(current_ua, voltage_mv) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "code"),
+    [
+        (Peaks(2_000, 1_000), Peaks(1_737, 1_000), None),
+        (Peaks(2_000, 1_000), Peaks(1_736, 1_000), POLARITY),
+        (Peaks(2_000, 1_000), Peaks(2_000, 449), None),
+        (Peaks(2_000, 1_000), Peaks(2_000, 448), POLARITY),
+        (Peaks(2_000, 1_000), Peaks(0, 0), POLARITY),
+        (Peaks(2_000, 1_000), Peaks(0, 60_000), OPEN),
+        (Peaks(2_000, 1_000), Peaks(1_000, 60_000), POLARITY),
+        (Peaks(2_000, 1_000), Peaks(2_500, 1_000), CURRENT_HIGH),
+        (Peaks(2_000, 60), Peaks(2_000, 10), SHORT),
+    ],
+)
+def test_unlike_polarities(one: Peaks, other: Peaks, code: str | None) -> None:
+    assert evaluate(FIGURES, one, other).code == evaluate(FIGURES, other, one).code == code
+
+
+def test_a_larger_full_scale_widens_the_bands() -> None:
+    """Three steps of 41 uA at 100 mA."""
+    coarse = replace(FIGURES, full_scale_ua=100_000, peak_step_ua=41)
+    assert evaluate(coarse, Peaks(2_000, 1_000), Peaks(1_700, 1_000)).code is None
+    assert evaluate(FIGURES, Peaks(2_000, 1_000), Peaks(1_700, 1_000)).code == POLARITY
+
+
+# --- in steps ---------------------------------------------------------------------------------------------------------
+
+
+def test_both_channels_in_turn() -> None:
+    port = ScriptedPort()
+    start = port.now_us
+    assert checked(port, "BA") == {"B": Finding(500, None), "A": Finding(500, None)}
+    assert port.now_us - start < 400_000
+    assert port.calls[0][1] == "OUTPUT_ENABLE 1"
+    assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
+    assert len(port.calls) == 6
+    assert all(wait.kick and not wait.trips for wait in port.waits)
+    assert [wait.toggle for wait in port.waits] == [False, *[True] * (len(port.waits) - 1)]
+
+
+def test_each_polarity_is_read_by_itself() -> None:
+    assert checked(ScriptedPort(peaks=((0, 0), (ASKED, 995))))["A"] == Finding(500, POLARITY)
+    assert checked(ScriptedPort(peaks=((ASKED, 995), (0, 0))))["A"] == Finding(500, POLARITY)
+    assert checked(ScriptedPort(peaks=((ASKED, 1_194), (ASKED, 796))))["A"] == Finding(500, None)
+
+
+def test_a_finding_of_the_electrode_lets_the_other_be_checked() -> None:
+    port = ScriptedPort(peaks=((0, 60_000), (0, 60_000)))
+    assert checked(port, "AB") == dict.fromkeys("AB", Finding(None, OPEN))
+
+
+def test_a_fault_of_the_board_ends_it() -> None:
+    port = ScriptedPort(peaks=((4_000, 995), (4_000, 995)))
+    assert checked(port, "AB") == {"A": Finding(248, CURRENT_HIGH)}
+    assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
+
+
+def test_without_a_rail_nothing_is_played() -> None:
+    port = ScriptedPort(rises_after=100)
+    assert checked(port, "AB") == {"A": Finding(None, RAIL_LOST)}
+    assert [what for _, what in port.calls] == ["OUTPUT_ENABLE 1", "OUTPUT_ENABLE 0"]
+
+
+def test_a_rail_that_rises_late() -> None:
+    assert checked(ScriptedPort(rises_after=5))["A"].code is None
+
+
+def test_gaps_that_are_never_met() -> None:
+    """Looks that see another wave, a phase line or PEAK_RESET high are not believed, whatever they read."""
+    for changes in (
+        {"playing": 7},
+        {"bank": MASK["A_POS"]},
+        {"bank": MASK["B_NEG"]},
+        {"bank": MASK["PEAK_RESET"]},
+    ):
+        port = ScriptedPort()
+        port.mend = mended(**changes)
+        assert checked(port) == {"A": Finding(None, UNREAD)}
+        assert sum(what.startswith("play") for _, what in port.calls) == electrode.WAVES
+
+
+def test_one_gap_that_is_met_will_do() -> None:
+    port = ScriptedPort()
+    looks = 0
+
+    def mostly_busy(seen: Seen) -> Seen:
+        nonlocal looks
+        looks += seen.playing is not None
+        return replace(seen, bank=seen.bank | MASK["PEAK_RESET"]) if looks < 8 and seen.playing is not None else seen
+
+    port.mend = mostly_busy
+    assert checked(port) == {"A": Finding(500, None)}
+    assert sum(what.startswith("play") for _, what in port.calls) == 3
+
+
+def test_the_largest_of_the_looks_counts() -> None:
+    """One look whose readings came after the gap, when the holds were empty, does no harm."""
+    port = ScriptedPort()
+    looks = 0
+
+    def once_late(seen: Seen) -> Seen:
+        nonlocal looks
+        looks += seen.playing is not None
+        late = looks == 4 and seen.playing is not None
+        return replace(seen, peak_ua=(0, 0), electrode_mv=(0, 0)) if late else seen
+
+    port.mend = once_late
+    assert checked(port) == {"A": Finding(500, None)}
+
+
+def test_findings_are_no_causes() -> None:
+    assert not {CURRENT_HIGH, CURRENT_LOW, RAIL_LOST} & set(FINDINGS)
+    assert electrode.CHECK_UA <= limits.RAISE_STEP_MAX_UA

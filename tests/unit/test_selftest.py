@@ -1,0 +1,175 @@
+"""The self-test's steps one by one, on a scripted board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from safety import selftest
+from safety.decode import Chunk, decode
+from safety.errors import BoardError
+from safety.steps import GONE_MV, NEAR_ZERO_MV
+from tests.support.scripted import BOARD, FACTS, FIGURES, MASK, PHASES, ScriptedPort, Seen, levels, mended
+
+
+def outcome(port: ScriptedPort, *, rearm: bool = False) -> str | None:
+    return port.drive(selftest.run(port, FIGURES, port.now_us, rearm=rearm))
+
+
+def with_enable(**changes: object) -> Callable[[Seen], Seen]:
+    """Changes readings only while OUTPUT_ENABLE is high."""
+    return lambda seen: mended(**changes)(seen) if seen.bank & MASK["OUTPUT_ENABLE"] else seen
+
+
+FAILS: dict[str, tuple[str, dict[str, object]]] = {
+    "version 78": ("self_test_daemon_version", {"facts_": replace(FACTS, version=78)}),
+    "no listener": ("self_test_listeners", {"facts_": replace(FACTS, listeners=())}),
+    "everywhere": ("self_test_listeners", {"facts_": replace(FACTS, listeners=("127.0.0.1", "0.0.0.0"))}),
+    "outside": ("self_test_listeners", {"facts_": replace(FACTS, listeners=("::",))}),
+    "a pin more": ("self_test_permission", {"facts_": replace(FACTS, permitted=FACTS.permitted | 1 << 2)}),
+    "a script": ("self_test_left_over", {"facts_": replace(FACTS, scripts=(3,))}),
+    "a wave": ("self_test_left_over", {"first_wave": 1}),
+    "all alike": ("self_test_adc", {"mend": mended(raw=(9,) * 8), "panel": lambda _: 9}),
+    "4 steps apart": ("self_test_adc", {"panel": lambda channel: (0, 0, 0, 0, 0, 2048, 2048, 1555)[channel]}),
+    "reference high": ("self_test_reference", {"mend": mended(reference_mv=1254)}),
+    "reference low": ("self_test_reference", {"mend": mended(reference_mv=1246)}),
+    "current A": ("self_test_current", {"mend": mended(peak_ua=(251, 0))}),
+    "current B": ("self_test_current", {"mend": mended(peak_ua=(0, 251))}),
+    "current with the rail": ("self_test_current", {"mend": with_enable(peak_ua=(251, 0))}),
+    "voltage": ("self_test_voltage", {"mend": mended(electrode_mv=(0, 501))}),
+    "average up": ("self_test_average", {"mend": mended(average_ua=(101, 0))}),
+    "average down": ("self_test_average", {"mend": mended(average_ua=(0, -101))}),
+    "tripped": ("self_test_fault_line", {"mend": levels(off=MASK["FAULT_N"])}),
+    "pressed": ("self_test_estop", {"mend": levels(on=MASK["ESTOP_A"], off=MASK["ESTOP_B"])}),
+    "contact A": ("self_test_estop", {"mend": levels(on=MASK["ESTOP_A"])}),
+    "contact B": ("self_test_estop", {"mend": levels(off=MASK["ESTOP_B"])}),
+    "power": ("self_test_power", {"mend": levels(off=MASK["POWER_OK"])}),
+    "a phase line high": ("self_test_lines", {"mend": levels(on=MASK["B_NEG"])}),
+    "OUTPUT_ENABLE stays high": ("self_test_lines", {"mend": levels(on=MASK["OUTPUT_ENABLE"])}),
+    "OUTPUT_ENABLE stays low": ("self_test_lines", {"mend": levels(off=MASK["OUTPUT_ENABLE"])}),
+    "rail up": ("self_test_rail_stuck", {"mend": mended(rail_mv=NEAR_ZERO_MV)}),
+    "rises alone": ("self_test_rail_without_keepalive", {"mend": with_enable(rail_mv=NEAR_ZERO_MV)}),
+    "rail low": ("self_test_rail_low", {"mend": with_enable(rail_mv=NEAR_ZERO_MV - 1)}),
+    "six toggles": ("self_test_rail_low", {"rises_after": 10}),
+    "drops out late": ("self_test_drop_out", {"drop_out_us": 130_001}),
+    "dead-man gone": ("self_test_dead_man", {"dead_man": False}),
+    "dead-man late": ("self_test_dead_man", {"dead_man_us": 130_001}),
+    "no trip": ("self_test_one_shot", {"trips": False}),
+    "no re-arming": ("self_test_rearm", {"rearms": False}),
+}
+
+
+@pytest.mark.parametrize("fault", FAILS)
+def test_each_step_fails_with_its_code(fault: str) -> None:
+    code, broken = FAILS[fault]
+    port = ScriptedPort(**broken)  # type: ignore[arg-type]
+    assert outcome(port) == code
+    assert code in selftest.CODES
+    assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
+
+
+def test_every_code_is_given_by_some_step() -> None:
+    once = {"self_test_rail_without_enable"}
+    assert {code for code, _ in FAILS.values()} | once == set(selftest.CODES)
+
+
+def test_the_rail_without_enable() -> None:
+    port = ScriptedPort()
+    port.mend = lambda seen: replace(seen, rail_mv=63_000) if port.toggles and port.rail_mv == 0 else seen
+    assert outcome(port) == "self_test_rail_without_enable"
+
+
+@pytest.mark.parametrize(
+    "mend",
+    [
+        mended(reference_mv=1253),
+        mended(reference_mv=1247),
+        mended(peak_ua=(250, 250), electrode_mv=(500, 500), average_ua=(100, -100)),
+        lambda seen: seen if seen.rail_mv else replace(seen, rail_mv=NEAR_ZERO_MV - 1),
+        lambda seen: replace(seen, rail_mv=FIGURES.compliance_mv) if seen.rail_mv else seen,
+    ],
+)
+def test_what_is_just_well(mend: Callable[[Seen], Seen]) -> None:
+    assert outcome(ScriptedPort(mend=mend)) is None
+
+
+def test_a_rail_that_rises_late_and_falls_late() -> None:
+    assert outcome(ScriptedPort(rises_after=8, drop_out_us=130_000, dead_man_us=130_000)) is None
+
+
+def test_how_it_goes() -> None:
+    port = ScriptedPort()
+    start = port.now_us
+    assert outcome(port) is None
+    assert port.now_us - start < 600_000
+    did = [what for _, what in port.calls]
+    enable = ["OUTPUT_ENABLE 1", "OUTPUT_ENABLE 0", "OUTPUT_ENABLE 1"]
+    trips = [what for line in selftest.PHASES for what in (f"play {MASK[line]:#x}", f"play {MASK['FAULT_RESET']:#x}")]
+    assert did == ["forget", f"play {MASK['DAC_CS_N']:#x}", "reset_peaks", *enable, "start_dead_man", *trips]
+    assert not port.levels & (PHASES | MASK["OUTPUT_ENABLE"])
+
+
+def test_a_late_toggle_before_it_is_waited_out() -> None:
+    """What a session toggled last must not let the rail rise without KEEPALIVE."""
+    port = ScriptedPort(drop_out_us=120_000)
+    port.toggled_us, port.toggles = port.now_us - 1, 1
+    assert outcome(port) is None
+
+
+@pytest.mark.parametrize("line", range(4))
+def test_no_phase_line_rises_once_the_rail_is_up(line: int) -> None:
+    """The rail comes up by itself after so many of them were tried."""
+    port = ScriptedPort()
+
+    def rises(seen: Seen) -> Seen:
+        tried = sum(what == f"play {MASK['FAULT_RESET']:#x}" for _, what in port.calls)
+        return replace(seen, rail_mv=NEAR_ZERO_MV) if tried == line and port.dead_man and port.toggles > 3 else seen
+
+    port.mend = lambda seen: seen if seen.bank & MASK["OUTPUT_ENABLE"] else rises(seen)
+    assert outcome(port) == "self_test_rail_stuck"
+    played = [what for _, what in port.calls if what in {f"play {MASK[name]:#x}" for name in selftest.PHASES}]
+    assert len(played) == line
+
+
+def test_re_arming_comes_first_when_a_trip_was_acknowledged() -> None:
+    port = ScriptedPort()
+    port.levels &= ~MASK["FAULT_N"]
+    assert outcome(port) == "self_test_fault_line"
+    assert outcome(port, rearm=True) is None
+
+
+def test_a_trip_is_expected_only_where_one_is_made() -> None:
+    """What the guard is told to overlook: nothing but the time of the four trips."""
+    port = ScriptedPort()
+    assert outcome(port) is None
+    assert [wait.trips for wait in port.waits] == [False] * (len(port.waits) - 8) + [True] * 8
+    assert not any(wait.toggle for wait in port.waits if wait.trips)
+
+
+def test_what_the_board_raises_goes_through() -> None:
+    port = ScriptedPort()
+
+    def fail(seen: Seen) -> Seen:
+        raise BoardError("gone")
+
+    port.mend = fail
+    with pytest.raises(BoardError, match="gone"):
+        outcome(port)
+
+
+def test_only_its_own_waves_are_admitted() -> None:
+    data, length_us = selftest.zero_codes(FIGURES)
+    assert decode(data, FIGURES.seven) == Chunk(length_us, len(data) // 12, ())
+    own = [data, *(selftest.held(FIGURES, line, 2_000) for line in selftest.PHASES)]
+    for known in (*own, selftest.held(FIGURES, "FAULT_RESET", 1_000)):
+        assert selftest.admits(FIGURES, known)
+    for line, us in (("A_POS", 2_001), ("FAULT_RESET", 2_000), ("OUTPUT_ENABLE", 2_000)):
+        assert not selftest.admits(FIGURES, selftest.held(FIGURES, line, us))
+    assert not selftest.admits(FIGURES, own[1] + own[2])
+
+
+def test_the_rails_bounds_stand_in_order() -> None:
+    assert NEAR_ZERO_MV < GONE_MV < FIGURES.compliance_mv
+    assert BOARD.compliance_v == 60
