@@ -26,7 +26,7 @@ from safety.alone import alone
 from safety.decode import Lines, Refusal
 from safety.errors import BoardError, LinkError
 from safety.interlock import Action, Inputs, Mode, Request
-from safety.peer import Peer, allowed
+from safety.peer import Peer, allowed, turn_away
 from safety.schedule import CHANNELS
 from safety.session import Session
 from safety.stop import WAKE_CHANNEL, StopThread
@@ -161,6 +161,8 @@ class Guard:
                 contacts = [False, False]  # not absent evidence: the next check reads again on a new connection
             else:
                 faults = (*faults, self._note(error))
+        if self._app is not None and self._app.is_silent(now):
+            self._lose_app()
         if self._app is None and self._state.deadline_us is not None:
             faults = (*faults, "app_lost")
         if self._is_starved(now):
@@ -310,10 +312,12 @@ class Guard:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        if self._app is None and allowed(connection):
-            self._app = Peer(connection, self._clock)
-        else:
+        if not allowed(connection):
             connection.close()
+        elif self._app is not None:
+            turn_away(connection)
+        else:
+            self._app = Peer(connection, self._clock)
 
     def _listen(self, app: Peer, now: int) -> None:
         try:
