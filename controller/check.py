@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from rich.console import Console
 
+from controller.contrast import contrasts
 from controller.figure_table import NOT_CERTIFIED, as_json, print_table, problem_json
 from controller.figures import Figures, ceilings, figures, highest_ua
 from controller.options import number
@@ -57,11 +58,14 @@ def main(args: argparse.Namespace) -> int:
         return EXIT_REFUSED
     found = figures(programme, board, max_ua)
     over = ceilings(programme, found)
+    warnings = contrasts(programme)
     full_scale = args.max_ma is None
     if args.json:
-        _print_json(as_json(programme, board, found, over, full_scale))
+        _print_json(as_json(programme, board, found, over, full_scale, warnings))
     else:
         print_table(Console(), programme, board, found, full_scale)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if over:
         print(InputRefused(printable(args.file), over), _would_pass(programme, board), sep="\n", file=sys.stderr)
         return EXIT_REFUSED

@@ -177,7 +177,12 @@ def _full_scale(board: Board) -> str:
 
 
 def as_json(
-    programme: Programme, board: Board, found: Figures, problems: tuple[Problem, ...], full_scale: bool
+    programme: Programme,
+    board: Board,
+    found: Figures,
+    problems: tuple[Problem, ...],
+    full_scale: bool,
+    warnings: tuple[Problem, ...],
 ) -> dict[str, Any]:
     """The same numbers as the table, with their units in the keys."""
     listed = rows(programme, found)
@@ -206,6 +211,7 @@ def as_json(
         "ceilings": {row.key: row.number(row.ceiling) for row in listed if row.ceiling is not None},
         "shannon_k_harm_reported": limits.SHANNON_HARM_K,
         "problems": [problem_json(problem) for problem in problems],
+        "warnings": [problem_json(warning) for warning in warnings],
         "notice": NOT_CERTIFIED,
     }
 

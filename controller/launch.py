@@ -20,6 +20,8 @@ from hw.clock import Clock, VirtualClock, WallClock
 from safety.errors import PelviStimError
 
 START_TIMEOUT_S: Final = 30
+GUARD_REFUSED: Final = 2
+"""Exit code of a guard that refused to start."""
 START_FAILED_PATIENCE_S: Final = 1.0
 """Nothing plays yet: a process that hangs while it starts may be killed soon."""
 
@@ -28,6 +30,12 @@ class LaunchError(PelviStimError, RuntimeError):
     """A process that is needed did not start; the sentence has its own words."""
 
     code = "not_started"
+
+
+class GuardRefused(LaunchError):
+    """The guard did not start, and said why on its standard error: another guard, its folder, its record."""
+
+    code = "guard_refused"
 
 
 class Control:
@@ -113,7 +121,9 @@ class SimulatedBoard:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise LaunchError(f"{module} did not start (exit {process.wait(START_TIMEOUT_S)}); its words are above")
+            code = process.wait(START_TIMEOUT_S)
+            kind = GuardRefused if (module, code) == ("safety", GUARD_REFUSED) else LaunchError
+            raise kind(f"{module} did not start (exit {code}); its words are above")
         return line
 
     def end_guard(self) -> None:

@@ -21,7 +21,7 @@ from controller.causes import NOT_CONFIRMED, in_words
 from controller.fault import load_scenario
 from controller.figures import ceilings, figures
 from controller.interrupts import INTERRUPTS, PERSON
-from controller.launch import SimulatedBoard
+from controller.launch import GuardRefused, SimulatedBoard
 from controller.options import number
 from controller.outcome import Outcome, outcome_figures
 from controller.programme import Programme, load_programme, programme_path
@@ -39,6 +39,8 @@ EDGES_HEADER: Final = "time_us,gpio,level"
 CURRENT_HEADER: Final = "time_us,channel,current_ua,voltage_mv"
 UNCONFIRMED_PATIENCE_S: Final = 0.5
 """How long a guard or board that did not confirm a stop gets to end by itself, each."""
+RECORD_ROOM_BYTES: Final = 4096
+"""What must fit on the disk for the guard's record, which is smaller."""
 NOT_CERTIFIED: Final = "PelviStim is not a certified medical device."
 
 
@@ -80,6 +82,9 @@ def main(args: argparse.Namespace) -> int:
         return _run(plan, args, console)
     except InputRefused as error:
         print(error, file=sys.stderr)
+        return REFUSED
+    except GuardRefused as error:
+        print(f"refused: {error}", file=sys.stderr)
         return REFUSED
     except SessionRefused as error:
         print(f"refused: {error}", file=sys.stderr)
@@ -328,8 +333,9 @@ def _usable_state(path: Path, problems: list[Problem]) -> None:
         if there and not path.is_dir():
             reason = "not a folder"
         else:
-            with tempfile.TemporaryFile(dir=path if there else path.parent):
-                pass
+            with tempfile.TemporaryFile(dir=path if there else path.parent, buffering=0) as file:
+                file.write(bytes(RECORD_ROOM_BYTES))
+                os.fsync(file.fileno())
     except (OSError, ValueError) as error:
         reason = _reason(error) if isinstance(error, OSError) else str(error)
     if reason:

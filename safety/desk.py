@@ -19,7 +19,7 @@ from safety import lease, limits, link
 from safety.decode import Refusal
 from safety.errors import LinkError
 from safety.interlock import Mode, Request, State
-from safety.peer import Peer, allowed
+from safety.peer import Peer, allowed, turn_away
 from safety.session import Session
 from safety.supply import Approved, Supply
 
@@ -62,7 +62,9 @@ class Desk:
         return self._app is not None
 
     def serve(self, ready: list[int], now: int) -> None:
-        """Takes what has come in."""
+        """Takes what has come in. Who said nothing in time has lost the place."""
+        if self._app is not None and self._app.is_silent(now):
+            self._lose_app()
         if self._listener.fileno() in ready:
             self._accept()
         if self._app is not None and self._app.fd in ready:
@@ -81,10 +83,12 @@ class Desk:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        if self._app is None and allowed(connection):
-            self._app = Peer(connection, self._clock)
-        else:
+        if not allowed(connection):
             connection.close()
+        elif self._app is not None:
+            turn_away(connection)
+        else:
+            self._app = Peer(connection, self._clock)
 
     def _listen(self, app: Peer, now: int) -> None:
         try:

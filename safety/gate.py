@@ -37,7 +37,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class History:
-    """What one channel delivered, on the axis of played time (us). ``first`` to ``last`` is the present contraction."""
+    """What one channel delivered, on the axis of played time (us). ``first`` to ``last``: the pulses since a silence.
+
+    ``continuous``: what these pulses are, a contraction or a continuous phase; None when that is not known.
+    """
 
     first: int | None = None
     last: int | None = None
@@ -48,13 +51,14 @@ class History:
     """Their sum."""
     before_us: int = 0
     """Length of the contraction before this one."""
-    owed_us: int = 0
-    """Length of a contraction that had no rest yet, since a continuous phase followed it without a silence."""
+    continuous: bool | None = None
+    felt_ua: int = 0
+    """The set-point that the last pulse brought whole (as much as the envelope allows); 0 when it brought less."""
 
     @property
     def length_us(self) -> int:
-        """First to last pulse start of the contraction under way or just ended, or what is owed: the rest to come."""
-        return self.owed_us if self.first is None or self.last is None else max(self.owed_us, self.last - self.first)
+        """First to last pulse start of the contraction under way or just ended: the rest to come."""
+        return 0 if self.first is None or self.last is None or self.continuous else self.last - self.first
 
 
 @dataclass(frozen=True)
@@ -108,18 +112,29 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
     if start_us >= min(limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US, plan.schedule.duration_us):
         return Refusal("session_over", f"begins at {start_us} us; the session ends at {plan.schedule.duration_us} us")
     offset = max(progress.played_us, now_us) - start_us
+    for channel in ahead.to_ua if ahead is not None and ahead.at_us == start_us else ():
+        if not _is_felt(progress.channels[channel], progress.set_point.of(channel), start_us + offset):
+            return Refusal("raise_not_felt", f"{channel}: the set-point rises at {start_us} us, and nothing was felt")
     channels = dict(progress.channels)
     for pulse in chunk.pulses:
         refusal = _amplitude(plan, set_point, progress, channels[pulse.channel], start_us, pulse)
         if refusal is not None:
             return refusal
-        history = _over_time(plan, channels[pulse.channel], start_us, offset, pulse)
+        value = set_point.of(pulse.channel)
+        history = _over_time(plan, value, channels[pulse.channel], start_us, offset, pulse)
         if isinstance(history, Refusal):
             return history
         channels[pulse.channel] = history
     played_us = end_us + offset
     after = Progress(set_point, end_us, played_us, progress.end_us, progress.zero_us, resumed=False, channels=channels)
     return Approval(chunk, after)
+
+
+def _is_felt(history: History, set_point_ua: int, played_us: int) -> bool:
+    """Whether, by a played time, a contraction has risen and brings the set-point in force: more is no surprise."""
+    if history.first is None or history.last is None or played_us - history.last > limits.CONTRACTION_GAP_US:
+        return False
+    return played_us - history.first >= limits.RAMP_UP_MIN_MS * 1000 and history.felt_ua >= set_point_ua
 
 
 def _amplitude(
@@ -144,15 +159,17 @@ def _amplitude(
     return None
 
 
-def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: Pulse) -> History | Refusal:
+def _over_time(
+    plan: Plan, set_point_ua: int, history: History, start_us: int, offset: int, pulse: Pulse
+) -> History | Refusal:
     """The channel's history with this pulse added, or why it may not come now."""
     at_us = start_us + pulse.start_us
     played = at_us + offset
-    first, before, owed = history.first, history.before_us, history.owed_us
+    train = plan.schedule.train(pulse.channel, at_us)
+    continuous = train is not None and train.continuous and at_us < train.start_us + train.active_us
+    first, before = history.first, history.before_us
     if history.last is not None and first is not None:
         gap = played - history.last
-        train = plan.schedule.train(pulse.channel, at_us)
-        continuous = train is not None and train.continuous and at_us < train.start_us + train.active_us
         least = limits.CONTINUOUS_START_TO_START_MIN_US if continuous else limits.START_TO_START_MIN_US
         if gap < least:
             return Refusal(
@@ -161,13 +178,18 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
         if gap > limits.CONTRACTION_GAP_US:
             if gap < history.length_us:
                 return Refusal("rest_too_short", f"{pulse.channel}: {gap} us after {history.length_us} us")
-            before, first, owed = history.length_us, played, 0
-        elif continuous:  # exempt from length and rest, as if each pulse were a contraction; what came before is not
-            before, first, owed = 0, played, history.length_us
-        elif played - first > limits.CONTRACTION_MAX_US:
+            before, first = history.length_us, played
+        elif continuous is not history.continuous:
+            return Refusal(
+                "no_silence", f"{pulse.channel}: {gap} us between contraction and continuous phase, {at_us} us"
+            )
+        elif not continuous and played - first > limits.CONTRACTION_MAX_US:
             return Refusal("contraction_too_long", f"{pulse.channel}: {played - first} us at {at_us} us")
     else:
         first = played
+    risen = played - first
+    if train is not None and pulse.code > train.rising_code(risen, set_point_ua, plan.full_scale_ua):
+        return Refusal("rise_too_fast", f"{pulse.channel}: code {pulse.code} {risen} us after a silence, at {at_us} us")
     square = pulse.code * pulse.code * 2 * pulse.width_us
     total, old = history.total + square, 0
     for start, one in history.squares:
@@ -176,4 +198,6 @@ def _over_time(plan: Plan, history: History, start_us: int, offset: int, pulse: 
         total, old = total - one, old + 1
     if total > plan.squares_max:
         return Refusal("rms", f"{pulse.channel}: over the r.m.s. ceiling at {at_us} us")
-    return History(first, played, pulse.code, (*history.squares[old:], (played, square)), total, before, owed)
+    whole = train is not None and pulse.code == train.largest_code(at_us, set_point_ua, plan.full_scale_ua)
+    squares = (*history.squares[old:], (played, square))
+    return History(first, played, pulse.code, squares, total, before, continuous, set_point_ua if whole else 0)

@@ -28,6 +28,8 @@ GUARD_SOCKET: Final = "guard.sock"
 STOP_SOCKET: Final = "stop.sock"
 GUARD_LOCK: Final = "guard.lock"
 """Held for life by the guard that runs in the folder."""
+TAKEN: Final = "guard_taken"
+"""The code of the one message that a second app gets, before its connection is closed."""
 STOP_COUNTED: Final = b"stop, counted"
 """A stop from a process that keeps a tally of what it sends (virtual clock); any other content stops just the same."""
 RUNTIME_ROOT_MAX_BYTES: Final = 83
@@ -228,7 +230,10 @@ class GuardLink:
         if self._socket.fileno() not in self._clock.wait(until_us):
             return []
         try:
-            data = receive_whole(self._socket)
+            try:
+                data = receive_whole(self._socket)
+            except ConnectionResetError:  # it closed before it read all; what it sent before that is still there
+                data = receive_whole(self._socket)
         except LinkError:
             raise
         except OSError as error:
@@ -237,6 +242,8 @@ class GuardLink:
             raise LinkError("the guard has gone", code="guard_lost")
         self._tally.received += 1
         message = decode(data)
+        if message.get("code") == TAKEN:
+            raise LinkError("another app has the guard: one at a time", code=TAKEN)
         if "revision" in message:
             self.latest = message
         return [message]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
+from typing import Final
 
 from hw.clock import Clock
 from safety import link
 from safety.errors import LinkError
+
+GREET_WITHIN_US: Final = 2_000_000
+"""Who connects and says nothing for so long leaves the place to another."""
 
 
 class Peer:
@@ -16,12 +21,17 @@ class Peer:
 
     def __init__(self, connection: socket.socket, clock: Clock) -> None:
         self._socket, self._clock = connection, clock
+        self._greet_by_us = clock.now() + GREET_WITHIN_US
         self._socket.setblocking(False)
         self.fd = connection.fileno()
         self.greeted = False
         self._channel: str | None = None
         self._sent = self._received = 0
         clock.watch(self.fd)
+
+    def is_silent(self, now_us: int) -> bool:
+        """Whether it had time to say which build it is, and did not."""
+        return not self.greeted and now_us >= self._greet_by_us
 
     def joins(self, channel: object) -> None:
         """From now on the messages are counted on the clock, those so far included."""
@@ -62,6 +72,13 @@ class Peer:
         if self._channel is not None:
             tally = self._clock.tally(self._channel)
             tally.sent, tally.received = self._sent, self._received
+
+
+def turn_away(connection: socket.socket) -> None:
+    """Tells a second app why, and closes its connection; it may have gone already."""
+    with connection, contextlib.suppress(OSError):
+        connection.setblocking(False)
+        connection.send(link.encode({"type": "reply", "ok": False, "code": link.TAKEN, "detail": "one app at a time"}))
 
 
 def allowed(connection: socket.socket) -> bool:

@@ -8,6 +8,7 @@ Session time is in whole microseconds from the start of the first phase. Pure: n
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from bisect import bisect_right
 from dataclasses import dataclass, replace
@@ -58,6 +59,14 @@ class Train:
             part, whole = 1, 1
         else:
             part, whole = self.ramp_down_us - after, self.ramp_down_us
+        return self._code(part, whole, set_point_ua, full_scale_ua)
+
+    def rising_code(self, risen_us: int, set_point_ua: int, full_scale_ua: int) -> int:
+        """The largest code ``risen_us`` after the first pulse since a silence: that of the steepest ramp there is."""
+        whole = limits.RAMP_UP_MIN_MS * 1000
+        return self._code(min(risen_us, whole), whole, set_point_ua, full_scale_ua)
+
+    def _code(self, part: int, whole: int, set_point_ua: int, full_scale_ua: int) -> int:
         top = set_point_ua * 4096 * part * self.percent.numerator
         return min(4095, top // (whole * 100 * self.percent.denominator * full_scale_ua))
 
@@ -95,6 +104,11 @@ class _Part:
     train: Train | None = None
     tail_us: int = 0
 
+    @property
+    def is_pause_after_continuous(self) -> bool:
+        """Whether it is a pause that is long enough to follow a continuous phase."""
+        return self.train is None and self.duration_us >= limits.PAUSE_AFTER_CONTINUOUS_MIN_S * 1_000_000
+
 
 def read_schedule(text: bytes) -> Schedule:
     """Reads programme format version 1. Raises ScheduleRefused. The work is bounded before any of it is done."""
@@ -125,7 +139,12 @@ def read_schedule(text: bytes) -> Schedule:
         raise ScheduleRefused("phase: only pauses: allowed: at least one with pulses")
     if cycles * sum(part.duration_us for part in parts) + parts[-1].tail_us > limits.SESSION_MAX_US:
         raise ScheduleRefused(f"session: longer than {limits.SESSION_MAX_US} us")
-    return _schedule(parts * cycles, area)
+    played = parts * cycles
+    for part, after in itertools.pairwise(played):
+        if part.train is not None and part.train.continuous and not after.is_pause_after_continuous:
+            seconds = limits.PAUSE_AFTER_CONTINUOUS_MIN_S
+            raise ScheduleRefused(f"continuous_s: no pause follows: allowed: pause_s of at least {seconds} next")
+    return _schedule(played, area)
 
 
 def _schedule(parts: list[_Part], area: Fraction) -> Schedule:

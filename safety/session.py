@@ -77,19 +77,21 @@ class Session:
         return ledger.debit(self.record, self.plan.schedule.duration_us)
 
     def rest_us(self, now_us: int) -> int:
-        """How long a start must still wait, so that the first contraction comes after a whole rest."""
+        """How long a start must still wait, so that its first pulses come after a whole rest, and after a silence."""
         wait_us = 0
         if self.plan is not None:
             for channel in self.plan.schedule.channels():
                 history = self.progress.channels[channel]
                 if history.last is not None:
-                    over = history.last + history.length_us
+                    over = history.last + max(history.length_us, limits.CONTRACTION_GAP_US + 1)
                     wait_us = max(wait_us, over - now_us - self.plan.schedule.first_us(channel))
         return wait_us
 
     def muscle_rest_us(self, now_us: int) -> int:
         """How much of its rest the muscle still needs before another contraction: the most of both channels."""
-        over = [one.last + one.length_us for one in self.progress.channels.values() if one.last is not None]
+        silence = limits.CONTRACTION_GAP_US + 1
+        histories = self.progress.channels.values()
+        over = [one.last + max(one.length_us, silence) for one in histories if one.last is not None]
         return max(0, max(over, default=now_us) - now_us)
 
     def begin(self, now_us: int) -> None:
@@ -171,12 +173,16 @@ class Session:
 
 
 def _until(history: gate.History, now_us: int) -> gate.History:
-    """A channel's history with what was approved but not played before ``now_us`` left out."""
+    """A channel's history with what was approved but not played before ``now_us`` left out.
+
+    What its last pulses were is forgotten: whatever comes next, comes after a silence.
+    """
     if history.first is None or history.last is None:
         return history
     if history.first > now_us:  # the contraction under way never began: the one before it came last
-        return gate.History(now_us - history.before_us, now_us, owed_us=history.owed_us)
-    return replace(history, last=min(history.last, now_us))
+        return gate.History(now_us - history.before_us, now_us)
+    last = min(history.last, now_us)
+    return gate.History(last - replace(history, last=last).length_us, last)
 
 
 def _date(day: object) -> date | None:

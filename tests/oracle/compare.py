@@ -25,7 +25,6 @@ KEPT_OF_A_KIND = 60
 """How many refused chunks of a kind are kept, to be tried again without rules."""
 TIMED_EACH = 20
 """One chunk in so many is decoded and judged once more, to time both without what is kept of equal chunks."""
-"""How the oracle's word ends for a rest or a contraction that the gate forgets (``test_findings``)."""
 
 
 @dataclass(frozen=True)

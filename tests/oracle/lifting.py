@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from safety.gate import Progress
+from safety.gate import History, Progress
 from tests.oracle.compare import Case, Report, Step
-from tests.oracle.oracle import Oracle, Standing
+from tests.oracle.oracle import Oracle, Run, Standing
 from tests.support.chunks import Script
 
 ROOT = Path(__file__).parents[2]
@@ -202,6 +202,19 @@ def _step(step: Step, lifted: frozenset[Rule]) -> tuple[str | None, tuple[str, .
         script.opening()
     script.closing()
     data, revision = script.data(), in_force.revision
-    progress = replace(Progress(set_point), session_us=start_us)
+    progress = replace(Progress(set_point), session_us=start_us, channels=_under_way(step, oracle, start_us))
     verdict = modules["gate"].judge(plan, progress, start_us, revision, data, 0)
     return getattr(verdict, "code", None), tuple(oracle.chunk(start_us, revision, data, 0))
+
+
+def _under_way(step: Step, oracle: Oracle, start_us: int) -> dict[str, History]:
+    """Both channels felt at the set-point in force until just before played time 0; the oracle is told the same."""
+    first, last = -1_000_000, -60_000
+    channels = {}
+    for name, value in step.wish.values_ua.items():
+        sort = oracle.sort(name, start_us + 100)
+        received = oracle.received[name]
+        received.suppose(last, Run(first, last, sort))
+        received.whole_ua[-1] = value
+        channels[name] = History(first, last, continuous=sort == "continuous", felt_ua=value)
+    return channels

@@ -31,6 +31,7 @@ LEAD_IN_US: Final = 1_000
 SESSION_MAX_US: Final = 45 * 60 * SECOND
 SESSION_TAIL_US: Final = 500_000
 FADE_MAX_US: Final = 500_000
+RISE_US: Final = 300_000
 STEP_MAX_UA: Final = 2_000
 STEP_APART_US: Final = SECOND
 """docs/limits.md."""
@@ -39,25 +40,23 @@ CODES: Final = 4096
 
 
 class Run(NamedTuple):
-    """A contraction on one channel: its first and last start, pulses of continuous phases left out.
+    """The pulses since a silence on one channel: first and last start, and which they are; "" where that is unknown."""
 
-    None without any. One that follows such a pulse without a silence counts from that pulse on. ``bridged``: pulses of
-    a continuous phase followed it without a silence.
-    """
-
-    first: int | None
-    last: int | None
-    bridged: bool = False
+    first: int
+    last: int
+    sort: str = ""
 
     @property
     def length_us(self) -> int:
-        return 0 if self.first is None or self.last is None else self.last - self.first
+        """Length as a contraction."""
+        return 0 if self.sort == "continuous" else self.last - self.first
 
 
 class Received:
     """What one channel was given, pulse by pulse.
 
-    ``sums``: ``code^2 x us`` summed up to each pulse; ``runs``: the contraction as it was with each pulse.
+    ``sums``: ``code^2 x us`` summed up to each pulse; ``runs``: the run as it was with each pulse; ``whole_ua``: the
+    set-point that each pulse brought in full, None where it was less.
     """
 
     def __init__(self) -> None:
@@ -65,19 +64,19 @@ class Received:
         self.sums: list[int] = [0]
         self.codes: list[int] = []
         self.runs: list[Run] = []
+        self.whole_ua: list[int | None] = []
 
-    def add(self, at_us: int, pulse: Pulse, exempt: bool) -> None:
-        goes_on = bool(self.starts) and at_us - self.starts[-1] <= SILENCE_US
-        run = self.runs[-1] if goes_on else Run(None, None)
-        if exempt:
-            run = run._replace(bridged=run.first is not None)
-        else:
-            first = self.starts[-1] if goes_on else at_us
-            run = Run(first if run.first is None else run.first, at_us, run.bridged)
-        self.starts.append(at_us)
+    def add(self, at_us: int, pulse: Pulse, sort: str, whole_ua: int | None) -> None:
         self.sums.append(self.sums[-1] + pulse.code**2 * 2 * pulse.width_us)
+        self.runs.append(Run(self.rising_since(at_us), at_us, sort))
+        self.starts.append(at_us)
         self.codes.append(pulse.code)
-        self.runs.append(run)
+        self.whole_ua.append(whole_ua)
+
+    def rising_since(self, at_us: int) -> int:
+        """The first start since the last silence, for a pulse at ``at_us``; itself when it comes after one."""
+        goes_on = bool(self.starts) and at_us - self.starts[-1] <= SILENCE_US
+        return self.runs[-1].first if goes_on else at_us
 
     def suppose(self, at_us: int, run: Run) -> None:
         """A contraction that is taken to have ended at ``at_us``, without knowledge of its pulses."""
@@ -85,10 +84,11 @@ class Received:
         self.sums.append(self.sums[-1])
         self.codes.append(self.codes[-1] if self.codes else 0)
         self.runs.append(run)
+        self.whole_ua.append(None)
 
     def cut(self, count: int) -> None:
         """Forgets all but the first ``count`` pulses."""
-        del self.starts[count:], self.sums[count + 1 :], self.codes[count:], self.runs[count:]
+        del self.starts[count:], self.sums[count + 1 :], self.codes[count:], self.runs[count:], self.whole_ua[count:]
 
     def second_before(self, at_us: int) -> int:
         """The sum over the pulses that share a window of one second with a pulse at ``at_us``, which comes last."""
@@ -98,19 +98,18 @@ class Received:
         """What lies after ``at_us`` was not played. When output ended is not known: a pulse may have come until then.
 
         A contraction that was under way is taken to have lasted until then; if the one that was approved had not begun,
-        the one before it is taken to have ended just then.
+        the one before it is taken to have ended just then. Either way something else comes next, after a silence.
         """
-        kept = bisect_right(self.starts, at_us)
-        if kept == len(self.starts):
+        if not self.starts:
             return
         approved = self.runs[-1]
+        kept = bisect_right(self.starts, at_us)
+        end_us = self.starts[-1] if kept == len(self.starts) else at_us
         self.cut(kept)
-        run = self.runs[-1] if kept else Run(None, None)
-        if run.first is not None:
-            goes_on = run.first == approved.first
-            begun = run.first if goes_on else at_us - run.length_us
-            run = Run(begun, at_us, run.bridged or (goes_on and approved.bridged))
-        self.suppose(at_us, run)
+        run = self.runs[-1] if kept else Run(end_us, end_us)
+        if run.first == approved.first:
+            run = run._replace(last=end_us)
+        self.suppose(end_us, Run(end_us - run.length_us, end_us))
 
 
 @dataclass(frozen=True)
@@ -222,13 +221,24 @@ class Oracle:
         self.wish = self.wish.at(start_us)
         played = max(self.standing.played_us, now_us)
         for pulse in shape.pulses:
-            self.add(played, start_us, pulse)
+            self.add(self.wish, played, start_us, pulse)
         self.before = self.standing
         self.standing = Standing(start_us + shape.length_us, played + shape.length_us, False, self._counts())
 
-    def add(self, played: int, start_us: int, pulse: Pulse) -> None:
-        hill = self.course.hill(pulse.channel, start_us + pulse.at_us)
-        self.received[pulse.channel].add(played + pulse.at_us, pulse, hill is not None and hill.continuous)
+    def add(self, wish: Wish, played: int, start_us: int, pulse: Pulse) -> None:
+        at_us, value = start_us + pulse.at_us, wish.values_ua[pulse.channel]
+        hill = self.course.hill(pulse.channel, at_us)
+        whole_ua = None
+        if hill is not None:
+            above, below = hill.height(at_us)
+            whole = min(CODES - 1, value * CODES * above // (below * self.full_scale_ua))
+            whole_ua = value if pulse.code == whole else None
+        self.received[pulse.channel].add(played + pulse.at_us, pulse, self.sort(pulse.channel, at_us), whole_ua)
+
+    def sort(self, channel: str, at_us: int) -> str:
+        """Which sort of run a pulse at a session time belongs to."""
+        hill = self.course.hill(channel, at_us)
+        return "continuous" if hill is not None and hill.continuous else "contraction"
 
     def _counts(self) -> dict[str, int]:
         return {name: len(channel.starts) for name, channel in self.received.items()}
@@ -248,18 +258,33 @@ class Oracle:
         wish = self.wish.at(start_us)
         if revision != wish.revision:
             broken.append("revision")
+        played = max(self.standing.played_us, now_us)
+        if wish is not self.wish and self.wish.ahead is not None:
+            broken += self._unfelt(self.wish.ahead[1], played)
         if shape.faults:
             return broken
         counts = self._counts()
-        played = max(self.standing.played_us, now_us)
         for pulse in shape.pulses:
             broken += self.broken_amplitude(wish, start_us + pulse.at_us, pulse)
-            broken += self.broken_timing(played, start_us, pulse)
-            self.add(played, start_us, pulse)
+            broken += self.broken_timing(wish, played, start_us, pulse)
+            self.add(wish, played, start_us, pulse)
             if self.received[pulse.channel].second_before(played + pulse.at_us) > self.squares_max:
                 broken.append("r.m.s.")
         for name, count in counts.items():
             self.received[name].cut(count)
+        return broken
+
+    def _unfelt(self, to_ua: Mapping[str, int], played: int) -> list[str]:
+        """A step may come only on top of a contraction that was going on, risen, at the set-point that is exceeded."""
+        broken = []
+        for name in to_ua:
+            received = self.received[name]
+            if not received.starts or received.starts[-1] < played - SILENCE_US:
+                broken.append("step in a silence")
+            elif received.runs[-1].first > played - RISE_US:
+                broken.append("step in a rise")
+            elif self.wish.values_ua[name] > (received.whole_ua[-1] or 0):
+                broken.append("step over less")
         return broken
 
     @staticmethod
@@ -300,26 +325,36 @@ class Oracle:
                 broken.append("rising after the end")
         return broken
 
-    def broken_timing(self, played: int, start_us: int, pulse: Pulse) -> list[str]:
+    def broken_timing(self, wish: Wish, played: int, start_us: int, pulse: Pulse) -> list[str]:
         received = self.received[pulse.channel]
-        if not received.starts:
-            return []
         broken = []
         at_us = played + pulse.at_us
+        if pulse.code > self.risen_code(wish, at_us, start_us, pulse):
+            broken.append("rise")
+        if not received.starts:
+            return broken
         gap, run = at_us - received.starts[-1], received.runs[-1]
-        hill = self.course.hill(pulse.channel, start_us + pulse.at_us)
-        exempt = hill is not None and hill.continuous
+        sort = self.sort(pulse.channel, start_us + pulse.at_us)
         if gap < SPACING_US:
             broken.append("spacing")
-        elif exempt and gap < CONTINUOUS_SPACING_US:
+        elif sort == "continuous" and gap < CONTINUOUS_SPACING_US:
             broken.append("continuous spacing")
-        across = " across a continuous phase" if run.bridged else ""
         if gap > SILENCE_US:
             if gap < run.length_us:
-                broken.append("rest" + across)
-        elif not exempt and run.first is not None and at_us - run.first > CONTRACTION_MAX_US:
-            broken.append("contraction" + across)
+                broken.append("rest")
+        elif sort != run.sort:
+            broken.append("joint")
+        elif sort == "contraction" and at_us - run.first > CONTRACTION_MAX_US:
+            broken.append("contraction")
         return broken
+
+    def risen_code(self, wish: Wish, at_us: int, start_us: int, pulse: Pulse) -> int:
+        """The largest code of a pulse at played time ``at_us`` by the rise since the last silence alone."""
+        since_us = at_us - self.received[pulse.channel].rising_since(at_us)
+        hill = self.course.hill(pulse.channel, start_us + pulse.at_us)
+        share = hill.share if hill is not None else Fraction(0)
+        risen = Fraction(min(since_us, RISE_US), RISE_US)
+        return min(CODES - 1, int(wish.values_ua[pulse.channel] * share * risen * CODES / self.full_scale_ua))
 
     def raise_(self, to_ua: Mapping[str, int], at_us: int) -> list[str]:
         """The rules that a step upward would break."""

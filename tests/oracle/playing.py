@@ -173,7 +173,8 @@ class Body:
         for mark in wanted:
             at_us, received = mark.start_us - start_us, oracle.received[mark.channel]
             pulse = Pulse(at_us, mark.channel, mark.width_us, 0)
-            if oracle.broken_timing(played, start_us, pulse) or oracle.broken_amplitude(wish, mark.start_us, pulse):
+            timing = oracle.broken_timing(wish, played, start_us, pulse)
+            if timing or oracle.broken_amplitude(wish, mark.start_us, pulse):
                 continue
             hill = oracle.course.hill(mark.channel, mark.start_us)
             above, below = hill.height(mark.start_us) if hill else (0, 1)
@@ -183,6 +184,7 @@ class Body:
                 wish.values_ua[mark.channel] * 4096 * above // (below * full),
                 oracle.caps_ua[mark.channel] * 4096 // full,
                 40_000_000 * 4096 // (full * mark.width_us),
+                oracle.risen_code(wish, played + at_us, start_us, pulse),
                 int((room // (2 * mark.width_us)) ** 0.5),
             ]
             while bounds[-1] ** 2 * 2 * mark.width_us > room:
@@ -193,7 +195,7 @@ class Body:
             code = largest if most else min(mark.code, largest)
             fitting.append(mark._replace(code=code))
             topmost.append(code == largest < 4095)
-            oracle.add(played, start_us, pulse._replace(code=code))
+            oracle.add(wish, played, start_us, pulse._replace(code=code))
         for name, known in counts.items():
             oracle.received[name].cut(known)
         return fitting, topmost
@@ -375,8 +377,7 @@ class Body:
         if received.starts:
             last, run = received.starts[-1], received.runs[-1]
             bounds += [last + 6_666, last + 50_000, last + SECOND + 1, last + run.length_us]
-            if run.first is not None:
-                bounds.append(run.first + 30 * SECOND + 1)
+            bounds.append(run.first + 30 * SECOND + 1)
         return bounds
 
     def _rare(self, piece: Slice) -> bool:

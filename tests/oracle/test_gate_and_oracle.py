@@ -103,6 +103,7 @@ def test_the_figures_are_those_of_the_limits() -> None:
     assert oracle.SESSION_MAX_US == limits.SESSION_MAX_US
     assert oracle.SESSION_TAIL_US == limits.SESSION_TAIL_MAX_US
     assert oracle.FADE_MAX_US == limits.RAMPED_STOP_MAX_US
+    assert oracle.RISE_US == limits.RAMP_UP_MIN_MS * 1000
     assert oracle.STEP_MAX_UA == limits.RAISE_STEP_MAX_UA
     assert oracle.STEP_APART_US == limits.RAISE_INTERVAL_MIN_US
     board = load_board()

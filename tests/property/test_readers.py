@@ -122,6 +122,15 @@ COUNTS = {
     "a long line": (programme_toml() + b"#" * 2_001, False),
     "schema 2": (programme_toml(schema="2"), False),
     "schema true": (programme_toml(schema="true"), False),
+    "a continuous phase at the end": (programme_toml(SHORT, CONTINUOUS), True),
+    "a contraction after a continuous phase": (programme_toml(CONTINUOUS, SHORT), False),
+    "another continuous phase after it": (programme_toml(CONTINUOUS, CONTINUOUS), False),
+    "2 s after it": (programme_toml(CONTINUOUS, changed(PAUSE, pause_s="2"), SHORT), True),
+    "less than 2 s": (programme_toml(CONTINUOUS, changed(PAUSE, pause_s="1.999999"), SHORT), False),
+    "2 s in two pauses": (programme_toml(CONTINUOUS, *[changed(PAUSE, pause_s="1")] * 2, SHORT), False),
+    "a continuous phase again and again": (programme_toml(CONTINUOUS, cycles="2"), False),
+    "with a pause at its end": (programme_toml(CONTINUOUS, changed(PAUSE, pause_s="2"), cycles="2"), True),
+    "with the pause of the next cycle": (programme_toml(changed(PAUSE, pause_s="2"), CONTINUOUS, cycles="2"), True),
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from controller.launch import Control
 from tests.decoder import decode
-from tests.support.cli import Running, left_behind, pelvistim, while_running
+from tests.support.cli import Running, command, environment, left_behind, pelvistim, while_running
 from tests.support.records import leave_unclean
 from tests.support.stack import short_programme
 
@@ -110,6 +110,32 @@ def test_a_wrong_option_is_refused_before_anything_starts(name: str, tmp_path: P
     assert option in result.stderr
     assert "allowed" in result.stderr
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.req("SR-107")
+def test_a_full_disk_under_the_state_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    words = command("run", "stress-50hz", "--board", "sim", "--speed", "max", "--state", state, "--new-state")
+    limited = ["bash", "-c", 'ulimit -f 0; exec "$@"', "bash", *words]  # no file may hold a byte
+    result = subprocess.run(
+        limited, capture_output=True, text=True, check=False, env=environment(tmp_path), timeout=120
+    )
+    assert result.returncode == 2, result.stderr
+    assert "--state" in result.stderr
+    assert "File too large" in result.stderr
+    assert list(state.iterdir()) == []
+
+
+@pytest.mark.req("SR-087")
+def test_a_new_state_in_a_used_folder_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "notes.txt").write_text("x", encoding="utf-8")
+    words = ("run", "stress-50hz", "--board", "sim", "--speed", "max", "--state", state, "--new-state")
+    result = pelvistim(tmp_path, *words)
+    assert result.returncode == 2, result.stderr
+    assert "notes.txt" in result.stderr
 
 
 def test_trying_the_edges_file_changes_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from safety import link
 from safety.errors import LinkError
+from safety.link import GuardLink
 from tests.support.stack import short_programme, stack
 
 SHORT = short_programme(repeats=1, hold_ms=500, rest_ms=2000)
@@ -72,3 +73,32 @@ def test_a_guard_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
             assert caught.value.code == "guard_silent"
         finally:
             os.kill(frozen.pid, signal.SIGCONT)
+
+
+def test_a_second_app_is_told_why_it_is_turned_away() -> None:
+    with stack() as rig:
+        first = rig.link()
+        with pytest.raises(LinkError, match="one at a time") as caught:
+            GuardLink(rig.folder, rig.clock)
+        assert caught.value.code == "guard_taken"
+        assert first.request("status")["ok"]
+
+
+def test_who_connects_and_says_nothing_leaves_the_place_after_2_s() -> None:
+    with stack() as rig, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
+        silent.connect(str(rig.folder / link.GUARD_SOCKET))
+        connected = rig.clock.now()
+        rig.sleep_until(connected + 1_900_000)
+        with pytest.raises(LinkError, match="one at a time"):
+            GuardLink(rig.folder, rig.clock)
+        rig.sleep_until(connected + 2_100_000)
+        silent.settimeout(10)
+        assert {link.decode(data)["type"] for data in iter(lambda: silent.recv(4096), b"")} == {"state"}
+        assert rig.link().welcome["ok"]
+
+
+def test_who_has_said_who_it_is_may_be_silent() -> None:
+    with stack() as rig:
+        app = rig.link()
+        rig.sleep_until(rig.clock.now() + 5_000_000)
+        assert app.request("status")["ok"]

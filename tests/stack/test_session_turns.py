@@ -124,6 +124,17 @@ def test_a_refused_request_is_told_and_exits_as_a_stop_of_the_interlock(
     assert "pulses sent: " in said, "the report comes all the same"
 
 
+@pytest.mark.req("SR-032")
+@pytest.mark.parametrize("frequency", ["1", "1.1"])
+def test_the_set_point_rises_with_one_pulse_a_second(frequency: str) -> None:
+    """The pulses of the slowest programme are as far apart as those that make a silence of one us more."""
+    slow = short_programme(channel='"AB"', frequency_hz=frequency, ramp_up_ms=300, hold_ms=14_000, rest_ms=15_000)
+    with stack() as rig:
+        outcome = rig.play(slow, 10_000)
+        assert (outcome.cause, outcome.notes, outcome.underruns) == (None, [], 0)
+        assert None not in outcome.reached_us.values()
+
+
 # --- a set-point that somebody changed ------------------------------------------------------------------------
 
 

@@ -168,6 +168,41 @@ def test_text_of_a_file_is_not_taken_for_markup(run, write) -> None:
     assert "[/bold] [link=http://x]y / [red]x[/red]" in " ".join(out.split())
 
 
+WEAK = changed(CONTRACTION, intensity_percent="50", phase_width_us="200", channel='"A"')
+STRONG = changed(WEAK, intensity_percent="100")
+
+
+@pytest.mark.parametrize(
+    ("phases", "cycles", "told"),
+    [
+        ((WEAK, STRONG), "1", []),  # exactly twice
+        (
+            (changed(WEAK, intensity_percent="49.9"), STRONG),
+            "1",
+            ["phase[2].intensity_percent: 2.01 times the current"],
+        ),
+        ((WEAK, changed(STRONG, phase_width_us="201")), "1", ["phase[2].phase_width_us: 2.01 times the charge"]),
+        (
+            (changed(WEAK, intensity_percent="1"), PAUSE, STRONG),
+            "1",
+            ["phase[3].intensity_percent: 100 times the current"],
+        ),
+        ((changed(WEAK, intensity_percent="1"), changed(STRONG, channel='"B"')), "1", []),  # another channel
+        ((STRONG, changed(WEAK, intensity_percent="1")), "1", []),
+        ((STRONG, changed(WEAK, intensity_percent="1")), "2", ["phase[1].intensity_percent: 100 times the current"]),
+    ],
+)
+def test_a_phase_that_is_felt_much_more_than_the_one_before_is_told(run, write, phases, cycles, told) -> None:
+    path = write(*phases, cycles=cycles)
+    code, out, err = run(path, "--max-ma", "20", "--json")
+    assert code == 0
+    lines = err.splitlines()
+    assert len(lines) == len(told)
+    for line, words in zip(lines, told, strict=True):
+        assert line.startswith(f"warning: {words} of ")
+    assert [one["code"] for one in json.loads(out)["warnings"]] == ["phase_contrast"] * len(told)
+
+
 # --- refusals -------------------------------------------------------------------------------------------------
 
 

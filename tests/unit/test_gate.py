@@ -48,9 +48,16 @@ def always_on(area_cm2: int = 10_000, continuous: bool = False, length_us: int =
     return Schedule({"A": [whole], "B": [whole]}, length_us, Fraction(area_cm2))
 
 
+def under_way(played_us: int, **changes: object) -> dict[str, History]:
+    """A contraction on channel A, risen long ago, whose last pulse was whole."""
+    contraction = History(played_us - SECOND, played_us - 20_000, continuous=False, felt_ua=50_000)
+    return {"A": replace(contraction, **changes), "B": History()}
+
+
 def progress(session_us: int | None = 2 * SECOND, set_point_ua: int = 10_000, **changes: object) -> Progress:
     played = max(0, session_us or 0)
-    return replace(Progress(SetPoint(3, (set_point_ua, set_point_ua)), session_us, played), **changes)
+    before = Progress(SetPoint(3, (set_point_ua, set_point_ua)), session_us, played, channels=under_way(played))
+    return replace(before, **changes)
 
 
 def code_of(verdict: Approval | Refusal) -> str | None:
@@ -171,8 +178,8 @@ def test_rms_over_any_second(area: int, limit_ua: int) -> None:
     own = code * code * 2 * width
     for extra, verdict in ((0, None), (1, "rms")):
         rest = most - own + extra
-        filled = History(SECOND, 2 * SECOND, 0, ((2 * SECOND, rest),), rest)
-        before = progress(2 * SECOND + 900_000, 100_000, channels={"A": filled, "B": History()})
+        filled = under_way(2 * SECOND + 20_000, squares=((2 * SECOND, rest),), total=rest)
+        before = progress(2 * SECOND + 900_000, 100_000, channels=filled)
         assert code_of(judge(dense, before, 2 * SECOND + 900_000, 3, train([20_000], code, width=width), 0)) == verdict
 
 
@@ -181,8 +188,8 @@ def test_rms_forgets_after_a_second() -> None:
     dense = plan(full_scale_ua=100_000, schedule=always_on(), caps_ua={"A": 100_000})
     most = 50_000**2 * SECOND * 4096**2 // 100_000**2
     for start, verdict in ((999_999, "rms"), (1_000_000, None)):
-        filled = History(0, 0, 0, ((0, most),), most)
-        before = progress(start - 100, 100_000, channels={"A": filled, "B": History()})
+        filled = under_way(start - 100, squares=((0, most),), total=most)
+        before = progress(start - 100, 100_000, channels=filled)
         assert code_of(judge(dense, before, start - 100, 3, train([100], 1), 0)) == verdict
 
 
@@ -200,8 +207,7 @@ def test_power_density_is_a_ceiling_of_its_own() -> None:
 @pytest.mark.req("SR-011")
 @pytest.mark.parametrize(("gap", "verdict"), [(6_666, None), (6_665, "too_fast")])
 def test_starts_across_chunks(gap: int, verdict: str | None) -> None:
-    last = History(SECOND, 2 * SECOND - 6_566, 0)
-    before = progress(channels={"A": last, "B": History()})
+    before = progress(channels=under_way(2 * SECOND, last=2 * SECOND - 6_566))
     assert code_of(judge(plan(), before, 2 * SECOND, 3, train([gap - 6_566], 1), 0)) == verdict
 
 
@@ -210,8 +216,7 @@ def test_starts_across_chunks(gap: int, verdict: str | None) -> None:
 def test_a_contraction_is_at_most_30_s(length: int, verdict: str | None) -> None:
     long = plan(schedule=always_on())
     start = 40 * SECOND
-    under_way = History(start + 100 - length, start - 20_000, 0)
-    before = progress(start, channels={"A": under_way, "B": History()})
+    before = progress(start, channels=under_way(start, first=start + 100 - length))
     assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
 
 
@@ -231,8 +236,8 @@ def test_rest_is_as_long_as_the_contraction(gap: int, length: int, verdict: str 
     long = plan(schedule=always_on())
     start = 100 * SECOND
     last = start + 100 - gap
-    before = progress(start, channels={"A": History(last - length, last, 0), "B": History()})
-    assert code_of(judge(long, before, start, 3, train([100], 1), 0)) == verdict
+    before = progress(start, channels=under_way(start, first=last - length, last=last))
+    assert code_of(judge(long, before, start, 3, train([100], 0), 0)) == verdict
 
 
 @pytest.mark.req("SR-011", "SR-012")
@@ -244,8 +249,8 @@ def test_a_continuous_phase_is_exempt_from_length_but_must_be_slow(
     slow = plan(schedule=always_on(continuous=True))
     start = 100 * SECOND
     last = start + 100 - gap
-    before = progress(start, channels={"A": History(last - length_us, last, 0), "B": History()})
-    assert code_of(judge(slow, before, start, 3, train([100], 1), 0)) == verdict
+    before = progress(start, channels=under_way(start, first=last - length_us, last=last, continuous=True))
+    assert code_of(judge(slow, before, start, 3, train([100], 0), 0)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -274,7 +279,7 @@ def test_session_time_may_be_skipped_once_after_a_pause() -> None:
 
 @pytest.mark.req("SR-056")
 def test_only_falling_codes_after_an_end_was_asked_for() -> None:
-    ending = progress(end_us=2 * SECOND + 10_000, channels={"A": History(SECOND, SECOND, 500), "B": History()})
+    ending = progress(end_us=2 * SECOND + 10_000, channels=under_way(2 * SECOND, last_code=500))
     script = Script()
     script.opening(a=600)
     script.pulse(100, "A")
@@ -295,7 +300,7 @@ def test_only_falling_codes_after_an_end_was_asked_for() -> None:
 @pytest.mark.parametrize(("after", "verdict"), [(499_999, None), (500_000, "after_end")])
 def test_a_ramped_stop_ends_within_half_a_second(after: int, verdict: str | None) -> None:
     start = 3 * SECOND
-    ending = progress(start, end_us=start + 100 - after, channels={"A": History(SECOND, 2 * SECOND, 9), "B": History()})
+    ending = progress(start, end_us=start + 100 - after, channels=under_way(start, last_code=9))
     assert code_of(judge(plan(), ending, start, 3, train([100], 1), 0)) == verdict
 
 
@@ -318,7 +323,87 @@ def test_nothing_begins_after_45_minutes() -> None:
 def test_silence_that_was_not_planned_counts_as_rest_only() -> None:
     """After an underrun the axis of played time goes on from the present, so rates are judged as they are played."""
     before = progress(2 * SECOND)
-    verdict = judge(plan(), before, 2 * SECOND, 3, train([100], 1), 5 * SECOND)
+    verdict = judge(plan(), before, 2 * SECOND, 3, train([100], 0), 5 * SECOND)
     assert isinstance(verdict, Approval)
     assert verdict.progress.channels["A"].last == 5 * SECOND + 100
     assert verdict.progress.session_us == 2 * SECOND + 100_000
+
+
+@pytest.mark.req("SR-019")
+@pytest.mark.parametrize("continuous", [False, True])
+@pytest.mark.parametrize(
+    ("risen", "most", "verdict"),  # 10 mA of 50: 819.2
+    [
+        (0, 0, "rise_too_fast"),
+        (60_000, 163, "rise_too_fast"),
+        (150_000, 409, "rise_too_fast"),
+        (299_000, 816, "rise_too_fast"),
+        (300_000, 819, "over_envelope"),
+    ],
+)
+def test_codes_rise_from_zero_after_a_silence(risen: int, most: int, verdict: str, continuous: bool) -> None:
+    """In the middle of a hold too, where the envelope would let the whole set-point through."""
+    start = 100 * SECOND
+    first = start + 100 - risen
+    last = start - 49_900 if risen else first - 1_000_001
+    rising = under_way(start, first=first, last=last, continuous=continuous)
+    before = progress(start, channels=rising)
+    held = plan(schedule=always_on(continuous=continuous))
+    assert code_of(judge(held, before, start, 3, train([100], most), 0)) is None
+    assert code_of(judge(held, before, start, 3, train([100], most + 1), 0)) == verdict
+
+
+@pytest.mark.req("SR-019")
+@pytest.mark.parametrize(("gap", "verdict"), [(1_000_000, None), (1_000_001, "rise_too_fast")])
+def test_what_a_silence_is(gap: int, verdict: str | None) -> None:
+    start = 100 * SECOND
+    before = progress(start, channels=under_way(start, first=start - SECOND - 1_000, last=start + 100 - gap))
+    assert code_of(judge(plan(schedule=always_on()), before, start, 3, train([100], 819), 0)) == verdict
+
+
+@pytest.mark.req("SR-019")
+def test_the_first_pulse_of_all_is_zero() -> None:
+    before = progress(channels={"A": History(), "B": History()})
+    assert code_of(judge(plan(), before, 2 * SECOND, 3, train([100], 0), 0)) is None
+    assert code_of(judge(plan(), before, 2 * SECOND, 3, train([100], 1), 0)) == "rise_too_fast"
+
+
+@pytest.mark.req("SR-012")
+@pytest.mark.parametrize("was", [False, True, None])
+@pytest.mark.parametrize("continuous", [False, True])
+@pytest.mark.parametrize("gap", [1_000_000, 1_000_001])
+def test_a_silence_lies_between_contraction_and_continuous_phase(was: bool | None, continuous: bool, gap: int) -> None:
+    """Else the 30 s would begin anew with each change; what is not known may be either."""
+    start = 100 * SECOND
+    last = start + 100 - gap
+    before = progress(start, channels=under_way(start, first=last - 500_000, last=last, continuous=was))
+    verdict = code_of(judge(plan(schedule=always_on(continuous=continuous)), before, start, 3, train([100], 0), 0))
+    assert verdict == (None if was is continuous or gap > 1_000_000 else "no_silence")
+
+
+@pytest.mark.req("SR-032")
+@pytest.mark.parametrize(
+    ("history", "verdict"),
+    [
+        ({}, None),
+        ({"last": SECOND}, None),
+        ({"last": SECOND - 1, "first": 0}, "raise_not_felt"),  # nothing came for more than a second
+        ({"first": 2 * SECOND - 300_000}, None),
+        ({"first": 2 * SECOND - 299_999}, "raise_not_felt"),  # risen for less than 0.3 s
+        ({"felt_ua": 10_000}, None),
+        ({"felt_ua": 9_999}, "raise_not_felt"),  # what came was less than the set-point
+        ({"first": None, "last": None}, "raise_not_felt"),
+    ],
+)
+def test_the_set_point_rises_only_from_what_is_felt(history: dict[str, int | None], verdict: str | None) -> None:
+    ahead = SetPoint(3, (10_000, 0), Raise(2 * SECOND, {"A": 12_000}))
+    before = progress(set_point=ahead, channels=under_way(2 * SECOND, **history))
+    assert code_of(judge(plan(), before, 2 * SECOND, 4, train([], 0), 0)) == verdict
+
+
+@pytest.mark.req("SR-032")
+@pytest.mark.parametrize(("code", "felt"), [(819, 10_000), (818, 0)])
+def test_only_a_whole_pulse_is_felt_as_the_set_point(code: int, felt: int) -> None:
+    verdict = judge(plan(), progress(), 2 * SECOND, 3, train([100], code), 0)
+    assert isinstance(verdict, Approval)
+    assert verdict.progress.channels["A"].felt_ua == felt

@@ -12,6 +12,7 @@ from safety.decode import Lines, Refusal
 from safety.gate import History
 from safety.ledger import UNKNOWN, Record
 from safety.session import Session
+from tests.support.stack import short_programme
 
 MINUTE = 60_000_000
 TODAY = date(2020, 3, 2)
@@ -83,6 +84,8 @@ def test_a_day_beyond_this_machines_own_is_not_believed(told: object, believed: 
         (History(5_000, 9_000, before_us=7), 8_000, 3_000),
         (History(5_000, 9_000, before_us=7), 5_000, 0),
         (History(5_000, 9_000, before_us=3_000), 4_999, 3_000),
+        (History(5_000, 9_000, before_us=7, continuous=True), 20_000, 0),
+        (History(5_000, 9_000, before_us=7, continuous=True), 4_999, 7),
         (History(), 4_999, 0),
     ],
 )
@@ -94,3 +97,17 @@ def test_what_was_approved_and_not_played_is_no_part_of_the_last_contraction(
     closed.progress = replace(closed.progress, channels={"A": history, "B": History()})
     assert closed.close("person", now).contraction_us == (length, 0)
     assert ledger.begin(closed.record, now)["A"].length_us == length
+
+
+@pytest.mark.req("SR-085")
+@pytest.mark.parametrize(("length", "wait"), [(0, 1_000_001), (1_000_001, 1_000_001), (5_000_000, 5_000_000)])
+@pytest.mark.parametrize("continuous", [False, True])
+def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: int, continuous: bool) -> None:
+    """More than a second in any case: what comes next may be of the other kind."""
+    now = 60_000_000
+    last = session(Record())
+    assert last.load({"programme": short_programme().decode(), "caps_ua": {}}) is None
+    history = History(now - length, now, continuous=continuous)
+    last.progress = replace(last.progress, channels={"A": history, "B": History()})
+    last.close(None, now)
+    assert last.rest_us(now) == (1_000_001 if continuous else wait)
