@@ -151,6 +151,8 @@ class Session:
     def _is_stop(self, message: Message) -> bool:
         """Whether a message before the start tells of a stop, which is then carried through."""
         self._echo(message)
+        if message["type"] == "log":
+            self.outcome.notes.append(message["text"])
         if message.get("cause") is None:
             return False
         self._await_stop(message)

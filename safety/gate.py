@@ -66,7 +66,7 @@ class Progress:
     """Where a session stands after the chunks approved so far.
 
     ``session_us``: where the next chunk must begin (None before the first); ``played_us``: where that is on the axis of
-    played time; ``end_us``: session time from which codes may only fall, ``zero_us``: from which none may come;
+    played time; ``end_us``: session time from which codes may only fall, ``zero_us``: from which none may come (None: 500 ms after ``end_us``);
     ``resumed``: a pause lies before the next chunk, which may then skip session time, but not go back.
     """
 
@@ -152,6 +152,8 @@ def _amplitude(
     if pulse.code * pulse.width_us * plan.full_scale_ua > limits.CHARGE_PER_PHASE_MAX_PC * 4096:
         return Refusal("charge", f"{pulse.channel}: code {pulse.code} for {pulse.width_us} us at {at_us} us")
     end_us, zero_us = progress.end_us, progress.zero_us
+    if zero_us is None and end_us is not None:
+        zero_us = end_us + limits.RAMPED_STOP_MAX_US
     if zero_us is not None and at_us >= zero_us:
         return Refusal("after_end", f"{pulse.channel}: a pulse at {at_us} us; from {zero_us} us on none may come")
     if end_us is not None and at_us >= end_us and pulse.code > history.last_code:

@@ -228,22 +228,21 @@ class Guard:
         reset = not checking and not testing and seen.may_reset
         sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
         after = self._clock.now()
-        a, b = seen.asked
-        if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
-            a, b = a._replace(must=0), b._replace(must=0)
         judged = watch.Check(
             sample,
             after,
             self._due,
             after - now,
             since,
-            (a, b),
-            seen.in_flight,
+            *window.between(supply.played, seen, since, now, after),
             tools.enabled,
             tools.enabled_us,
             tools.toggled_us if tools.was_toggled else None,
-            window.allowed(supply.played, now),
+            window.allowed(supply.played, now) | window.allowed(supply.played, after),
         )
+        if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
+            a, b = judged.asked
+            judged = replace(judged, asked=(a._replace(must=0), b._replace(must=0)))
         self._memory, found = watch.judge(self._facts, self._memory, judged)
         self._rail_mv = sample.rail_mv
         for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):

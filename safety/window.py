@@ -112,6 +112,20 @@ def look(played: Sequence[Played], since_us: int, at_us: int, slack_us: int = WA
     return Seen((both[0], both[1]), frozenset(flying))
 
 
+def between(
+    played: Sequence[Played], seen: Seen, since_us: int, asked_us: int, answered_us: int, slack_us: int = WAVE_SLACK_US
+) -> Seen:
+    """The same for a reading that came at a time that is known less well: ``seen`` is how it was when it was asked for.
+
+    What must have played is what had when it was asked for, what may have is all until it was answered.
+    """
+    if answered_us - asked_us <= slack_us // 2:
+        return seen
+    late = look(played, since_us, answered_us, slack_us)
+    a, b = [may._replace(must=must.must) for may, must in zip(late.asked, seen.asked, strict=True)]
+    return Seen((a, b), seen.in_flight | late.in_flight)
+
+
 def quiet_us(played: Sequence[Played], from_us: int, within_us: int, slack_us: int = WAVE_SLACK_US) -> int:
     """The first moment from ``from_us`` on at which no pulse may be under way; ``from_us`` when ``within_us`` has none.
 
