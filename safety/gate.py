@@ -66,8 +66,8 @@ class Progress:
     """Where a session stands after the chunks approved so far.
 
     ``session_us``: where the next chunk must begin (None before the first); ``played_us``: where that is on the axis of
-    played time; ``end_us``: session time from which codes may only fall, ``zero_us``: from which none may come (None: 500 ms after ``end_us``);
-    ``resumed``: a pause lies before the next chunk, which may then skip session time, but not go back.
+    played time; ``end_us``: session time from which codes may only fall, ``zero_us``: from which none may come (None:
+    500 ms later); ``resumed``: a pause lies before the next chunk, which may then skip session time, but not go back.
     """
 
     set_point: SetPoint = field(default_factory=SetPoint)
