@@ -35,7 +35,7 @@ def _command(arguments: list[str] | None) -> int:
     import traceback
     from importlib.metadata import version
 
-    from controller import check, fault, run, simulate, stop
+    from controller import check, fault, journal_command, run, simulate, stop
     from safety.errors import InputRefused, PelviStimError
 
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
@@ -46,6 +46,7 @@ def _command(arguments: list[str] | None) -> int:
         ("run", run, "run a programme file"),
         ("stop", stop, "stop every session of this user at once"),
         ("sim", simulate, "the simulated board by itself, for any pigpio client"),
+        ("journal", journal_command, "whether the journal is what was written, and its rows as a file"),
         ("fault", fault, "break something in a running simulation, to see what happens"),
     ):
         command = commands.add_parser(name, help=words, description=words)
