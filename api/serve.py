@@ -10,7 +10,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ SWITCH_INTERVAL_S: Final = 0.001
 PAIRING_LOOKED_AT_S: Final = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """What is needed to serve: where, with which certificate, and the folder of the local socket."""
 
@@ -39,16 +39,23 @@ class Server:
     listener: socket.socket
     runtime: Path
     tls: Served | None = None
+    _server: uvicorn.Server | None = field(default=None, init=False)
+
+    def end(self) -> None:
+        """Has ``run`` end soon; from any thread."""
+        if self._server is not None:
+            self._server.should_exit = True
 
     async def run(self) -> None:
-        """Serves until the process is told to end (SIGTERM, SIGINT) or the task is cancelled."""
+        """Serves until the process is told to end (SIGTERM, SIGINT) or ``end`` is called."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         work = WorkLoop()
         people = LocalServer(self.runtime, lambda request: local.answer(self.service, request))
         try:
             app = StopFirst(make_app(self.service), self.service.stopping, work)
+            self._server = uvicorn.Server(self._config(app))
             async with self._announcing():
-                await uvicorn.Server(self._config(app)).serve([self.listener])
+                await self._server.serve([self.listener])
         finally:
             people.close()
             work.close()
