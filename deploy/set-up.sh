@@ -145,7 +145,7 @@ explain_and_stop() {
       "Nothing uses the unfinished .venv; the next make starts it again."
   elif grep -qE 'No matching distribution found' "$log" 2>/dev/null; then
     refuse "a package has no ready-made file for this machine ($(uname -m), $(getconf LONG_BIT) bits, Python $(venv_version)), see above." \
-      "On 32-bit systems make run works, but some tools of make test have none."
+      "On 32-bit systems cryptography has none: a 64-bit one is needed."
   fi
   refuse "installing the packages failed, see above and $log." \
     "Nothing uses the unfinished .venv; the next make starts it again."

@@ -265,6 +265,10 @@ class StopAsked:
             self._socket.close()
             raise LinkError(f"the stop was not taken in {folder}: {error}", code="stop_not_taken") from None
 
+    def fileno(self) -> int:
+        """What becomes readable when the answer is there."""
+        return self._socket.fileno()
+
     def answer(self, timeout_s: float) -> Message:
         """What the guard confirmed: ``{"confirmed": bool, "elapsed_us": int}``. Raises LinkError without an answer."""
         with self._socket as asked:

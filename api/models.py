@@ -1,0 +1,338 @@
+"""What goes over the API: strict on the way in, units in the names. Currents in mA, times in ms, s or us as named."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.passphrase import LENGTH_MAX
+from controller.prescription import CONTRAINDICATIONS
+from safety import limits
+
+ChannelName = Literal["A", "B"]
+RoleName = Literal["viewer", "patient", "clinician"]
+Milliamps = Annotated[
+    float, Field(ge=0, le=max(limits.FULL_SCALES_UA) / 1000, multiple_of=0.1, description="mA", examples=[12.0])
+]
+Epoch = Annotated[int, Field(ge=0, le=2**53, description="Which session is meant: `epoch` of the state.")]
+Short = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+IsoDay = Annotated[
+    str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["2027-01-31"])
+]
+
+
+class In(BaseModel):
+    """A request's body: no key too many, no text for a number."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """An answer's body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457). `code` is stable; `title` and `detail` are for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:pelvistim:too_soon"])
+    title: str
+    status: int
+    code: str = Field(examples=["too_soon"])
+    detail: str | None = None
+    allowed_ma: float | None = Field(None, description="The highest set-point that would be granted, in mA.")
+    after_ms: int | None = Field(None, description="How long until it would be, in ms.")
+
+
+# --- people and devices -----------------------------------------------------------------------------------------------
+
+
+class PairByToken(In):
+    """The token out of the link's fragment."""
+
+    token: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Short = Field("phone", description="How the device's list shows this phone.")
+
+
+class PairByCode(In):
+    """The code typed by hand."""
+
+    code: Annotated[str, Field(min_length=8, max_length=9, examples=["K7MQ-2XHP"])]
+    name: Short = "phone"
+
+
+class PairByPassphrase(In):
+    """The clinician's passphrase."""
+
+    passphrase: Annotated[str, Field(min_length=1, max_length=LENGTH_MAX)]
+    name: Short = "phone"
+
+
+class PairedDevice(Out):
+    """A paired phone. Times in seconds since 1970."""
+
+    id: str
+    name: str
+    role: RoleName
+    paired_s: int
+    expires_s: int
+    this: bool = Field(description="Whether it is the phone that asks.")
+
+
+class OpenPairing(In):
+    """For which role a phone may be paired."""
+
+    role: RoleName
+
+
+class Invitation(Out):
+    """What to show to the phone that is to be paired. Told once."""
+
+    role: RoleName
+    code: str = Field(examples=["K7MQ-2XHP"])
+    links: list[str] = Field(examples=[["https://device.local:8443/#pair=..."]])
+    qr_svg: str = Field(description="The first link as an SVG picture.")
+    fingerprint: str | None = Field(description="SHA-256 of the certificate; null without TLS.")
+    expires_s: int
+
+
+# --- the live session -------------------------------------------------------------------------------------------------
+
+
+class ChannelOut(Out):
+    """One channel."""
+
+    set_point_ma: float
+    measured_ma: float = Field(description="The largest current sensed in the last window, in mA.")
+    ceiling_ma: float = Field(description="The prescription's cap, in mA.")
+    allowed_ma: float = Field(description="The highest set-point that would be granted now, in mA.")
+    after_ms: int | None = Field(description="When a higher one would be, in ms from now; null: not known.")
+    load_ohm: int | None
+    finding: str | None = Field(description="What the last electrode check found wrong, as a code.")
+
+
+class SessionOut(Out):
+    """The open session. Left-over times in ms."""
+
+    id: str
+    programme: str
+    prescription_revision: int
+    phase: int | None
+    phase_name: dict[str, str]
+    part: str = Field(examples=["hold", "rest"])
+    part_left_ms: int
+    contraction: int
+    contractions: int
+    session_ms: int
+    left_ms: int
+
+
+class LeaseOut(Out):
+    """The controlling phone's lease."""
+
+    nonce: str | None
+    age_ms: int | None
+    length_ms: int
+    increase_allowed: bool
+
+
+class ControlOut(Out):
+    """Who controls, and who asks to; device ids."""
+
+    holder: str | None
+    asking: str | None
+
+
+class StateOut(Out):
+    """Everything that is known at one moment."""
+
+    mode: str = Field(examples=["idle", "running", "stopped"])
+    cause: str | None
+    clears: str | None = Field(description="How the cause is cleared.")
+    paused_by: str | None
+    ending: str | None
+    confirmed: bool | None = Field(description="After a stop: whether the lines were read back low.")
+    self_test_step: str | None
+    epoch: int
+    rev: str = Field(description="The set-point's ETag, for If-Match.", examples=['"3.17"'])
+    channels: dict[str, ChannelOut]
+    session: SessionOut | None
+    lease: LeaseOut
+    control: ControlOut
+    journal: Literal["ok", "not_written"]
+    simulated: bool
+
+
+class StopOut(Out):
+    """What came of a stop. `confirmed` false: press the red button, pull the lead out of the box, then take the probe
+    out, in this order; and ask again.
+    """
+
+    state: str = Field(examples=["stopped"])
+    cause: str | None = Field(examples=["person"])
+    confirmed: bool
+    elapsed_ms: float
+
+
+class Heartbeat(In):
+    """The guard's latest nonce, echoed by the controlling phone every 250 ms."""
+
+    sequence: Annotated[int, Field(ge=0, le=2**53, description="Higher than in the heartbeat before.")]
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$", examples=["5f3c"])]
+
+
+class SocketBeat(Heartbeat):
+    """A heartbeat on the WebSocket."""
+
+    type: Literal["heartbeat"]
+
+
+Answers = Annotated[
+    dict[str, bool],
+    Field(
+        description="For each question: whether it applies.",
+        examples=[dict.fromkeys(CONTRAINDICATIONS, False)],
+        json_schema_extra={
+            "properties": {one: {"type": "boolean"} for one in CONTRAINDICATIONS},
+            "required": list(CONTRAINDICATIONS),
+            "additionalProperties": False,
+        },
+    ),
+]
+
+
+class OpenSession(In):
+    """A session of what is prescribed."""
+
+    prescription_revision: Annotated[int, Field(ge=1, le=2**31)]
+    answers: Answers
+
+
+class ControlIn(In):
+    """`claim` takes control (a clinician's phone only asks), `allow` lets the one that asks, `release` gives it up."""
+
+    action: Literal["claim", "allow", "release"]
+
+
+class ActionIn(In):
+    """What the session is to do. `check_electrodes`, `start` and `resume` must name the `epoch`."""
+
+    action: Literal["check_electrodes", "start", "pause", "resume", "end"]
+    epoch: Epoch | None = None
+
+
+class IntensityIn(In):
+    """The absolute set-point of one channel."""
+
+    channel: ChannelName
+    amplitude_ma: Milliamps
+
+
+# --- what is prescribed -----------------------------------------------------------------------------------------------
+
+
+class PlacementIn(In):
+    """Where the electrode sits."""
+
+    depth_mm: Annotated[int, Field(ge=0, le=200, description="mm")]
+    turn_degrees: Annotated[int, Field(ge=-180, le=180, description="degrees")]
+
+
+class ElectrodeIn(In):
+    """The electrode."""
+
+    kind: Literal["vaginal probe", "anal probe", "surface"]
+    area_mm2: Annotated[
+        int,
+        Field(ge=limits.AREA_MIN_MM2, le=limits.AREA_MAX_MM2, description="Area of the smallest contact, in mm2."),
+    ]
+    placement: PlacementIn | None = None
+
+
+class SignatureIn(In):
+    """Ed25519 over the prescription without this."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the public key.")]
+    value: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+
+
+class CapsIn(In):
+    """The highest set-point per channel; one that is missing gives nothing."""
+
+    A: Milliamps | None = None
+    B: Milliamps | None = None
+
+
+class ReleasedIn(In):
+    """A contraindication that the clinician released, and why."""
+
+    contraindication: Literal[CONTRAINDICATIONS]  # type: ignore[valid-type]
+    reason: Text
+
+
+class PrescriptionIn(In):
+    """One revision of what is prescribed: one above that in force."""
+
+    revision: Annotated[int, Field(ge=1, le=2**31)]
+    programme: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", examples=["stress-50hz"])]
+    caps_ma: CapsIn
+    electrode: ElectrodeIn
+    minutes: Annotated[int, Field(ge=1, le=limits.SESSION_MAX_US // 60_000_000)]
+    sessions_per_day: Annotated[int, Field(ge=1, le=limits.SESSIONS_PER_DAY_MAX)]
+    sessions_per_week: Annotated[int, Field(ge=1, le=7 * limits.SESSIONS_PER_DAY_MAX)]
+    weeks: Annotated[int, Field(ge=1, le=52)]
+    lease_ms: Annotated[int, Field(ge=limits.LEASE_MIN_US // 1000, le=limits.LEASE_MAX_US // 1000)] = (
+        limits.LEASE_DEFAULT_US // 1000
+    )
+    patient_may: Annotated[list[Literal["end_early", "pause"]], Field(max_length=2)] = []
+    released: Annotated[list[ReleasedIn], Field(max_length=len(CONTRAINDICATIONS))] = []
+    prescriber: Short
+    valid_until: IsoDay | None = None
+    signature: SignatureIn | None = None
+
+
+class ProgrammeOut(Out):
+    """A programme and its figures at the highest maximum that passes, as `pelvistim check --json` gives them."""
+
+    id: str
+    figures: dict[str, Any]
+
+
+# --- what was delivered -----------------------------------------------------------------------------------------------
+
+
+class SessionSummary(Out):
+    """One session in the list. Charge in uC: of the first phase of every pulse."""
+
+    id: str
+    began: str
+    ended: str | None
+    programme: str | None
+    contractions: int
+    pulses: int
+    charge_uc: float
+    mode: str | None
+    cause: str | None
+
+
+class SessionRecord(SessionSummary):
+    """One session in whole: each contraction's dose (uA, us, pC), and pauses, stops and causes in their order."""
+
+    opened: dict[str, Any]
+    closed: dict[str, Any] | None
+    doses: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
+class HealthOut(Out):
+    """Whether the device can be used."""
+
+    ready: bool
+    guard: bool
+    journal: bool
+    mode: str

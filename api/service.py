@@ -1,0 +1,113 @@
+"""All that the endpoints share: engine, journal, who is paired, who controls, and how a command is journalled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from api.announce import Announcer
+from api.boundary import Place
+from api.control import Control
+from api.devices import Device, Devices
+from api.pairing import Pairing
+from api.passphrase import Passphrase
+from api.stop import Stopped, Stopper, Stopping
+from controller.chain import Kind, Row
+from controller.journal import Journal
+from controller.port import Engine
+from safety.errors import PelviStimError
+
+JOURNAL_WITHIN_S: Final = 1.0
+"""How long an answer that is due waits for the disk; the row is written all the same."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Figures:
+    """What ``/metrics`` tells, beside the state. Counted since the app started."""
+
+    stops: int = 0
+    stops_not_confirmed: int = 0
+    commands: int = 0
+    streams: int = 0
+
+
+@dataclass
+class Service:
+    """One app's parts. ``bases``: the addresses of the page, as ``https://192.0.2.7:8443``; ``fingerprint``: of the
+    certificate, None without TLS.
+    """
+
+    engine: Engine
+    journal: Journal
+    devices: Devices
+    pairing: Pairing
+    passphrase: Passphrase
+    stopper: Stopper
+    place: Place
+    bases: tuple[str, ...]
+    fingerprint: str | None = None
+    announcer: Announcer | None = None
+    control: Control = field(default_factory=Control)
+    figures: Figures = field(default_factory=Figures)
+    journal_ok: bool = True
+
+    def __post_init__(self) -> None:
+        self.stopping = Stopping(self.stopper, self.engine.state, self._stop_told)
+
+    def note(self, kind: Kind, **fields: object) -> Future[Row]:
+        """Appends to the journal and keeps in mind whether it was taken."""
+        row = self.journal.append(kind, **fields)
+        row.add_done_callback(self._noted)
+        return row
+
+    async def settle(self, row: Future[Row]) -> None:
+        """Waits until a row is durable. Raises JournalError when it is not."""
+        await asyncio.wrap_future(row)
+
+    def note_control(self, device: Device, what: str) -> None:
+        """Journals a change of control; nobody waits for it."""
+        standing = self.control.standing
+        told = {"what": f"control_{what}", "holder": standing.holder, "asking": standing.asking, "result": "done"}
+        self.note(Kind.COMMAND, who=device.id, role=str(device.role), **told)
+
+    async def command(
+        self, device: Device, what: str, ask: Callable[[], Future[T]], *, towards_output: bool = False, **fields: object
+    ) -> T:
+        """Has the guard do something, and journals who asked for it and what came of it.
+
+        What leads towards output is journalled before; a journal that cannot be written refuses it. Whatever leads
+        away from output is done first, and is done also when the disk is full.
+        """
+        told = {"who": device.id, "role": str(device.role), "what": what, **fields}
+        if towards_output:
+            await self.settle(self.note(Kind.COMMAND, **told, result="asked"))
+        self.figures.commands += 1
+        try:
+            answer = await asyncio.shield(asyncio.wrap_future(ask()))
+        except PelviStimError as refused:
+            await self._told(**told, result=refused.code)
+            raise
+        await self._told(**told, result="done")
+        return answer
+
+    async def _told(self, **fields: object) -> None:
+        """Journals what came of a command, and waits for that a while; a disk that does not take it changes nothing."""
+        row = asyncio.wrap_future(self.note(Kind.COMMAND, **fields))
+        await asyncio.wait([row], timeout=JOURNAL_WITHIN_S)
+        if row.done():
+            row.exception()
+
+    def _noted(self, row: Future[Row]) -> None:
+        self.journal_ok = row.exception() is None
+
+    def _stop_told(self, peer: str, stopped: Stopped) -> None:
+        """After the answer to a stop is on its way."""
+        self.figures.stops += 1
+        self.figures.stops_not_confirmed += not stopped.confirmed
+        result = "confirmed" if stopped.confirmed else "not_confirmed" if stopped.taken else "not_taken"
+        self.note(Kind.COMMAND, who=peer, role="anyone", what="stop", result=result)

@@ -1,0 +1,151 @@
+"""From the controller's figures (uA, us) to the API's (mA, ms), and back."""
+
+from __future__ import annotations
+
+from api import models
+from api.control import Standing
+from controller.history import Record
+from controller.port import Channel, Playing, State
+from controller.prescription import Placement, Prescription, Signature
+
+
+def etag(state: State) -> str:
+    """The set-point's ETag: it differs between sessions too."""
+    return f'"{state.epoch}.{state.rev}"'
+
+
+def rev_of(if_match: str | None, state: State) -> int | None:
+    """The revision that an If-Match names: None without one, -1 for one of another session or no ETag of ours."""
+    if if_match is None:
+        return None
+    epoch, dot, rev = if_match.strip().strip('"').partition(".")
+    good = dot and epoch == str(state.epoch) and rev.isascii() and rev.isdigit() and len(rev) < 16
+    return int(rev) if good else -1
+
+
+def state_out(state: State, standing: Standing, journal_ok: bool) -> models.StateOut:
+    lease = state.lease
+    return models.StateOut(
+        mode=state.mode,
+        cause=state.cause,
+        clears=state.clears,
+        paused_by=state.paused_by,
+        ending=state.ending,
+        confirmed=state.confirmed,
+        self_test_step=state.self_test_step,
+        epoch=state.epoch,
+        rev=etag(state),
+        channels={name: _channel(channel) for name, channel in state.channels.items()},
+        session=None if state.session is None else _session(state.session),
+        lease=models.LeaseOut(
+            nonce=lease.nonce,
+            age_ms=None if lease.age_us is None else lease.age_us // 1000,
+            length_ms=lease.length_us // 1000,
+            increase_allowed=lease.increase_allowed,
+        ),
+        control=models.ControlOut(holder=standing.holder, asking=standing.asking),
+        journal="ok" if journal_ok else "not_written",
+        simulated=state.simulated,
+    )
+
+
+def _channel(channel: Channel) -> models.ChannelOut:
+    return models.ChannelOut(
+        set_point_ma=channel.set_point_ua / 1000,
+        measured_ma=channel.measured_ua / 1000,
+        ceiling_ma=channel.ceiling_ua / 1000,
+        allowed_ma=channel.allowed_ua / 1000,
+        after_ms=None if channel.after_us is None else -(-channel.after_us // 1000),
+        load_ohm=channel.load_ohm,
+        finding=channel.finding,
+    )
+
+
+def _session(playing: Playing) -> models.SessionOut:
+    return models.SessionOut(
+        id=playing.id,
+        programme=playing.programme,
+        prescription_revision=playing.prescription_revision,
+        phase=playing.phase,
+        phase_name=dict(playing.phase_name),
+        part=playing.part,
+        part_left_ms=playing.part_left_us // 1000,
+        contraction=playing.contraction,
+        contractions=playing.contractions,
+        session_ms=playing.session_us // 1000,
+        left_ms=max(0, playing.duration_us - playing.session_us) // 1000,
+    )
+
+
+def prescription_of(told: models.PrescriptionIn) -> Prescription:
+    caps = {"A": told.caps_ma.A, "B": told.caps_ma.B}
+    place = told.electrode.placement
+    return Prescription(
+        revision=told.revision,
+        programme=told.programme,
+        caps_ua={name: round(ma * 1000) for name, ma in caps.items() if ma is not None},
+        electrode_kind=told.electrode.kind,
+        electrode_area_mm2=told.electrode.area_mm2,
+        placement=None if place is None else Placement(place.depth_mm, place.turn_degrees),
+        minutes=told.minutes,
+        sessions_per_day=told.sessions_per_day,
+        sessions_per_week=told.sessions_per_week,
+        weeks=told.weeks,
+        lease_us=told.lease_ms * 1000,
+        patient_may=tuple(told.patient_may),
+        released={one.contraindication: one.reason for one in told.released},
+        prescriber=told.prescriber,
+        valid_until=told.valid_until,
+        signature=None if told.signature is None else Signature(told.signature.key, told.signature.value),
+    )
+
+
+def prescription_out(one: Prescription) -> models.PrescriptionIn:
+    return models.PrescriptionIn.model_validate(
+        {
+            "revision": one.revision,
+            "programme": one.programme,
+            "caps_ma": {name: ua / 1000 for name, ua in one.caps_ua.items()},
+            "electrode": {
+                "kind": one.electrode_kind,
+                "area_mm2": one.electrode_area_mm2,
+                "placement": one.placement
+                and {"depth_mm": one.placement.depth_mm, "turn_degrees": one.placement.turn_degrees},
+            },
+            "minutes": one.minutes,
+            "sessions_per_day": one.sessions_per_day,
+            "sessions_per_week": one.sessions_per_week,
+            "weeks": one.weeks,
+            "lease_ms": one.lease_us // 1000,
+            "patient_may": list(one.patient_may),
+            "released": [{"contraindication": what, "reason": why} for what, why in one.released.items()],
+            "prescriber": one.prescriber,
+            "valid_until": one.valid_until,
+            "signature": one.signature and {"key": one.signature.key, "value": one.signature.value},
+        }
+    )
+
+
+def summary(record: Record) -> models.SessionSummary:
+    closed = record.closed or {}
+    return models.SessionSummary(
+        id=record.id,
+        began=record.began,
+        ended=record.ended,
+        programme=record.opened.get("programme"),
+        contractions=record.contractions,
+        pulses=record.pulses,
+        charge_uc=record.charge_pc / 1e6,
+        mode=closed.get("mode"),
+        cause=closed.get("cause"),
+    )
+
+
+def whole(record: Record) -> models.SessionRecord:
+    return models.SessionRecord(
+        **summary(record).model_dump(),
+        opened=record.opened,
+        closed=record.closed,
+        doses=record.doses,
+        events=record.events,
+    )

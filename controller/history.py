@@ -1,0 +1,63 @@
+"""What was delivered, read from the journal: one record a session. Currents in uA, charge in pC, times in us.
+
+Every row it reads names its ``session``. Rows ``session`` have ``event`` (opened or closed), closed ones ``mode``,
+``cause`` and ``session_us``; ``dose``: ``contraction``, ``channel``, ``start_us``, ``end_us``, ``pulses``,
+``charge_pc``, ``set_point_ua``, ``measured_ua``; ``state``: ``mode``; ``cause``: ``code``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller.chain import Kind, Row
+
+KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE)
+
+
+@dataclass
+class Record:
+    """One session. ``closed`` is None for one that is open, or whose app died in it."""
+
+    id: str
+    began: str
+    opened: dict[str, Any]
+    closed: dict[str, Any] | None = None
+    ended: str | None = None
+    doses: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def pulses(self) -> int:
+        """Pulses delivered in all contractions that are told."""
+        return sum(int(dose.get("pulses", 0)) for dose in self.doses)
+
+    @property
+    def charge_pc(self) -> int:
+        """Charge of the first phases of all these pulses."""
+        return sum(int(dose.get("charge_pc", 0)) for dose in self.doses)
+
+    @property
+    def contractions(self) -> int:
+        """How many contractions are told; one on both channels counts once."""
+        return len({dose.get("contraction") for dose in self.doses})
+
+
+def records(rows: Iterable[Row]) -> list[Record]:
+    """The sessions in the order they were opened."""
+    found: dict[str, Record] = {}
+    for row in rows:
+        told = row.fields
+        name = told.pop("session", None)
+        if row.kind == Kind.SESSION and told.get("event") == "opened":
+            found[name] = Record(name, row.at, told)
+        elif name in found:
+            record = found[name]
+            if row.kind == Kind.SESSION:
+                record.closed, record.ended = told, row.at
+            elif row.kind == Kind.DOSE:
+                record.doses.append(told)
+            else:
+                record.events.append({"at": row.at, "kind": row.kind, **told})
+    return list(found.values())
