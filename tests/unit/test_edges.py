@@ -98,6 +98,15 @@ def test_errors_do_not_add_up_over_pulses() -> None:
     assert give(watching([pulse(10_000 + n * 20_000) for n in range(4)]), edges_of(starts)) == [None] * 16
 
 
+def test_a_start_counts_from_the_start_before_and_not_from_the_phase_between() -> None:
+    moves = edges_of(PULSES)
+    shifted = [
+        (at + {2: 10, 3: 10}.get(n, 0) - 10 * (n in (4, 5, 6, 7)), line, level)
+        for n, (at, line, level) in enumerate(moves)
+    ]
+    assert give(watching(PULSES), shifted)[:8] == [None] * 8
+
+
 @pytest.mark.parametrize(("late", "passes"), [(0, True), (10, True), (-10, True), (11, False), (-11, False)])
 def test_a_joined_chunk_begins_when_the_one_before_ends(late: int, passes: bool) -> None:
     edges = watching(PULSES, PULSES)
