@@ -197,6 +197,7 @@ def test_foreign_lines_and_words_without_a_change_say_nothing() -> None:
     assert edges.seen(BEGINS + 10_100, POS) is None
     assert edges.seen(BEGINS + 10_100, POS) is None
     assert edges.waiting == 15
+    assert edges.cut is None  # a phase under way is none that was cut
 
 
 # --- OUTPUT_ENABLE ----------------------------------------------------------------------------------------------------
