@@ -167,6 +167,13 @@ def test_what_is_missing_counts_from_where_the_wave_is() -> None:
     assert edges.missing(BEGINS + 75_001) is not None
 
 
+def test_a_chunk_that_was_not_joined_is_missing_by_its_own_time() -> None:
+    edges = watching(PULSES, PULSES, joined=False)
+    give(edges, edges_of(PULSES, BEGINS + 5_000))
+    assert edges.missing(BEGINS + 150_000) is None
+    assert edges.missing(BEGINS + 150_001) is not None
+
+
 def test_a_pulse_too_many() -> None:
     assert give(watching(PULSES), edges_of([*PULSES, pulse(70_000)]))[16] is not None
     assert give(watching(), edges_of(PULSES))[0] is not None
