@@ -60,6 +60,7 @@ def watching(*chunks: Sequence[Pulse], length: int = 100_000, joined: bool = Tru
     return edges
 
 
+@pytest.mark.req("SR-142")
 def test_what_was_approved_passes() -> None:
     edges = watching(PULSES)
     moves = edges_of(PULSES)
@@ -69,6 +70,7 @@ def test_what_was_approved_passes() -> None:
     assert edges.missing(BEGINS + 900_000) is None
 
 
+@pytest.mark.req("SR-142")
 @pytest.mark.parametrize("index", range(16))
 @pytest.mark.parametrize("off", [-11, -10, 10, 11])
 def test_an_edge_that_is_off(index: int, off: int) -> None:
@@ -139,6 +141,7 @@ def test_over_a_long_silence_a_little_more_is_allowed() -> None:
         assert (said[16] is None) is passes, (silence, late)
 
 
+@pytest.mark.req("SR-142")
 @pytest.mark.parametrize("index", range(16))
 def test_an_edge_that_is_left_out(index: int) -> None:
     moves = edges_of(PULSES)
@@ -174,6 +177,7 @@ def test_a_chunk_that_was_not_joined_is_missing_by_its_own_time() -> None:
     assert edges.missing(BEGINS + 150_001) is not None
 
 
+@pytest.mark.req("SR-142")
 def test_a_pulse_too_many() -> None:
     assert give(watching(PULSES), edges_of([*PULSES, pulse(70_000)]))[16] is not None
     assert give(watching(), edges_of(PULSES))[0] is not None
@@ -226,6 +230,7 @@ def test_the_switch_moves_when_it_was_asked(late: int, passes: bool, level: int)
     assert edges.waiting == 0
 
 
+@pytest.mark.req("SR-142")
 def test_the_switch_moves_unasked_or_the_other_way_or_not() -> None:
     edges = Edges(LINES, ENABLE)
     assert "unasked" in str(edges.seen(BEGINS, ENABLE))
@@ -370,6 +375,7 @@ def test_on_any_grid_what_was_approved_passes(made: list[list[Pulse]], late: int
     assert edges.waiting == 0
 
 
+@pytest.mark.req("SR-142")
 @given(chunks(), st.randoms(use_true_random=False))
 def test_one_edge_more_less_or_elsewhere_is_told(made: list[list[Pulse]], chance: random.Random) -> None:
     moves = [edge for n, pulses in enumerate(made) for edge in edges_of(pulses, BEGINS + n * 100_000)]
