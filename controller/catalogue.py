@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from controller.contrast import contrasts
 from controller.figure_table import as_json
 from controller.figures import ceilings, figures, highest_ua
 from controller.programme import load_programme, shipped_programmes
@@ -21,7 +22,7 @@ def programme_figures(name: str) -> dict[str, Any] | None:
         return None
     programme, board = load_programme(path), load_board(REFERENCE_BOARD)
     found = figures(programme, board, highest_ua(programme, board))
-    return as_json(programme, board, found, ceilings(programme, found), full_scale=False)
+    return as_json(programme, board, found, ceilings(programme, found), False, contrasts(programme))
 
 
 def programme_ids() -> tuple[str, ...]:

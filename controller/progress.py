@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
@@ -11,47 +10,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from controller.moment import Moment, moment
 from controller.outcome import Outcome, View
-from controller.programme import Pause
-from controller.timeline import Timeline, Train
+from controller.timeline import Timeline
 
 REDRAW_S: Final = 0.1
 LINE_EVERY_US: Final = 10_000_000
 """Without a terminal: one line at every change and each 10 s of session time."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where the session is at one point of session time. A continuous phase is not counted as a contraction."""
-
-    phase: str
-    what: str
-    left_s: float
-    contraction: int
-    contractions: int
-
-
-def moment(timeline: Timeline, at_us: int) -> Moment:
-    """Phase, what happens in it (ramp up, hold, ramp down, rest, pause), and how long that still takes."""
-    train = timeline.train_at(at_us)
-    phase, start_us, end_us = timeline.phase_at(at_us)
-    name = phase.name["en"]
-    number, of = train.contraction if train else 0, timeline.contractions
-    if train is None or isinstance(phase, Pause) or train.start_us < start_us:
-        return Moment(name, "pause", (end_us - at_us) / 1e6, number, of)
-    what, until = _within(train, at_us)
-    return Moment(name, what, (until - at_us) / 1e6, number, of)
-
-
-def _within(train: Train, at_us: int) -> tuple[str, int]:
-    for what, until in (
-        ("ramp up", train.hold_start_us),
-        ("continuous" if train.phase.continuous else "hold", train.hold_end_us),
-        ("ramp down", train.active_end_us),
-    ):
-        if at_us < until:
-            return what, until
-    return "rest", train.active_end_us + train.phase.rest_us
 
 
 class Progress:
@@ -86,7 +51,7 @@ class Progress:
         elif at - self._line_us >= LINE_EVERY_US:
             self._line_us = at
             self._console.print(
-                f"{_clock(at)} {now.phase}: {now.what} {now.contraction}/{now.contractions}, "
+                f"{_clock(at)} {now.phase.name['en']}: {_part(now)} {now.contraction}/{now.contractions}, "
                 f"asked {_milliamps(view.set_point_ua)}, measured {_milliamps(view.measured_ua)}",
                 highlight=False,
                 markup=False,
@@ -103,8 +68,8 @@ class Progress:
 
     def _table(self, view: View, now: Moment, at_us: int) -> Table:
         table = Table(show_header=False, title="PelviStim, simulated board (not a certified medical device)")
-        table.add_row("phase", now.phase)
-        table.add_row("now", f"{now.what}, {max(0.0, now.left_s):.1f} s to go")
+        table.add_row("phase", now.phase.name["en"])
+        table.add_row("now", f"{_part(now)}, {now.left_us / 1e6:.1f} s to go")
         table.add_row("contraction", f"{now.contraction} of {now.contractions}")
         table.add_row("set-point", _milliamps(view.set_point_ua))
         table.add_row("measured peak", _milliamps(view.measured_ua))
@@ -129,6 +94,10 @@ def summary(outcome: Outcome) -> list[str]:
         f"time to the set-point: {reached}",
         f"underruns: {outcome.underruns}",
     ]
+
+
+def _part(now: Moment) -> str:
+    return now.part.replace("_", " ")
 
 
 def _continuous(phases: int) -> str:

@@ -45,7 +45,7 @@ class Session:
     here, since whoever runs this sits in front of it. Else both are somebody else's: ``raise_`` and ``echo``.
     ``show`` is called with a View whenever a chunk began to play, ``show_rest`` with the us that are left of a rest
     that is still due before the start, ``told`` with every message of the guard, ``woken`` when something else than
-    the guard ended a wait.
+    the guard ended a wait, ``played`` with each pulse list that began to play.
     """
 
     def __init__(
@@ -62,10 +62,12 @@ class Session:
         rises: bool = True,
         told: Callable[[Message], None] = lambda _: None,
         woken: Callable[[], None] = lambda: None,
+        played: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._link, self._timeline = link, timeline
         self._full_scale_ua, self._target_ua, self._show = full_scale_ua, target_ua, show
         self._show_rest, self._told, self._woken = show_rest, told, woken
+        self._played = played
         self._resumed_us: int | None = None
         self._feed = Feed(timeline, encoder, full_scale_ua, list(target_ua), end_us)
         self._ended = False
@@ -166,6 +168,11 @@ class Session:
         self._await_stop(message)
         return True
 
+    @property
+    def started(self) -> bool:
+        """Whether it was started: something may play, or is paused."""
+        return self._started
+
     # --- while it plays -------------------------------------------------------------------------------------------
 
     def play(self) -> None:
@@ -202,6 +209,25 @@ class Session:
         self._feed.resume(self._resumed_us)
         self._ended = False
         self._supply()
+
+    def next_step_us(self) -> int | None:
+        """Session time of the earliest step upward that could be named now; None when nothing comes any more."""
+        return None if self._feed.has_step or self._ended else self._feed.unsent_us()
+
+    @property
+    def last_step_us(self) -> int | None:
+        """Session time of the last step upward since start or resume."""
+        return self._feed.last_step_us
+
+    def holds(self, at_us: int) -> bool:
+        """Whether a contraction is held, or a continuous phase plays, at a session time."""
+        return self._feed.holding(at_us) is not None
+
+    def give_up(self, refused: SessionRefused) -> bool:
+        """A chunk or step was refused that the session cannot go on without: stops it. True: it is over."""
+        self.outcome.notes.append(str(refused))
+        self._give_up()
+        return True
 
     def raise_(self, to_ua: dict[str, int]) -> int:
         """A person's step upward, at the earliest chunk it can have. Gives its session time. Raises SessionRefused."""
@@ -302,6 +328,7 @@ class Session:
     def _began(self, message: Message) -> None:
         """A chunk began to play: what it brings counts from here on, and the next one is handed over."""
         made = self._feed.sent.pop(message["number"])
+        self._played(made.data)
         self._count(made, message["began_us"])
         self._supply()
         measured = {channel: message["measured_ua"][channel] for channel in self._target_ua}

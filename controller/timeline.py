@@ -136,6 +136,10 @@ class Timeline:
         start_us, phase = self._phases[index]
         return phase, start_us, start_us + phase.duration_us
 
+    def phase_number_at(self, at_us: int) -> int:
+        """Counts the phases as they are played, from 1."""
+        return max(1, bisect_right(self._phases, at_us, key=lambda entry: entry[0]))
+
     @cached_property
     def _starts(self) -> list[int]:
         return [train.start_us for train in self.trains]

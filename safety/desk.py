@@ -20,7 +20,9 @@ from safety.decode import Refusal
 from safety.errors import LinkError
 from safety.interlock import Mode, Request, State
 from safety.peer import Peer, allowed, turn_away
+from safety.seal import JournalHead, SealError
 from safety.session import Session
+from safety.signer import Signer
 from safety.supply import Approved, Supply
 
 
@@ -41,6 +43,8 @@ class Port(Protocol):
     def status(self) -> dict[str, Any]: ...
     def write(self) -> bool: ...
     def zero_us(self, now: int) -> int: ...
+    @property
+    def signer(self) -> Signer: ...
 
 
 class Desk:
@@ -55,6 +59,8 @@ class Desk:
         self._listener.listen(1)
         self._clock.watch(self._listener.fileno())
         self._app: Peer | None = None
+        self._head: JournalHead | None = None
+        self._sealing = False
 
     @property
     def has_app(self) -> bool:
@@ -74,6 +80,16 @@ class Desk:
         """A message to the app, if there is one."""
         if self._app is not None and not self._app.send({"type": type_, **fields}):
             self._lose_app()
+
+    def played(self, chunk: bytes) -> None:
+        """A chunk began to play: it goes into the seal of the session that has a name."""
+        if self._sealing:
+            self._guard.signer.add(chunk)
+
+    def seal(self) -> dict[str, str] | None:
+        """The seal of the session that is over; None when it had no name. Raises SealError, OSError."""
+        sealing, self._sealing = self._sealing, False
+        return self._guard.signer.close(self._head) if sealing else None
 
     def _lose_app(self) -> None:
         """The next check finds it missing and stops an open session."""
@@ -105,6 +121,9 @@ class Desk:
         except LinkError as error:
             self.tell("log", text=str(error))
             return
+        if message["type"] == "journal" and app.greeted:
+            self._head = _head(message) or self._head
+            return
         if message["type"] == "lease" and app.greeted:  # four a second, and no answer to each
             if self._session.lease is not None:
                 self._session.lease, _ = lease.echo(self._session.lease, message.get("nonce"), now)
@@ -113,6 +132,8 @@ class Desk:
         reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
         if refusal is not None and refusal.code == "rest_pending":
             reason["wait_us"] = self._session.rest_us(now)
+        if message["type"] == "hello":
+            reason["device"] = self._guard.signer.device
         self.tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._guard.status())
 
     def _hello(self, app: Peer, message: link.Message) -> Refusal | None:
@@ -196,10 +217,18 @@ class Desk:
             return Refusal("ledger_not_written", "the record could not be written")
         session.begin(now)
         if guard.check(now, Request.START) and guard.state.output:
+            self._begin_seal(message)
             return None
         session.record = replace(before, cause=guard.state.cause)
         guard.write()
         return self._not_now()
+
+    def _begin_seal(self, message: link.Message) -> None:
+        """A session that has a name and a journal behind it is sealed at its end."""
+        name, self._head = message.get("session"), _head(message)
+        self._sealing = isinstance(name, str) and self._head is not None
+        if isinstance(name, str) and self._head is not None:
+            self._guard.signer.begin(name, self._head)
 
     def _resume(self, now: int) -> Refusal | None:
         stale = self._not_rising(now)
@@ -266,3 +295,14 @@ class Desk:
             return
         self._supply.offer(Approved(number, start_us, pulses, verdict.chunk, self._session.progress))
         self._session.progress = verdict.progress
+
+
+def _head(message: link.Message) -> JournalHead | None:
+    """Where the app's journal stands, as a message tells it; None when it does not."""
+    row, digest = message.get("journal_row"), message.get("journal_hash")
+    if type(row) is not int or not isinstance(digest, str):
+        return None
+    try:
+        return JournalHead(row, digest)
+    except SealError:
+        return None

@@ -29,7 +29,9 @@ from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
 from safety.schedule import CHANNELS
+from safety.seal import SealError
 from safety.session import Session
+from safety.signer import Signer
 from safety.steps import Steps, Wait
 from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
@@ -103,6 +105,7 @@ class Guard:
         self._facts = facts(board)
         now = self._clock.now()
         self._store = Store(state)
+        self.signer = Signer(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
         self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today)
         self.state = interlock.State()
@@ -320,9 +323,20 @@ class Guard:
             case Action.CLOSE_SESSION:
                 self._session.close(self.state.cause, now)
                 self.write()
+                self._seal()
             case Action.RECORD if not self._leaving.is_set():
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
+
+    def _seal(self) -> None:
+        """Signs what was played, once the session is over. A disk that does not take it is told, and nothing else."""
+        try:
+            sealed = self._desk.seal()
+        except (OSError, SealError) as error:
+            self.tell("log", text=f"the session was not sealed: {error}")
+            return
+        if sealed is not None:
+            self.tell("sealed", **sealed)
 
     def zero_us(self, now: int) -> int:
         """The session time that comes 500 ms from now: a ramp that is asked for now is at zero by then."""
@@ -415,6 +429,7 @@ class Guard:
             self._fault(now, error)
             return
         for sent in began:
+            self._desk.played(sent.approved.data)
             self._measured, self._peaks = self._peaks, dict.fromkeys(CHANNELS, 0)
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 

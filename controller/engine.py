@@ -1,0 +1,411 @@
+"""The engine: one guard, what is prescribed, and the session on it, behind the port that the api knows.
+
+One thread owns the link and the session; whatever is asked goes to it and is answered by a Future. The newest state is
+published after each message of the guard. Everything that happened goes to the journal; nothing waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from controller.chain import Kind
+from controller.dose import Doses
+from controller.journal import Journal
+from controller.port import Action, EngineRefused, Event, State
+from controller.prescribed import Prescriptions
+from controller.prescription import Prescription, contraindicated
+from controller.programme import load_programme, shipped_programmes
+from controller.session import Session, SessionRefused
+from controller.standing import Standing
+from controller.timeline import Timeline
+from controller.waveform import Encoder
+from hw.board import Board
+from hw.clock import Clock
+from safety.errors import LinkError, PelviStimError
+from safety.link import GuardLink, Message
+from safety.seal import ChunkHash
+
+IDLE_LOOK_US: Final = 250_000
+"""Without a session the guard's status is asked for this often: lines, rail and latches change by themselves."""
+AS_THE_API_SAYS: Final = {
+    "raise_not_held": "wait_for_contraction",
+    "raise_not_felt": "wait_for_contraction",
+    "raise_step": "step_too_large",
+    "raise_too_soon": "too_soon",
+    "raise_pending": "too_soon",
+    "raise_too_late": "too_soon",
+    "over_cap": "above_cap",
+}
+"""The guard's words for a refused raise, and the api's."""
+T = TypeVar("T")
+
+
+class GuardEngine:
+    """Serves one guard. ``folder`` is its runtime folder; ``make_clock`` gives the clock of the engine's thread;
+    ``today``: this machine's own date as ISO text; ``minutes`` of a prescription end a session early.
+
+    Raises LinkError when the guard is not there or of another build, JournalError.
+    """
+
+    def __init__(
+        self,
+        link: GuardLink,
+        clock: Clock,
+        board: Board,
+        journal: Journal,
+        today: Callable[[], str],
+        *,
+        simulated: bool,
+    ) -> None:
+        self._link, self._clock, self._board, self._journal = link, clock, board, journal
+        self._today = today
+        self._prescriptions = Prescriptions(journal, board)
+        self._standing = Standing(simulated)
+        self._session: Session | None = None
+        self._doses: Doses | None = None
+        self._chunks = ChunkHash()
+        self._lost: LinkError | None = None
+        self._told_mode: tuple[str, str | None] = ("", None)
+        self._listeners: list[Callable[[Event], None]] = []
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._waker, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)[::-1]
+        clock.watch(self._wake)
+        self._closing = False
+        self._state = self._standing.state(link.welcome, None, None)
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    # --- the port -------------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        return self._state
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def healthy(self) -> bool:
+        return self._lost is None
+
+    def prescription(self) -> Prescription | None:
+        return self._prescriptions.present
+
+    def prescribe(self, prescription: Prescription) -> Future[Prescription]:
+        return self._do(lambda: self._prescriptions.put(prescription))
+
+    def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
+        return self._do(lambda: self._open(revision, answers))
+
+    def act(self, action: Action, epoch: int | None) -> Future[State]:
+        return self._do(lambda: self._act(action, epoch))
+
+    def set_intensity(self, channel: str, amplitude_ua: int, rev: int | None, *, controls: bool) -> Future[State]:
+        return self._do(lambda: self._set(channel, amplitude_ua, rev, controls))
+
+    def acknowledge(self, role: str) -> Future[State]:
+        return self._do(lambda: self._acknowledge(role))
+
+    def heartbeat(self, nonce: str) -> None:
+        """Goes out at once, past whatever the engine's thread waits for."""
+        with contextlib.suppress(LinkError):  # the thread finds it out
+            self._link.send("lease", nonce=nonce)
+
+    def close(self) -> None:
+        """Ends the thread. A session that is open is stopped by the guard when the link closes."""
+        self._closing = True
+        self._nudge()
+        self._thread.join()
+
+    # --- the thread -----------------------------------------------------------------------------------------------
+
+    def _do(self, ask: Callable[[], T]) -> Future[T]:
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                if self._lost is not None:
+                    raise self._lost
+                done.set_result(ask())
+            except PelviStimError as refused:
+                done.set_exception(refused)
+
+        self._waiting.append(run)
+        self._nudge()
+        return done
+
+    def _nudge(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it is awake already
+            os.write(self._waker, b"n")
+
+    def _woken(self) -> None:
+        """Empties the pipe; what waits is done when the thread comes to it."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake, 4096)
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self._turn()
+            except LinkError as lost:
+                self._lose(lost)
+            self._woken()
+            while self._waiting:
+                self._waiting.popleft()()
+        self._link.close()
+
+    def _turn(self) -> None:
+        """Takes the next message, or looks how the guard is."""
+        if self._lost is not None:
+            self._clock.wait(None)
+            return
+        session = self._session
+        until = self._clock.now() + IDLE_LOOK_US
+        if session is not None and session.started:
+            try:
+                over = session.step(until)
+            except SessionRefused as refused:
+                over = session.give_up(refused)
+            if over:
+                self._over(session)
+        else:
+            message = self._link.receive(until)
+            if message is not None:
+                self._heard(message)
+            elif self._clock.now() >= until:
+                self._heard(self._link.request("status"))
+
+    def _lose(self, lost: LinkError) -> None:
+        """The guard is gone, and nothing that was told is known to be true any more."""
+        self._lost = lost
+        if self._session is not None:
+            self._close_session(self._session, "guard_lost")
+        self._state = replace(self._state, mode="stopped", cause="guard_lost", confirmed=False, clears="clinician")
+        self._journal.append(Kind.CAUSE, code="guard_lost", confirmed=False)
+        self._tell(Event("guard_lost", str(lost)))
+
+    def _heard(self, message: Message) -> None:
+        """Every message of the guard comes by here: the state is published, and what is new goes to the journal."""
+        kind = message.get("type")
+        if kind == "nonce":
+            self._standing.nonce = message["nonce"]
+        elif kind == "log":
+            self._tell(Event("log", message["text"]))
+        elif kind == "sealed":
+            self._journal.append(Kind.SEAL, seal=message["seal"], signature=message["signature"])
+        self._publish()
+        now = (self._state.mode, self._state.cause)
+        if now != self._told_mode:
+            self._told_mode = now
+            self._note_mode()
+
+    def _note_mode(self) -> None:
+        state = self._state
+        named = {"session": self._standing.session_id} if self._standing.session_id else {}
+        self._journal.append(Kind.STATE, mode=state.mode, **named)
+        if state.cause is not None:
+            self._journal.append(Kind.CAUSE, code=state.cause, **named)
+            if state.cause.startswith("self_test_"):
+                self._journal.append(Kind.SELF_TEST, passed=False, code=state.cause)
+        self._tell(Event(state.cause or state.mode, ""))
+
+    def _publish(self) -> None:
+        self._state = self._standing.state(self._link.latest, self._session, self._prescriptions.present)
+
+    def _tell(self, event: Event) -> None:
+        for listener in list(self._listeners):
+            listener(replace(event, session=self._standing.session_id))
+
+    # --- what is asked --------------------------------------------------------------------------------------------
+
+    def _open(self, revision: int, answers: Mapping[str, bool]) -> State:
+        wanted = self._prescriptions.present
+        if wanted is None:
+            raise EngineRefused("no_prescription", "nothing is prescribed")
+        if revision != wanted.revision:
+            raise EngineRefused("prescription_revision", f"revision {wanted.revision} is in force")
+        against = contraindicated(answers, wanted.released)
+        if against:
+            raise EngineRefused("contraindicated", ", ".join(against))
+        if self._link.latest["mode"] not in ("idle", "armed"):
+            raise EngineRefused("not_now", f"the guard is {self._link.latest['mode']}")
+        self._prescriptions.may_open(self._today())
+        self._ask(lambda: self._request("self_test"))
+        session = self._make(wanted)
+        self._ask(lambda: session.load({ch: wanted.caps_ua.get(ch, 0) for ch in "AB"}, lease_us=wanted.lease_us))
+        self._need("idle")
+        self._journal.append(Kind.SELF_TEST, passed=True, session=self._standing.session_id)
+        self._session = session
+        self._publish()
+        return self._state
+
+    def _make(self, wanted: Prescription) -> Session:
+        programme = load_programme(shipped_programmes()[wanted.programme])
+        timeline = Timeline(programme)
+        channels = sorted({channel for phase in programme.phases for channel in getattr(phase, "channels", ())})
+        self._standing.begin(secrets.token_hex(8), wanted, timeline)
+        self._chunks = ChunkHash()
+        self._doses = Doses(self._board.full_scale_ua)
+        return Session(
+            self._link,
+            timeline,
+            Encoder(self._board),
+            self._board.full_scale_ua,
+            dict.fromkeys(channels, 0),
+            timeline.first_pulse_us + wanted.minutes * 60_000_000,
+            show=self._shown,
+            rises=False,
+            told=self._heard,
+            woken=self._woken,
+            played=self._chunks.add,
+        )
+
+    def _shown(self, view: Any) -> None:
+        self._standing.view = view
+        assert self._doses is not None
+        for dose in self._doses.add(view):
+            self._journal.append(Kind.DOSE, session=self._standing.session_id, **dose)
+            self._head()
+
+    def _head(self) -> None:
+        """Tells the guard where the journal stands, for its seal."""
+        head = self._journal.head
+        self._link.send("journal", journal_row=head.number, journal_hash=head.hash)
+
+    def _act(self, action: Action, epoch: int | None) -> State:
+        session = self._session
+        if session is None:
+            raise EngineRefused("no_session", "open a session first")
+        if epoch is not None and epoch != self._standing.epoch:
+            raise EngineRefused("old_epoch", f"session {self._standing.epoch} is the present one")
+        match action:
+            case Action.CHECK_ELECTRODES:
+                self._check(session)
+            case Action.START:
+                self._start(session)
+            case Action.PAUSE:
+                self._ask(session.pause)
+            case Action.RESUME:
+                self._ask(session.resume)
+            case Action.END if session.started:
+                self._ask(session.end)
+            case Action.END:
+                if self._link.latest["mode"] == "armed":
+                    self._ask(lambda: self._request("end"))
+                self._close_session(session, None)
+        self._publish()
+        return self._state
+
+    def _check(self, session: Session) -> None:
+        """A finding is an answer, not a refusal: it is in the state."""
+        try:
+            session.check_electrodes()
+        except SessionRefused as refused:
+            if not refused.code.startswith("electrode_"):
+                raise self._refused(refused) from None
+
+    def _start(self, session: Session) -> None:
+        wanted = self._prescriptions.present
+        opened = self._journal.append(
+            Kind.SESSION,
+            event="opened",
+            session=self._standing.session_id,
+            programme=self._standing.programme,
+            prescription_revision=0 if wanted is None else wanted.revision,
+            caps_ua={} if wanted is None else dict(wanted.caps_ua),
+        )
+        row = opened.result()  # on disk before anything comes out
+        name = self._standing.session_id
+        self._ask(
+            lambda: session.start(
+                self._today(), waits=False, session=name, journal_row=row.number, journal_hash=row.hash
+            )
+        )
+
+    def _set(self, channel: str, amplitude_ua: int, rev: int | None, controls: bool) -> State:
+        session, state = self._session, self._state
+        one = state.channels.get(channel)
+        if session is None or not session.started:
+            raise EngineRefused("no_session", "no session is running")
+        if one is None or channel not in session.outcome.reached_us:
+            raise EngineRefused("raise_channel", f"the programme does not use channel {channel}")
+        if amplitude_ua < one.set_point_ua:
+            self._ask(lambda: session.lower({channel: amplitude_ua}))
+        elif amplitude_ua > one.set_point_ua:
+            if not controls:
+                raise EngineRefused("not_controlling", "claim control first")
+            if rev is None:
+                raise EngineRefused("rev_missing", "name the set-point in If-Match")
+            if rev != state.rev:
+                raise EngineRefused("rev_changed", "the set-point is another one by now")
+            if amplitude_ua > one.ceiling_ua:
+                raise EngineRefused("above_cap", f"{one.ceiling_ua} uA is prescribed", one.ceiling_ua)
+            self._ask(lambda: session.raise_({channel: amplitude_ua}))
+        self._publish()
+        return self._state
+
+    def _acknowledge(self, role: str) -> State:
+        self._ask(lambda: self._request("acknowledge", role=role))
+        if self._session is not None:
+            self._close_session(self._session, self._state.cause)
+        self._publish()
+        return self._state
+
+    # --- helpers --------------------------------------------------------------------------------------------------
+
+    def _request(self, type_: str, **fields: object) -> Message:
+        answer = self._link.request(type_, **fields)
+        if not answer["ok"]:
+            raise SessionRefused(answer["detail"], answer["code"], answer)
+        self._heard(answer)
+        return answer
+
+    def _ask(self, ask: Callable[[], object]) -> None:
+        try:
+            ask()
+        except SessionRefused as refused:
+            raise self._refused(refused) from None
+
+    def _refused(self, refused: SessionRefused) -> EngineRefused:
+        """In the api's words, with what would be allowed now, and when."""
+        code = AS_THE_API_SAYS.get(refused.code, refused.code)
+        allowed, after = self._standing.allowed(self._link.latest, self._session)
+        wait = refused.status.get("wait_us")
+        return EngineRefused(code, str(refused), allowed, after if wait is None else int(wait))
+
+    def _need(self, mode: str) -> None:
+        now = self._link.latest["mode"]
+        if now != mode:
+            raise EngineRefused("not_now", f"the guard is {now}, cause {self._link.latest['cause']}")
+
+    def _over(self, session: Session) -> None:
+        self._close_session(session, session.outcome.cause)
+        self._publish()
+
+    def _close_session(self, session: Session, cause: str | None) -> None:
+        """The session is no more; what it came to goes to the journal."""
+        outcome, self._session = session.outcome, None
+        if session.started and self._doses is not None:
+            for dose in self._doses.rest():
+                self._journal.append(Kind.DOSE, session=self._standing.session_id, **dose)
+            self._journal.append(
+                Kind.SESSION,
+                event="closed",
+                session=self._standing.session_id,
+                mode=outcome.mode,
+                cause=cause,
+                confirmed=outcome.confirmed,
+                session_us=max(0, outcome.session_us),
+                pulses=outcome.pulses,
+                underruns=outcome.underruns,
+                chunks=self._chunks.chunks,
+                chunks_sha256=self._chunks.sha256,
+            )
+        self._standing.end()

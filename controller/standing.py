@@ -1,0 +1,128 @@
+"""Where the guard and the session stand, put together for the port: pure bookkeeping, no link and no clock."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from controller.moment import moment
+from controller.outcome import View
+from controller.port import Channel, Lease, Playing, State
+from controller.prescription import Prescription
+from controller.session import Session
+from controller.timeline import Timeline
+from safety.causes import CAUSES
+from safety.limits import RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
+from safety.link import Message
+
+CHANNELS: Final = ("A", "B")
+
+
+class Standing:
+    """``epoch`` counts the sessions since the app started; ``view`` is the chunk that plays."""
+
+    def __init__(self, simulated: bool) -> None:
+        self._simulated = simulated
+        self.epoch = 0
+        self.session_id: str | None = None
+        self.programme = ""
+        self.view: View | None = None
+        self.nonce: str | None = None
+        self._revision = 0
+        self._lease_us = 2_000_000
+        self._timeline: Timeline | None = None
+        self._duration_us = 0
+
+    def begin(self, name: str, wanted: Prescription, timeline: Timeline) -> None:
+        """A session was opened."""
+        self.epoch += 1
+        self.session_id, self.programme, self._revision = name, wanted.programme, wanted.revision
+        self._timeline, self._lease_us, self.view = timeline, wanted.lease_us, None
+        end_us = timeline.first_pulse_us + wanted.minutes * 60_000_000
+        self._duration_us = min(end_us, timeline.duration_us)
+
+    def end(self) -> None:
+        """The session is no more."""
+        self.session_id = self.nonce = self.view = self._timeline = None
+
+    def state(self, status: Message, session: Session | None, wanted: Prescription | None) -> State:
+        """What the port shows, from the guard's last status."""
+        caps = {} if wanted is None else wanted.caps_ua
+        allowed, after = self.allowed(status, session)
+        cause = status["cause"]
+        channels = {}
+        for name in CHANNELS:
+            found = status["electrodes"].get(name, {})
+            ceiling, present = caps.get(name, 0), status["set_point_ua"][name]
+            used = session is not None and name in session.outcome.reached_us
+            channels[name] = Channel(
+                present,
+                status["measured_ua"][name],
+                ceiling,
+                min(ceiling, present + RAISE_STEP_MAX_UA) if used and allowed is not None else present,
+                after if used else None,
+                status["load_ohm"].get(name) or found.get("load_ohm"),
+                found.get("finding"),
+            )
+        age = status["lease_age_us"]
+        return State(
+            mode=status["mode"],
+            epoch=self.epoch,
+            rev=status["revision"],
+            channels=channels,
+            cause=cause,
+            clears=_clears(status),
+            paused_by=status["paused_by"],
+            ending=status["ending"],
+            confirmed=status["confirmed"],
+            self_test_step=cause if cause is not None and cause.startswith("self_test_") else None,
+            session=self._playing(),
+            lease=Lease(self.nonce, age, self._lease_us, status["increase_allowed"]),
+            simulated=self._simulated,
+        )
+
+    def allowed(self, status: Message, session: Session | None) -> tuple[int | None, int | None]:
+        """By how much the set-point may rise now (None: not at all), and in how many us it may (None: not known)."""
+        if session is None or status["mode"] != "running" or status["ending"] is not None:
+            return None, None
+        at_us = session.next_step_us()
+        if at_us is None or self._timeline is None:
+            return None, None
+        now_us = self.view.playing.start_us if self.view is not None else 0
+        soonest = at_us if session.last_step_us is None else max(at_us, session.last_step_us + RAISE_INTERVAL_MIN_US)
+        if session.holds(soonest):
+            if soonest == at_us and status["increase_allowed"]:
+                return RAISE_STEP_MAX_UA, 0
+            return None, max(0, soonest - at_us)
+        coming = next((one.hold_start_us for one in self._timeline.trains if one.hold_start_us >= soonest), None)
+        return None, None if coming is None else coming - now_us
+
+    def _playing(self) -> Playing | None:
+        timeline = self._timeline
+        if self.session_id is None or timeline is None:
+            return None
+        at = max(0, self.view.playing.start_us) if self.view is not None else 0
+        now = moment(timeline, at)
+        waiting = self.view is None
+        return Playing(
+            self.session_id,
+            self.programme,
+            self._revision,
+            None if waiting else now.number,
+            {} if waiting else dict(now.phase.name),
+            "waiting" if waiting else now.part,
+            0 if waiting else now.left_us,
+            0 if waiting else now.contraction,
+            now.contractions,
+            at,
+            self._duration_us,
+        )
+
+
+def _clears(status: Message) -> str | None:
+    """How the cause is cleared, or the pause that began by itself."""
+    if status["cause"] is None:
+        return "resume" if status["paused_by"] is not None else None
+    if status["locked_by"] is not None:
+        return "clinician"
+    clears = CAUSES[status["cause"]].clears if status["cause"] in CAUSES else None
+    return {"reset": "acknowledge"}.get(clears or "", clears)
