@@ -49,19 +49,18 @@ class _Window:
 
 
 class Pairing:
-    """At most one window at a time; a new one closes the one before."""
+    """At most one window a role at a time; a new one closes the one before."""
 
     def __init__(self, now_s: Callable[[], int]) -> None:
         self._now_s = now_s
-        self._window: _Window | None = None
+        self._windows: dict[Role, _Window] = {}
         self._lock = threading.Lock()
 
     @property
-    def open_role(self) -> Role | None:
-        """For which role a window is open now."""
+    def is_open(self) -> bool:
+        """Whether a window is open now."""
         with self._lock:
-            window = self._present()
-            return None if window is None else window.role
+            return bool(self._present())
 
     def open(self, role: Role) -> Invitation:
         """Opens a window."""
@@ -69,33 +68,42 @@ class Pairing:
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_CHARACTERS))
         expires = self._now_s() + WINDOW_S
         with self._lock:
-            self._window = _Window(role, hash_of(token), hash_of(code), expires)
+            self._windows[role] = _Window(role, hash_of(token), hash_of(code), expires)
         return Invitation(role, token, code, expires)
 
     def close(self) -> None:
-        """Closes the window, if one is open."""
+        """Closes every window that is open."""
         with self._lock:
-            self._window = None
+            self._windows.clear()
 
     def use(self, *, token: str | None = None, code: str | None = None) -> Role:
-        """Spends the window and gives its role. Raises PairingRefused."""
+        """Spends the window that a token or code belongs to, and gives its role. Raises PairingRefused.
+
+        A wrong code counts against every window that is open.
+        """
         with self._lock:
-            window = self._present()
-            if window is None:
+            windows = self._present()
+            if not windows:
                 raise PairingRefused("no pairing is open at the device", code="pairing_closed")
             if token is not None:
-                good = hmac.compare_digest(hash_of(token), window.token_sha256)
-            elif window.tries_left == 0:
-                raise PairingRefused("too many wrong codes: open a new pairing at the device", code="pairing_locked")
+                given = hash_of(token)
+                good = [one for one in windows if hmac.compare_digest(given, one.token_sha256)]
             else:
-                good = hmac.compare_digest(hash_of((code or "").upper().replace("-", "")), window.code_sha256)
-                window.tries_left -= not good
+                windows = [one for one in windows if one.tries_left > 0]
+                if not windows:
+                    words = "too many wrong codes: open a new pairing at the device"
+                    raise PairingRefused(words, code="pairing_locked")
+                given = hash_of((code or "").upper().replace("-", ""))
+                good = [one for one in windows if hmac.compare_digest(given, one.code_sha256)]
+                if not good:
+                    for one in windows:
+                        one.tries_left -= 1
             if not good:
                 raise PairingRefused("not the link or code that the device shows", code="pairing_wrong")
-            self._window = None
-        return window.role
+            del self._windows[good[0].role]
+        return good[0].role
 
-    def _present(self) -> _Window | None:
-        if self._window is not None and self._now_s() >= self._window.expires_s:
-            self._window = None
-        return self._window
+    def _present(self) -> list[_Window]:
+        now_s = self._now_s()
+        self._windows = {role: one for role, one in self._windows.items() if now_s < one.expires_s}
+        return list(self._windows.values())

@@ -88,7 +88,7 @@ class Server:
         async def follow() -> None:
             while True:
                 with contextlib.suppress(OSError):  # a LAN that is not there is told by nobody finding the name
-                    await asyncio.to_thread(announcer.show, self.service.pairing.open_role is not None)
+                    await asyncio.to_thread(announcer.show, self.service.pairing.is_open)
                 await asyncio.sleep(PAIRING_LOOKED_AT_S)
 
         following = asyncio.create_task(follow())

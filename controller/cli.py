@@ -33,11 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(arguments: list[str] | None) -> int:
     import traceback
+    from importlib import import_module
     from importlib.metadata import version
 
     from controller import check, fault, journal_command, people_command, run, simulate, stop
     from safety.errors import InputRefused, PelviStimError
 
+    serve = import_module("api.command")  # this is where everything is put together; nothing else here knows the api
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
     parser.add_argument("--version", action="version", version=f"pelvistim {version('pelvistim')}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
@@ -45,6 +47,7 @@ def _command(arguments: list[str] | None) -> int:
     for name, add_arguments, entry, words in (
         ("check", check.add_arguments, check.main, "the figures of a programme file, with the ceiling beside each"),
         ("run", run.add_arguments, run.main, "run a programme file"),
+        ("serve", serve.add_arguments, serve.main, "serve page and api on the simulated board"),
         ("stop", stop.add_arguments, stop.main, "stop every session of this user at once"),
         ("pair", people.add_pair_arguments, people.pair, "let a phone be paired with the running app"),
         ("people", people.add_people_arguments, people.people, "the phones that are paired, and what they may"),

@@ -1,0 +1,182 @@
+"""``pelvistim serve``: the app's composition root. Board and guard (simulated, or the one that runs), journal, people.
+
+Everything the app keeps is in ``STATE/app``; the simulated board's guard keeps its own in ``STATE/guard``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from api.announce import Announcer
+from api.boundary import Place, hosts
+from api.certificate import Served, prepare
+from api.devices import Devices
+from api.pairing import Pairing
+from api.passphrase import Passphrase
+from api.qr import pairing_links, qr_terminal
+from api.roles import Role
+from api.serve import Server, listen
+from api.service import Service
+from api.stop import GuardStopper
+from controller.engine import GuardEngine
+from controller.interrupts import INTERRUPTS
+from controller.journal import Journal
+from controller.launch import SimulatedBoard
+from controller.run import NOT_CERTIFIED
+from hw.board import load_board
+from hw.clock import WallClock
+from safety.errors import InputRefused, Problem
+from safety.link import GuardLink, runtime_root
+
+REFUSED: Final = 2
+PORT_PLAIN: Final = 8080
+PORT_TLS: Final = 8443
+NAME: Final = "device.local"
+"""The device's name on the LAN: it tells a household nothing."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``serve``."""
+    parser.add_argument("--board", choices=("sim", "pigpio"), default="sim", help="sim: the simulated board")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; another than loopback needs TLS")
+    parser.add_argument("--port", type=int, metavar="N", help=f"{PORT_PLAIN}, with TLS {PORT_TLS}, if not said")
+    parser.add_argument("--phone", action="store_true", help="listen on the LAN, with TLS, and show QR codes")
+    parser.add_argument(
+        "--plain", action="store_true", help="plain HTTP also from the LAN: anybody there can listen in"
+    )
+    parser.add_argument("--state", type=Path, metavar="DIR", help="where everything is kept")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Serves until it is told to end. Exit 0, or 2 when it did not start."""
+    if args.board != "sim":
+        print(
+            "--board pigpio: a real board needs a signed prescription, which is not built yet, and nothing here was ever "
+            "tried on one. Use --board sim.",
+            file=sys.stderr,
+        )
+        return REFUSED
+    tls = args.phone or (args.host not in ("127.0.0.1", "::1", "localhost") and not args.plain)
+    host = "0.0.0.0" if args.phone else args.host
+    port = args.port if args.port is not None else PORT_TLS if tls else PORT_PLAIN
+    try:
+        with _everything(args, host, port, tls) as server:
+            _greet(server.service, phone=args.phone)
+            INTERRUPTS.end()  # uvicorn's own handlers end the server in order
+            asyncio.run(server.run())
+    except (InputRefused, OSError) as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return REFUSED
+    return 0
+
+
+@contextlib.contextmanager
+def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> Iterator[Server]:
+    """All parts, each undone in turn. Raises InputRefused, OSError, PelviStimError."""
+    state = args.state or _state_folder()
+    app, guard = state / "app", state / "guard"
+    with contextlib.ExitStack() as after:
+        try:
+            listener = after.enter_context(listen(host, port))
+        except OSError as error:
+            words = f"{host}:{port} ({error.strerror})"
+            problem = Problem("listen", "", "--port", words, "a free port", "Name another --port, or end what has it.")
+            raise InputRefused("serve", (problem,)) from None
+        app.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = runtime_root()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        runtime = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="app-", dir=root)))
+        new = not guard.exists() or not any(guard.iterdir())
+        board = SimulatedBoard(runtime, guard, new_state=new, speed=1)
+        after.callback(board.close)
+        clock = WallClock()
+        link = GuardLink(runtime, clock)
+        journal = Journal(app, link.welcome["device"])
+        after.callback(journal.close)
+        engine = GuardEngine(link, clock, load_board(), journal, _today, simulated=True)
+        after.callback(engine.close)
+        names = _names(host)
+        served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
+        yield Server(_service(args, app, runtime, journal, engine, names, listener, served), listener, runtime, served)
+
+
+def _service(
+    args: argparse.Namespace,
+    app: Path,
+    runtime: Path,
+    journal: Journal,
+    engine: GuardEngine,
+    names: list[str],
+    listener: socket.socket,
+    served: Served | None,
+) -> Service:
+    devices = Devices(journal, lambda: int(time.time()))
+    port = listener.getsockname()[1]
+    scheme = "http" if served is None else "https"
+    bases = tuple(f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}" for name in names)
+    addresses = [name for name in names if name != NAME]
+    return Service(
+        engine=engine,
+        journal=journal,
+        devices=devices,
+        pairing=Pairing(devices.now_s),
+        passphrase=Passphrase(app, devices.now_s),
+        stopper=GuardStopper(runtime),
+        place=Place(hosts(names), args.plain),
+        bases=bases,
+        fingerprint=None if served is None else served.fingerprint,
+        announcer=Announcer(NAME, addresses, port) if served is not None else None,
+    )
+
+
+def _greet(service: Service, *, phone: bool) -> None:
+    """What somebody at the device needs: where it is, and a link for each role."""
+    print(f"{NOT_CERTIFIED} Simulated board.")
+    print(*service.bases, sep="\n")
+    for role in Role:
+        links = pairing_links(service.bases, service.pairing.open(role).token)
+        print(f"\n{role.value}, once, within five minutes:")
+        if phone:
+            print(qr_terminal(links[0]))
+        print(*links, sep="\n", flush=True)
+    if service.fingerprint is not None:
+        print(f"\ncertificate (SHA-256): {service.fingerprint}", flush=True)
+
+
+def _names(host: str) -> list[str]:
+    """Under which names and addresses the device is reached; the first is in the QR code."""
+    if host in ("127.0.0.1", "::1", "localhost"):
+        return [host]
+    found = [_lan_address()] if host == "0.0.0.0" else [host]
+    return [*(one for one in found if one is not None), NAME]
+
+
+def _lan_address() -> str | None:
+    """This machine's own address on its network; nothing is sent for it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            address: str = probe.getsockname()[0]
+        except OSError:
+            return None
+        return address
+
+
+def _state_folder() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "pelvistim" / "simulated"
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
