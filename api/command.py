@@ -34,36 +34,23 @@ from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
 from controller.launch import SimulatedBoard
 from controller.run import NOT_CERTIFIED
+from controller.serve import PORT_PLAIN, PORT_TLS
 from hw.board import load_board
 from hw.clock import WallClock
 from safety.errors import InputRefused, Problem
 from safety.link import GuardLink, runtime_root
 
 REFUSED: Final = 2
-PORT_PLAIN: Final = 8080
-PORT_TLS: Final = 8443
 NAME: Final = "device.local"
 """The device's name on the LAN: it tells a household nothing."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``serve``."""
-    parser.add_argument("--board", choices=("sim", "pigpio"), default="sim", help="sim: the simulated board")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; another than loopback needs TLS")
-    parser.add_argument("--port", type=int, metavar="N", help=f"{PORT_PLAIN}, with TLS {PORT_TLS}, if not said")
-    parser.add_argument("--phone", action="store_true", help="listen on the LAN, with TLS, and show QR codes")
-    parser.add_argument(
-        "--plain", action="store_true", help="plain HTTP also from the LAN: anybody there can listen in"
-    )
-    parser.add_argument("--state", type=Path, metavar="DIR", help="where everything is kept")
 
 
 def main(args: argparse.Namespace) -> int:
     """Serves until it is told to end. Exit 0, or 2 when it did not start."""
     if args.board != "sim":
         print(
-            "--board pigpio: a real board needs a signed prescription, which is not built yet, and nothing here was ever "
-            "tried on one. Use --board sim.",
+            "--board pigpio: a real board needs a signed prescription, which is not built yet, and nothing here was "
+            "ever tried on one. Use --board sim.",
             file=sys.stderr,
         )
         return REFUSED

@@ -33,13 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(arguments: list[str] | None) -> int:
     import traceback
-    from importlib import import_module
     from importlib.metadata import version
 
-    from controller import check, fault, journal_command, people_command, run, simulate, stop
+    from controller import check, fault, journal_command, people_command, run, serve, simulate, stop
     from safety.errors import InputRefused, PelviStimError
 
-    serve = import_module("api.command")  # this is where everything is put together; nothing else here knows the api
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
     parser.add_argument("--version", action="version", version=f"pelvistim {version('pelvistim')}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)

@@ -179,8 +179,8 @@ class GuardEngine:
             message = self._link.receive(until)
             if message is not None:
                 self._heard(message)
-            elif self._clock.now() >= until:
-                self._heard(self._link.request("status"))
+        if self._clock.now() >= until:
+            self._heard(self._link.request("status"))
 
     def _lose(self, lost: LinkError) -> None:
         """The guard is gone, and nothing that was told is known to be true any more."""
