@@ -15,6 +15,7 @@ from typing import Final
 from hw.mock.clock import Coordinator, Participant
 from hw.mock.connection import Connection
 from hw.mock.daemon import Daemon
+from hw.mock.owner import owner
 from hw.mock.waves import DaemonCrash
 
 Action = Callable[[], None]
@@ -69,8 +70,10 @@ class Server:
         self._alone = alone
         self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
+        self.on_moved: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
         self.hung = False
+        self.delay_us = 0
         self.spoil: Callable[[bytes], bytes] | None = None
         self.address: tuple[str, int] = ("", 0)
         self.connections: dict[int, Connection] = {}
@@ -130,11 +133,19 @@ class Server:
     def release_at(self, connection: Connection, tick: int) -> None:
         """Has a connection's command go on at a tick; until then its client waits for the answer."""
 
+        since = self.timeline.now
+
         def release() -> None:
-            self.coordinator.hold(connection.port, False)
+            moved, now = self.coordinator.let_go(connection.port), self.timeline.now
+            if now > since and not self.realtime:
+                for participant in moved:
+                    self.on_moved(participant, now)
             connection.release()
 
-        self.coordinator.hold(connection.port, True)
+        if connection.process is None and not self.realtime:
+            running = {one.process for one in self.coordinator.participants}
+            connection.process = owner(connection.port, self.address[1], running) if running else None
+        self.coordinator.hold(connection.port, connection.process)
         self.timeline.schedule(tick, release)
 
     def crash_daemon(self) -> None:
