@@ -34,6 +34,7 @@ class Timeline:
 
     def __init__(self, tick: int) -> None:
         self.now = tick
+        self.follows_wall = False
         self.wall: Callable[[], int] = lambda: self.now
         self._events: list[tuple[int, int, Action]] = []
         self._number = 0
@@ -65,7 +66,7 @@ class Server:
     ) -> None:
         self.timeline = timeline
         self.daemon = daemon
-        self.realtime = realtime or alone
+        self.realtime = timeline.follows_wall = realtime or alone
         self.pace = pace
         self._alone = alone
         self._board = daemon.board
@@ -281,7 +282,7 @@ class Server:
         """The wall's as long as nobody has joined; the tick goes on from where it is whenever that changes."""
         follows = not self.coordinator.participants
         if follows != self.realtime:
-            self.realtime = follows
+            self.realtime = self.timeline.follows_wall = follows
             self._wall_zero = _wall_us() - self.timeline.now
 
     def _wall_tick(self) -> int:
