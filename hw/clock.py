@@ -168,6 +168,8 @@ class VirtualClock(_PollingClock):
         self._slow = False
         self._fd = self._socket.fileno()
         self.watch(self._fd)
+        self._own = select.poll()
+        self._own.register(self._fd, select.POLLIN)
         self._send(_encode({"op": "join", "name": name}).encode())
         answer = self._receive()
         if not answer.get("ok"):
@@ -197,14 +199,8 @@ class VirtualClock(_PollingClock):
 
     def _look(self) -> None:
         """Time went on while the daemon kept this one waiting for an answer: it is told so, before the answer."""
-        while True:
-            try:
-                data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
-            except OSError:
-                return
-            if not data:
-                return
-            self._now = json.loads(data.decode())["now"]
+        while self._own.poll(0):
+            self._now = self._receive()["now"]
             self._slow = True
 
     def drop(self, channel: str) -> None:

@@ -174,19 +174,20 @@ class Coordinator:
         wake: int | None = None
         for participant in self.participants:
             until = participant.until
-            if until is not None and (wake is None or until < wake) and self._can_be_woken(participant):
+            if until is None or not participant.waiting or participant.frozen or (wake is not None and wake <= until):
+                continue
+            if not (self._held and self._blocked(participant)):
                 wake = until
         return wake
-
-    def _can_be_woken(self, participant: Participant) -> bool:
-        return participant.waiting and not participant.frozen and not (self._held and self._blocked(participant))
 
     def grant(self, now: int) -> list[Participant]:
         """Those whose tick has come, in the order they joined; they count as running from here on."""
         granted: list[Participant] = []
         for participant in self.participants:
             until = participant.until
-            if until is not None and until <= now and self._can_be_woken(participant):
+            if until is None or until > now or not participant.waiting or participant.frozen:
+                continue
+            if not (self._held and self._blocked(participant)):
                 participant.waiting = False
                 granted.append(participant)
         self.running += len(granted)
