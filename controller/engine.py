@@ -233,6 +233,7 @@ class GuardEngine:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision} is in force")
         against = contraindicated(answers, wanted.released)
         if against:
+            self._prescriptions.close(against)
             raise EngineRefused("contraindicated", ", ".join(against))
         if self._link.latest["mode"] not in ("idle", "armed"):
             raise EngineRefused("not_now", f"the guard is {self._link.latest['mode']}")

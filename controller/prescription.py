@@ -16,8 +16,17 @@ CONTRAINDICATIONS: Final = (
     "cancer_in_the_pelvis",
     "bladder_does_not_empty",
     "wound_or_pain_in_the_area",
+    "epilepsy",
+    "cannot_let_go",
+    "abnormal_smear",
+    "denervated",
+    "large_prolapse",
+    "metal_in_the_field",
+    "under_age",
+    "cannot_stop_it",
 )
-"""Each is answered yes or no before a session; a yes that the prescription does not release closes stimulation."""
+"""The union of makers' and clinics' lists, some ours (docs/limits.md). Each is answered yes or no before a
+session; a yes that the prescription does not release closes stimulation."""
 
 
 @dataclass(frozen=True)
