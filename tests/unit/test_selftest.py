@@ -61,6 +61,7 @@ FAILS: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
+@pytest.mark.req("SR-130", "SR-131", "SR-132", "SR-144")
 @pytest.mark.parametrize("fault", FAILS)
 def test_each_step_fails_with_its_code(fault: str) -> None:
     code, broken = FAILS[fault]
@@ -70,11 +71,13 @@ def test_each_step_fails_with_its_code(fault: str) -> None:
     assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
 
 
+@pytest.mark.req("SR-130")
 def test_every_code_is_given_by_some_step() -> None:
     once = {"self_test_rail_without_enable"}
     assert {code for code, _ in FAILS.values()} | once == set(selftest.CODES)
 
 
+@pytest.mark.req("SR-132")
 def test_the_rail_without_enable() -> None:
     port = ScriptedPort()
     port.mend = lambda seen: replace(seen, rail_mv=63_000) if port.toggles and port.rail_mv == 0 else seen
@@ -118,6 +121,7 @@ def test_a_late_toggle_before_it_is_waited_out() -> None:
     assert outcome(port) is None
 
 
+@pytest.mark.req("SR-130")
 @pytest.mark.parametrize("line", range(4))
 def test_no_phase_line_rises_once_the_rail_is_up(line: int) -> None:
     """The rail comes up by itself after so many of them were tried."""
