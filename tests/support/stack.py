@@ -19,7 +19,7 @@ from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import Board, load_board
 from hw.clock import VirtualClock
-from safety.link import GuardLink
+from safety.link import GuardLink, Message
 from tests.support.sim import disconnect
 
 PHASE_GPIOS = (24, 27, 22, 26)
@@ -49,6 +49,54 @@ def short_programme(**changes: object) -> bytes:
     ).encode()
 
 
+class AppLink(GuardLink):
+    """The app's end in a test's hand. With ``echoes`` it answers the guard's nonces, whoever waits, and for what."""
+
+    echoes = False
+
+    def _arrived(self, until_us: int | None) -> list[Message]:
+        arrived = super()._arrived(until_us)
+        if not self.echoes:
+            return arrived
+        for message in arrived:
+            if message["type"] == "nonce":
+                self.send("lease", nonce=message["nonce"])
+        return [message for message in arrived if message["type"] != "nonce"]
+
+    def tested(self) -> AppLink:
+        """Waits for the end of a self-test that is under way."""
+        return self.past("boot", "self_test")
+
+    def past(self, *modes: str) -> AppLink:
+        """Waits until the guard is in none of these modes."""
+        while self.latest["mode"] in modes:
+            self.receive()
+        return self
+
+    def arm(self, programme: bytes, caps_ua: dict[str, int] | None = None, **more: object) -> Message:
+        """Loads a programme and has the electrodes checked; from then on nonces are echoed. The state that is told."""
+        self.echoes = True
+        caps = {"A": 50_000} if caps_ua is None else caps_ua
+        loaded = self.request("load", programme=programme.decode(), caps_ua=caps, **more)
+        assert loaded["ok"], loaded
+        return self.check_electrodes()
+
+    def check_electrodes(self) -> Message:
+        """A check that must find all well."""
+        asked = self.request("check_electrodes")
+        assert asked["ok"], asked
+        self.past("electrode_check")
+        assert self.latest["mode"] == "armed", self.latest
+        return self.latest
+
+    def acknowledge(self, **fields: object) -> Message:
+        """Clears a stop, which must be possible, and waits for the self-test after it."""
+        answer = self.request("acknowledge", **fields)
+        assert (answer["ok"], answer["mode"]) == (True, "self_test"), answer
+        self.past("self_test")
+        return self.latest
+
+
 @dataclass
 class Stack:
     """A running board and guard. ``folder`` is the guard's runtime folder, ``clock`` the test's own participant."""
@@ -58,15 +106,16 @@ class Stack:
     state: Path
     clock: VirtualClock
     board: Board
-    links: list[GuardLink] = field(default_factory=list)
+    links: list[AppLink] = field(default_factory=list)
 
     @property
     def port(self) -> int:
         return self.sim.port
 
-    def link(self) -> GuardLink:
-        self.links.append(GuardLink(self.folder, self.clock))
-        return self.links[-1]
+    def link(self, kind: type[AppLink] | None = None, *, tested: bool = True) -> AppLink:
+        """The app's end; ``tested``: once the self-test is over, if there is one."""
+        self.links.append((kind or AppLink)(self.folder, self.clock))
+        return self.links[-1].tested() if tested else self.links[-1]
 
     def session(
         self,
@@ -104,9 +153,9 @@ class Stack:
         rows = out.read_text(encoding="utf-8").splitlines()[1:]
         return [(int(a), int(b), int(c)) for a, b, c in (row.split(",") for row in rows)]
 
-    def phase_edges(self) -> list[tuple[int, int, int]]:
-        """Every change of a phase line so far; times are ticks."""
-        return self.edges(gpios=PHASE_GPIOS)
+    def phase_edges(self, after: int = 0) -> list[tuple[int, int, int]]:
+        """Every change of a phase line from tick ``after`` on. The electrode check has some before a session begins."""
+        return [edge for edge in self.edges(gpios=PHASE_GPIOS) if edge[0] >= after]
 
     def levels(self) -> int:
         return int(self.sim.control.ask("levels")["bank"])

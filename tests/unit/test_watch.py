@@ -423,6 +423,7 @@ def test_what_plays(playing: int | None, allowed: set[int | None], found: set[st
 
 def test_the_dead_man_runs() -> None:
     assert causes(check(dead_man_running=False)) == {"dead_man_fired"}
+    assert causes(check(strayed=("ESTOP_A",))) == {"not_what_was_approved"}
 
 
 @pytest.mark.req("SR-147")
