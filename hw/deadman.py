@@ -8,17 +8,17 @@ between; then it ends, which its status shows.
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
 from typing import Any, Final
 
 from hw.board import PHASE_LINES, Board
-from hw.wire import SCRIPT_RUNNING, Command, DaemonLost, NotAsApproved, ask, asked, burst, dial, exchange
+from hw.wire import SCRIPT_RUNNING, Command, DaemonLost, NotAsApproved, asked, burst, exchange, open_handle
 
 KICK_TIMEOUT_US: Final = 120_000
 """Six checks of 20 ms. It is kept to within one look: the script fires 115 to 125 ms after the last kick."""
 LOOK_US: Final = 5_000
-"""MILS 5 in the script. It sees a kick, and that its time is over, up to so much late."""
+"""MILS 5 in the script. It sees a kick up to so much late, and that its time is over likewise: a real look comes some
+us later than 5 ms after the one before."""
 SCRIPTS: Final = 32
 SCRIPT: Final = b"""
     LD v0 p0 T STA v1
@@ -62,11 +62,9 @@ class DeadMan:
         self.client = client
         self._mask = board.mask(*PHASE_LINES, "OUTPUT_ENABLE")
         self._kicks = 0
-        self._life = dial(host, port, timeout_s)
-        self._handle = ask(self._life, Command.NOTIFY_HERE)
-        if self._handle < 0:
-            raise NotAsApproved(f"no notification handle is left: {self._handle}")
         self.script_id = int(asked(client.store_script, SCRIPT))
+        self._life, self._handle = open_handle(host, port, timeout_s)
+        self._life.setblocking(False)
 
     def start(self) -> None:
         """Has it watch from now on: the next kick is due within ``KICK_TIMEOUT_US``."""
@@ -85,7 +83,7 @@ class DeadMan:
         self._kicks = self._kicks + 1 & 0xFFFF_FFFF
         if self._kicks % _DRAIN == 0:
             with contextlib.suppress(BlockingIOError):
-                if not self._life.recv(1 << 16, socket.MSG_DONTWAIT):
+                if not self._life.recv(1 << 16):
                     raise DaemonLost("the daemon closed the dead-man's connection")
         return self._kicks
 

@@ -11,7 +11,7 @@ import struct
 from typing import Final
 
 from hw.clock import Clock
-from hw.wire import Command, DaemonLost, NotAsApproved, ask, dial
+from hw.wire import Command, DaemonLost, NotAsApproved, ask, open_handle
 
 _REPORT: Final = struct.Struct("<HHII")
 """Sequence number, flags, tick, levels of GPIO 0-31."""
@@ -29,11 +29,12 @@ class Notices:
         self._clock = clock
         self._sequence = 0
         self._rest = b""
-        self._socket = dial(host, port, timeout_s)
+        self._socket, handle = open_handle(host, port, timeout_s)
         self.fd = self._socket.fileno()
-        handle = ask(self._socket, Command.NOTIFY_HERE)
-        if handle < 0 or ask(self._socket, Command.NOTIFY, handle, mask):
-            raise NotAsApproved(f"the daemon gives no notifications: {handle}")
+        if ask(self._socket, Command.NOTIFY, handle, mask):
+            self._socket.close()
+            raise NotAsApproved("the daemon gives no notifications")
+        self._socket.setblocking(False)
         # The daemon batches small reports while one is not acknowledged: let the kernel acknowledge at once.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._channel = f"tcp:{self._socket.getsockname()[1]}"
@@ -48,7 +49,7 @@ class Notices:
         data = self._rest
         while True:
             try:
-                part = self._socket.recv(_MOST, socket.MSG_DONTWAIT)
+                part = self._socket.recv(_MOST)
             except BlockingIOError:
                 break
             except OSError as error:

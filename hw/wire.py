@@ -106,6 +106,20 @@ def ask(connection: socket.socket, command: int, p1: int = 0, p2: int = 0) -> in
     return int(_ANSWER.unpack(answer)[1])
 
 
+def open_handle(host: str, port: int, timeout_s: float) -> tuple[socket.socket, int]:
+    """A bare connection with a notification handle, which ends with it. Raises DaemonLost; NotAsApproved when all
+    handles are taken."""
+    connection = dial(host, port, timeout_s)
+    try:
+        handle = ask(connection, Command.NOTIFY_HERE)
+        if handle < 0:
+            raise NotAsApproved(f"the daemon gives no notification handle: {handle}")
+    except BoardError:
+        connection.close()
+        raise
+    return connection, handle
+
+
 def limit_calls(client: Any, timeout_s: float) -> None:
     """Puts a time-out on every call of a pigpio client, in the kernel: one system call fewer than Python's own."""
     limit = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))
