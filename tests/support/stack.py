@@ -162,6 +162,16 @@ class Stack:
         closed = [at for at, _, level in self.edges(gpios=(25,)) if level]
         return self.phase_edges(closed[-1])
 
+    def live_edges(self, after: int = 0) -> list[tuple[int, int, int]]:
+        """Every rise of a phase line from tick ``after`` on while OUTPUT_ENABLE was high."""
+        found, enabled = [], 0
+        for at, gpio, level in self.edges(gpios=(25, *PHASE_GPIOS)):
+            if gpio == 25:
+                enabled = level
+            elif level and enabled and at >= after:
+                found.append((at, gpio, level))
+        return found
+
     def levels(self) -> int:
         return int(self.sim.control.ask("levels")["bank"])
 
