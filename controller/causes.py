@@ -1,8 +1,10 @@
-"""What each cause of a stop and each refusal of the guard means, in words for the terminal."""
+"""What each cause of a stop, each finding and each refusal of the guard means, in words for the terminal."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from safety import selftest
 
 NOT_CONFIRMED: Final = (
     "The output is NOT confirmed off: 1. press the red button; 2. pull the lead out of the box; "
@@ -10,30 +12,74 @@ NOT_CONFIRMED: Final = (
 )
 
 CAUSES: Final = {
+    # a person's hand
     "emergency_stop": "the red emergency-stop button was pressed, or its wire is broken",
     "estop_contacts_disagree": "the two emergency-stop contacts do not agree",
+    # the board's own trips
+    "phase_stuck": "a phase line is high though no pulse asks for it",
+    "tripped": "the board's own trip opened: too much current, or a phase that lasted too long",
+    # power
+    "charger": "a charger is connected; take it away before a session",
+    "battery_low": "the battery is low",
+    # the switched rail
+    "rail_stuck": "the high voltage is there though the output switch should be open",
+    "rail_lost": "the high voltage is missing though the output switch should be closed",
+    # what was measured
+    "current_high": "more current was measured than was asked for",
+    "direct_current": "the current does not average to zero",
+    "short": "the electrode's contacts touch, or gel joins them",
+    "lead_off": "an electrode has come off, or its lead is open",
+    "current_low": "less current was measured than was asked for",
+    "load_drift": "the electrode conducts otherwise than when the session began",
+    # the converter that measures it
+    "adc_stuck": "the converter that measures the output is stuck",
+    "adc_reference": "the converter that measures the output is off at its reference",
+    "adc_range": "the converter that measures the output gives what cannot be",
+    "adc_offset": "something is measured at the output though nothing was asked for",
+    # the daemon, and whoever else talks to it
     "daemon_lost": "the pigpio daemon does not answer any more",
     "not_what_was_approved": "the pigpio daemon holds or plays something else than what was approved",
+    "edges_differ": "the pulses that came out are not those that were approved",
+    "dead_man_fired": "the dead-man script in the pigpio daemon has ended the output",
+    "daemon_slow": "the pigpio daemon answers too slowly",
+    # the guard itself
     "internal_error": "the guard found an error in itself",
+    "check_late": "a check of the guard came too late",
+    **{code: f"the self-test failed: {words}" for code, words in selftest.CODES.items()},
+    "self_test_late": "the self-test did not come to an end",
+    # the app
     "gate_refused": "the gate refused what the app wanted to play",
-    "app_late": "the app handed over nothing to play in time",
     "app_lost": "the app went away during the session",
     "session_timeout": "the session took longer than a session may",
+    "app_late": "the app handed over nothing to play in time, or what it ramped down did not end",
+    "lease_lost": "nothing was heard any more of the page that controls the session",
+    # a person's word, and what was found at the start
     "person": "stopped by a person",
     "guard_restarted": "the guard found no clean record of what was delivered before it started",
     # These two are the app's own: the guard cannot tell them.
     "guard_lost": "the guard process went away, or does not answer",
     "request_refused": "the guard refused a step that the session cannot go on without",
 }
-"""Every cause of the interlock, and the app's own."""
+"""Every cause of the guard, and the app's own. What a self-test may fail at has its words where it is tested."""
+
+FINDINGS: Final = {
+    "electrode_open": "the lead is open, or the electrode has no contact",
+    "electrode_short": "the electrode's contacts touch, or gel joins them",
+    "electrode_out_of_range": "the electrode conducts better or worse than one that is well put on",
+    "electrode_polarity": "the electrode conducts otherwise in one direction than in the other",
+    "electrode_unread": "the machine was too busy to read the electrode; try again",
+}
+"""What an electrode check may find of an electrode: nothing is latched by it."""
 
 REFUSALS: Final = {
     # requests
     "lease_range": "the time after which a silent phone ends the session is out of range",
     "cap_range": "the cap is outside what the board can give",
+    "clinician_needed": "only a clinician may clear this, at the device",
     "day_spent": "the sessions of this day are used up",
     "end_too_early": "the end was asked for at a time that is approved already",
     "ledger_not_written": "the guard could not write its record, so nothing may be delivered",
+    "lease_stale": "nothing may become stronger while the page that controls the session is not heard of",
     "link_malformed": "the app's message could not be read",
     "link_unknown": "the app asked for something the guard does not know",
     "not_greeted": "the app did not say which build it is",
@@ -72,6 +118,7 @@ REFUSALS: Final = {
     "not_zeroed": "the amplitude is not 0 at the end of the chunk",
     "on_and_off": "a line is set and cleared at once",
     "order": "the two phases of a pulse are in the wrong order",
+    "over_check": "more than an electrode check may give",
     "over_envelope": "more current than the set-point and the ramp allow",
     "raise_not_felt": "the current would rise though the present one was not felt in this contraction",
     "rest_too_short": "the rest is shorter than the contraction before it",
@@ -96,5 +143,6 @@ REFUSALS: Final = {
 
 
 def in_words(code: str | None) -> str:
-    """A cause or refusal as a sentence; one that is in neither table is named by its code."""
-    return CAUSES.get(code or "") or REFUSALS.get(code or "") or f"cause {code}"
+    """A cause, finding or refusal as a sentence; one that is in no table is named by its code."""
+    known = code or ""
+    return CAUSES.get(known) or FINDINGS.get(known) or REFUSALS.get(known) or f"cause {code}"

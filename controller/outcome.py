@@ -37,6 +37,7 @@ class View:
     """What a person is shown while a session runs."""
 
     playing: Slice
+    codes: list[int]
     set_point_ua: dict[str, int]
     measured_ua: dict[str, int]
     underruns: int

@@ -24,6 +24,8 @@ from safety.link import GuardLink, Message
 STOP_WITHIN_S: Final = 1.0
 """Wall time for the guard to confirm a stop, which takes it 25 ms; after that the output counts as not confirmed."""
 SHOW_REST_US: Final = 1_000_000
+RISES_AFTER_US: Final = 400_000
+"""After a resume inside a continuous phase the set-point rises no sooner: the present one must have been felt first."""
 REST_MARGIN_US: Final = 100_000
 """After a pause the next contraction comes so much later than the rest it needs, at least."""
 
@@ -42,7 +44,8 @@ class Session:
     ``rises``: the set-point goes to the target by itself, as a person would raise it; and the guard's lease is echoed
     here, since whoever runs this sits in front of it. Else both are somebody else's: ``raise_`` and ``echo``.
     ``show`` is called with a View whenever a chunk began to play, ``show_rest`` with the us that are left of a rest
-    that is still due before the start.
+    that is still due before the start, ``told`` with every message of the guard, ``woken`` when something else than
+    the guard ended a wait.
     """
 
     def __init__(
@@ -57,10 +60,13 @@ class Session:
         show_rest: Callable[[int], None] = lambda _: None,
         *,
         rises: bool = True,
+        told: Callable[[Message], None] = lambda _: None,
+        woken: Callable[[], None] = lambda: None,
     ) -> None:
         self._link, self._timeline = link, timeline
         self._full_scale_ua, self._target_ua, self._show = full_scale_ua, target_ua, show
-        self._show_rest = show_rest
+        self._show_rest, self._told, self._woken = show_rest, told, woken
+        self._resumed_us: int | None = None
         self._feed = Feed(timeline, encoder, full_scale_ua, list(target_ua), end_us)
         self._ended = False
         self._train = 0
@@ -111,14 +117,14 @@ class Session:
             raise SessionRefused(words, finding, status)
         return True
 
-    def start(self, day: str | None) -> bool:
-        """Whether it started; False when it was stopped while a rest was waited for."""
+    def start(self, day: str | None, *, waits: bool = True, **more: object) -> bool:
+        """Whether it started; False when it was stopped while a rest was waited for, which it is if it ``waits``."""
         while True:
             try:
-                answer = self._ask("start", day=day)
+                answer = self._ask("start", day=day, **more)
                 break
             except SessionRefused as refused:
-                if refused.code != "rest_pending":
+                if refused.code != "rest_pending" or not waits:
                     raise
                 if not self._rest(refused.status["wait_us"]):
                     return False
@@ -148,7 +154,9 @@ class Session:
         """Waits while the guard is in these modes. False when it was stopped, and the stop is carried through."""
         while self._link.latest["mode"] in modes:
             message = self._link.receive()
-            if message is not None and self._is_stop(message):
+            if message is None:
+                self._woken()
+            elif self._is_stop(message):
                 return False
         if self._loaded and self._link.latest["cause"] is not None:  # it was told while an answer was waited for
             self._await_stop(self._link.latest)
@@ -197,7 +205,8 @@ class Session:
         """
         answer = self._ask("resume")
         self._feed.begins(answer["revision"])
-        self._feed.resume(self._timeline.resume_us(answer["next_us"], answer["rest_us"] + REST_MARGIN_US))
+        self._resumed_us = self._timeline.resume_us(answer["next_us"], answer["rest_us"] + REST_MARGIN_US)
+        self._feed.resume(self._resumed_us)
         self._ended = False
         self._supply()
 
@@ -206,6 +215,8 @@ class Session:
         at_us = self._feed.unsent_us()
         if at_us is None:
             raise SessionRefused("the session is about to end", "session_over", self._link.latest)
+        if self._resumed_us is not None and at_us < self._resumed_us + RISES_AFTER_US:
+            raise SessionRefused("the session was just resumed", "raise_too_soon", self._link.latest)
         self._ask("raise", at_us=at_us, to_ua=to_ua)
         self._feed.step(at_us, to_ua)
         self._feed.prepare()
@@ -278,6 +289,7 @@ class Session:
         return (stopped and message["confirmed"] is not None) or finished
 
     def _echo(self, message: Message) -> None:
+        self._told(message)
         if message.get("type") == "nonce" and self._alone:
             self.echo(message["nonce"])
 
@@ -300,7 +312,7 @@ class Session:
         self._count(made, message["began_us"])
         self._supply()
         measured = {channel: message["measured_ua"][channel] for channel in self._target_ua}
-        self._show(View(made.slice, made.set_point_ua, measured, message["underruns"]))
+        self._show(View(made.slice, made.codes, made.set_point_ua, measured, message["underruns"]))
 
     def _count(self, made: Made, began_us: int) -> None:
         outcome = self.outcome

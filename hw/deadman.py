@@ -17,7 +17,8 @@ from hw.wire import SCRIPT_RUNNING, Command, DaemonLost, NotAsApproved, asked, b
 KICK_TIMEOUT_US: Final = 120_000
 """Six checks of 20 ms. It is kept to within one look: the script fires 115 to 125 ms after the last kick."""
 LOOK_US: Final = 5_000
-"""MILS 5 in the script. It sees a kick, and that its time is over, up to so much late."""
+"""MILS 5 in the script. It sees a kick up to so much late, and that its time is over likewise: a real look comes some
+us later than 5 ms after the one before."""
 SCRIPTS: Final = 32
 SCRIPT: Final = b"""
     LD v0 p0 T STA v1

@@ -7,6 +7,7 @@ and mV, each rounded to the nearest (a half upward) from the converter's code, b
 from __future__ import annotations
 
 import struct
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,12 @@ SPI_BAUD: Final = 500_000
 """What the board's wires and the MCP3208 are good for, and what gpiozero uses."""
 SPI_HANDLES: Final = 32
 _ADC_INPUTS: Final = 8
+_MODES_AT_ONCE: Final = 8
+"""Lines whose mode one check asks for: with two checks all that matter were asked for, within 40 ms."""
+_INDICATORS: Final = ("LED_READY", "LED_OUTPUT", "LED_FAULT", "BUZZER")
+"""Nothing hangs on their mode."""
 _WORD: Final = 0xFFFF_FFFF
+_OUTPUT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,8 @@ class Sample:
 
     ``bank``: levels of GPIO 0-31. ``raw``: codes (0-4095) of ADC inputs 0-7. ``peak_ua``: rectified peak of the source
     current since the last PEAK_RESET, ``electrode_mv``: that of the electrode voltage, ``average_ua``: signed average
-    of the source current. ``playing``: the id of the wave that plays, None if none does. ``tick``: the daemon's, 32
-    bits of us, read last.
+    of the source current. ``playing``: the id of the wave that plays, None if none does. ``strayed``: lines whose mode
+    is not what it should be, of those looked at this time. ``tick``: the daemon's, 32 bits of us, read last.
     """
 
     bank: int
@@ -40,6 +46,7 @@ class Sample:
     reference_mv: int
     playing: int | None
     dead_man_running: bool
+    strayed: tuple[str, ...]
     tick: int
 
 
@@ -56,6 +63,8 @@ class Senses:
         self._scale = Scale(board.adc, board.full_scale_ua)
         self._handle = int(asked(client.spi_open, board.adc.device, SPI_BAUD, 0))
         self._keepalive, self._peak_reset = board["KEEPALIVE"].gpio, board["PEAK_RESET"].gpio
+        lines = [line for line in board.lines.values() if line.name not in _INDICATORS]
+        self._modes = deque(lines[at : at + _MODES_AT_ONCE] for at in range(0, len(lines), _MODES_AT_ONCE))
         self._looks: Commands = (
             (Command.BANK, 0, 0, b""),
             *((Command.SPI_XFER, self._handle, 0, question(number)) for number in range(_ADC_INPUTS)),
@@ -73,16 +82,25 @@ class Senses:
             before.append((Command.WRITE, self._keepalive, keepalive, b""))
         if kick is not None:
             before.append((Command.SCRIPT_UPDATE, self._script, 0, struct.pack("<I", kick & _WORD)))
-        commands = (*before, *self._looks, *(self._reset if reset_peaks else ()))
+        self._modes.rotate()
+        modes = [(Command.MODE, line.gpio, 0, b"") for line in self._modes[0]]
+        commands = (*before, *self._looks, *modes, *(self._reset if reset_peaks else ()))
         results, data = asked(exchange, self.client, commands)
         at = len(before)
         bank, *converted = results[at : at + 1 + _ADC_INPUTS]
-        status, playing, tick, *reset = results[at + 1 + _ADC_INPUTS :]
+        status, playing, tick, *found = results[at + 1 + _ADC_INPUTS :]
+        strayed = tuple(
+            line.name
+            for line, mode in zip(self._modes[0], found, strict=False)
+            if mode != (_OUTPUT if line.output else 0)
+        )
+        reset = found[len(modes) :]
         if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in converted):
             raise NotAsApproved(f"KEEPALIVE, SPI or PEAK_RESET refused: {results}")
         raw = tuple([code(answer) for answer in data[:_ADC_INPUTS]])
         running = status > 0 and int.from_bytes(data[_ADC_INPUTS][:4], "little") == SCRIPT_RUNNING
-        return self._scale.sample(bank & _WORD, raw, None if playing == IDLE else playing, running, tick & _WORD)
+        at_us, wave = tick & _WORD, None if playing == IDLE else playing
+        return self._scale.sample(bank & _WORD, raw, wave, running, strayed, at_us)
 
     def close(self) -> None:
         """Gives the SPI handle back."""
@@ -101,7 +119,9 @@ class Scale:
         self._average = (-1000 * codes * adc.average_zero_mv, 1000 * adc.vref_mv, codes * adc.average_mv_per_ma)
         self._reference = (0, adc.vref_mv, codes)
 
-    def sample(self, bank: int, raw: tuple[int, ...], playing: int | None, running: bool, tick: int) -> Sample:
+    def sample(
+        self, bank: int, raw: tuple[int, ...], playing: int | None, running: bool, strayed: tuple[str, ...], tick: int
+    ) -> Sample:
         """All quantities of one reading."""
         adc = self._adc
         return Sample(
@@ -114,6 +134,7 @@ class Scale:
             scaled(raw[adc.reference], *self._reference),
             playing,
             running,
+            strayed,
             tick,
         )
 

@@ -29,6 +29,7 @@ Commands = Sequence[tuple[int, int, int, bytes]]
 class Command:
     """Numbers in pigpio's socket protocol of the commands that are sent as they stand."""
 
+    MODE = 1
     WRITE = 4
     BANK = 10
     CLEAR_BANK = 12

@@ -110,6 +110,8 @@ class Sample(Protocol):
     def playing(self) -> int | None: ...
     @property
     def dead_man_running(self) -> bool: ...
+    @property
+    def strayed(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,7 @@ def _converter(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list
 
 def _daemon(check: Check) -> list[str]:
     causes = []
-    if check.sample.playing not in check.allowed:
+    if check.sample.playing not in check.allowed or check.sample.strayed:
         causes.append("not_what_was_approved")
     if not check.sample.dead_man_running:
         causes.append("dead_man_fired")

@@ -92,6 +92,7 @@ class BoardModel(Follower[Program]):
         self._stuck = self._stuck_high = 0
         self._deadline = FOR_EVER
         self._seen = 0
+        self._converted = (-1, 0)
         self._serial = Serial(self._dac.cs_n)
         lines.resistors_up = board.mask(*PULLED_UP)
         lines.resistors_down = board.mask(*PULLED_DOWN)
@@ -245,7 +246,9 @@ class BoardModel(Follower[Program]):
 
     def convert(self, channel: int, single: bool, now: int) -> int:
         """What the converter makes of an input (12 bits, VREF of the board file), or of a pair of them."""
-        self.bring(now)
+        if self._converted != (now, len(self.record)):  # else nothing has happened since the last input was looked at
+            self.bring(now)
+            self._converted = now, len(self.record)
 
         def volt() -> float:
             found = self.adc_volt(channel, now)

@@ -91,8 +91,9 @@ class Notifier(Follower[Ops]):
         handle = self._find(number)
         if handle is None:
             return Err.BAD_HANDLE
-        handle.bits, handle.running = bits, True
-        self._watch(now)
+        if not handle.running or handle.bits != bits:
+            handle.bits, handle.running = bits, True
+            self._watch(now)
         return 0
 
     def pause(self, number: int, now: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from hw.mock.lines import OUTPUT, Lines
@@ -109,16 +110,28 @@ class Spi:
 def mcp3208(data: bytes, convert: Convert, now: int) -> bytes:
     """What an MCP3208 answers: after the start bit come single/differential and three channel bits, then one clock of
     sampling, a null bit and the code, most significant bit first, and then the other way round."""
-    length = 8 * len(data)
+    length = len(data)
+    start, number, single = _request(data)
+    if start < 7:
+        return bytes(length)
+    answer = _clocked(convert(number, single, now))
+    room = start - 7
+    answer = answer >> (23 - room) if room < 23 else answer << (room - 23)
+    return (answer & (1 << 8 * length) - 1).to_bytes(length, "big")
+
+
+@lru_cache(maxsize=64)
+def _request(data: bytes) -> tuple[int, int, bool]:
+    """How many bits there are from the start bit on, and the input and mode asked for."""
     sent = int.from_bytes(data, "big")
     start = sent.bit_length()
-    if start < 7:
-        return bytes(len(data))
-    single = bool(sent >> (start - 2) & 1)
-    code = convert(sent >> (start - 5) & 7, single, now)
+    return (start, sent >> (start - 5) & 7, bool(sent >> (start - 2) & 1)) if start >= 7 else (start, 0, True)
+
+
+@lru_cache(maxsize=4096)
+def _clocked(code: int) -> int:
+    """The 23 bits that a code becomes."""
     answer = code
     for bit in range(1, 12):
         answer = answer << 1 | code >> bit & 1
-    room = start - 7
-    answer = answer >> (23 - room) if room < 23 else answer << (room - 23)
-    return (answer & (1 << length) - 1).to_bytes(len(data), "big")
+    return answer

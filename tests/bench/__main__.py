@@ -1,6 +1,6 @@
 """``make bench``: figures about time, from real runs on this machine: distributions, ratios, numbers of tries.
 
-python -m tests.bench [speed] [kill] [joins]     (all without an argument)
+python -m tests.bench [speed] [kill] [joins] [check]     (all without an argument)
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from controller.launch import SimulatedBoard
+from tests.bench.check import check
 from tests.support.stack import DAC_GPIOS, PHASE_GPIOS, short_programme
 
 KILLS = 50
@@ -26,11 +27,11 @@ SPEED_RUNS = 3
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or ["speed", "kill", "joins"]
+    wanted = sys.argv[1:] or ["speed", "kill", "joins", "check"]
     print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors")
     good = True
     for name in wanted:
-        good = {"speed": speed, "kill": kill, "joins": joins}[name]() and good
+        good = {"speed": speed, "kill": kill, "joins": joins, "check": check}[name]() and good
     return 0 if good else 1
 
 

@@ -124,6 +124,18 @@ def test_what_plays(rig: Rig, script: int) -> None:
     assert ours.check(None, None, reset_peaks=False).playing is None
 
 
+@pytest.mark.req("SR-143")
+def test_a_mode_that_was_changed_is_seen_within_two_looks(rig: Rig, script: int) -> None:
+    found = Senses(rig.pi, BOARD, script)
+    assert [found.check(None, None, False).strayed for _ in range(4)] == [()] * 4
+    for name, line in BOARD.lines.items():
+        if name in senses._INDICATORS:
+            continue
+        rig.pi.set_mode(line.gpio, pigpio.INPUT if line.output else pigpio.OUTPUT)
+        assert {one for _ in range(2) for one in found.check(None, None, False).strayed} == {name}
+        rig.pi.set_mode(line.gpio, pigpio.OUTPUT if line.output else pigpio.INPUT)
+
+
 def test_a_script_that_ended_or_is_gone_does_not_run(rig: Rig, script: int) -> None:
     ours = Senses(rig.pi, BOARD, script)
     rig.pi.stop_script(script)
@@ -201,12 +213,12 @@ def test_quantities_are_whole_and_rounded() -> None:
     raw[0], raw[1] = 2482, 4095
     raw[2], raw[3] = 3724, 1
     raw[4], raw[5], raw[6], raw[7] = 3128, 2172, 1924, 1552
-    sample = Scale(BOARD.adc, 50_000).sample(0, tuple(raw), None, False, 0)
+    sample = Scale(BOARD.adc, 50_000).sample(0, tuple(raw), None, False, (), 0)
     assert sample.peak_ua == (49_991, 82_480)
     assert sample.electrode_mv == (60_006, 16)
     assert (sample.rail_mv, sample.reference_mv) == (63_003, 1_250)
     assert sample.average_ua == (999, -999)
-    assert Scale(BOARD.adc, 100_000).sample(0, tuple(raw), None, False, 0).peak_ua == (99_983, 164_960)
+    assert Scale(BOARD.adc, 100_000).sample(0, tuple(raw), None, False, (), 0).peak_ua == (99_983, 164_960)
     assert [scaled(n, 0, 1, 2) for n in (-3, -2, -1, 0, 1, 3)] == [-1, -1, 0, 0, 1, 2], "a half goes up"
 
 

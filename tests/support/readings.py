@@ -38,6 +38,7 @@ class Reading:
     reference_mv: int = 1250
     playing: int | None = 1
     dead_man_running: bool = True
+    strayed: tuple[str, ...] = ()
 
 
 def check(now_us: int = NOW_US, **changes: Any) -> Check:

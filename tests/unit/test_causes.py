@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import safety
-from controller.causes import CAUSES, REFUSALS, in_words
-from safety import interlock
+from controller.causes import CAUSES, FINDINGS, REFUSALS, in_words
+from safety import causes, electrode
 from safety.schedule import ScheduleRefused
 
 APP_OWN = {"guard_lost", "request_refused"}
@@ -35,7 +35,12 @@ def refusal_codes() -> set[str]:
 
 @pytest.mark.req("SR-104")
 def test_every_cause_has_words() -> None:
-    assert set(interlock.CAUSES) | APP_OWN == set(CAUSES)
+    assert set(causes.CAUSES) | APP_OWN == set(CAUSES)
+
+
+@pytest.mark.req("SR-104")
+def test_every_finding_has_words() -> None:
+    assert set(electrode.FINDINGS) == set(FINDINGS)
 
 
 @pytest.mark.req("SR-104")
@@ -43,10 +48,15 @@ def test_every_refusal_has_words() -> None:
     assert refusal_codes() == set(REFUSALS)
 
 
+def test_no_code_means_two_things() -> None:
+    assert len({*CAUSES, *FINDINGS, *REFUSALS}) == len(CAUSES) + len(FINDINGS) + len(REFUSALS)
+
+
 def test_words_are_words() -> None:
-    for words in (*CAUSES.values(), *REFUSALS.values()):
+    for words in (*CAUSES.values(), *FINDINGS.values(), *REFUSALS.values()):
         assert " " in words
         assert words[0].islower()
     assert in_words("internal_error") == CAUSES["internal_error"]
+    assert in_words("electrode_open") == FINDINGS["electrode_open"]
     assert in_words("rms") == REFUSALS["rms"]
     assert in_words("no_such_thing") == "cause no_such_thing"

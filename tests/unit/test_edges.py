@@ -60,6 +60,7 @@ def watching(*chunks: Sequence[Pulse], length: int = 100_000, joined: bool = Tru
     return edges
 
 
+@pytest.mark.req("SR-142")
 def test_what_was_approved_passes() -> None:
     edges = watching(PULSES)
     moves = edges_of(PULSES)
@@ -69,6 +70,7 @@ def test_what_was_approved_passes() -> None:
     assert edges.missing(BEGINS + 900_000) is None
 
 
+@pytest.mark.req("SR-142")
 @pytest.mark.parametrize("index", range(16))
 @pytest.mark.parametrize("off", [-11, -10, 10, 11])
 def test_an_edge_that_is_off(index: int, off: int) -> None:
@@ -96,6 +98,15 @@ def test_errors_do_not_add_up_over_pulses() -> None:
     """A start counts from the start before, and a fall from its own rise."""
     starts = [pulse(10_000 + n * 20_010) for n in range(4)]
     assert give(watching([pulse(10_000 + n * 20_000) for n in range(4)]), edges_of(starts)) == [None] * 16
+
+
+def test_a_start_counts_from_the_start_before_and_not_from_the_phase_between() -> None:
+    moves = edges_of(PULSES)
+    shifted = [
+        (at + {2: 10, 3: 10}.get(n, 0) - 10 * (n in (4, 5, 6, 7)), line, level)
+        for n, (at, line, level) in enumerate(moves)
+    ]
+    assert give(watching(PULSES), shifted)[:8] == [None] * 8
 
 
 @pytest.mark.parametrize(("late", "passes"), [(0, True), (10, True), (-10, True), (11, False), (-11, False)])
@@ -130,6 +141,7 @@ def test_over_a_long_silence_a_little_more_is_allowed() -> None:
         assert (said[16] is None) is passes, (silence, late)
 
 
+@pytest.mark.req("SR-142")
 @pytest.mark.parametrize("index", range(16))
 def test_an_edge_that_is_left_out(index: int) -> None:
     moves = edges_of(PULSES)
@@ -158,6 +170,14 @@ def test_what_is_missing_counts_from_where_the_wave_is() -> None:
     assert edges.missing(BEGINS + 75_001) is not None
 
 
+def test_a_chunk_that_was_not_joined_is_missing_by_its_own_time() -> None:
+    edges = watching(PULSES, PULSES, joined=False)
+    give(edges, edges_of(PULSES, BEGINS + 5_000))
+    assert edges.missing(BEGINS + 150_000) is None
+    assert edges.missing(BEGINS + 150_001) is not None
+
+
+@pytest.mark.req("SR-142")
 def test_a_pulse_too_many() -> None:
     assert give(watching(PULSES), edges_of([*PULSES, pulse(70_000)]))[16] is not None
     assert give(watching(), edges_of(PULSES))[0] is not None
@@ -188,6 +208,7 @@ def test_foreign_lines_and_words_without_a_change_say_nothing() -> None:
     assert edges.seen(BEGINS + 10_100, POS) is None
     assert edges.seen(BEGINS + 10_100, POS) is None
     assert edges.waiting == 15
+    assert edges.cut is None  # a phase under way is none that was cut
 
 
 # --- OUTPUT_ENABLE ----------------------------------------------------------------------------------------------------
@@ -209,6 +230,7 @@ def test_the_switch_moves_when_it_was_asked(late: int, passes: bool, level: int)
     assert edges.waiting == 0
 
 
+@pytest.mark.req("SR-142")
 def test_the_switch_moves_unasked_or_the_other_way_or_not() -> None:
     edges = Edges(LINES, ENABLE)
     assert "unasked" in str(edges.seen(BEGINS, ENABLE))
@@ -353,6 +375,7 @@ def test_on_any_grid_what_was_approved_passes(made: list[list[Pulse]], late: int
     assert edges.waiting == 0
 
 
+@pytest.mark.req("SR-142")
 @given(chunks(), st.randoms(use_true_random=False))
 def test_one_edge_more_less_or_elsewhere_is_told(made: list[list[Pulse]], chance: random.Random) -> None:
     moves = [edge for n, pulses in enumerate(made) for edge in edges_of(pulses, BEGINS + n * 100_000)]

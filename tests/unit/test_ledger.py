@@ -106,7 +106,7 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
     """More than a second in any case: what comes next may be of the other kind."""
     now = 60_000_000
     last = session(Record())
-    assert last.load({"programme": short_programme().decode(), "caps_ua": {}}) is None
+    assert last.load({"programme": short_programme().decode(), "caps_ua": {}}, now) is None
     history = History(now - length, now, continuous=continuous)
     last.progress = replace(last.progress, channels={"A": history, "B": History()})
     last.close(None, now)

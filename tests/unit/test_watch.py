@@ -72,16 +72,19 @@ def test_a_trip_with_a_line_stuck_has_both_names() -> None:
 # --- power and rail ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-141")
 def test_a_charger_is_named_at_once() -> None:
     assert causes(check(bank=FAULT_N, rail_mv=0)) == {"charger"}
     assert causes(check(bank=FAULT_N, rail_mv=57_999)) == {"charger"}
 
 
+@pytest.mark.req("SR-141")
 def test_a_low_battery_is_named_when_the_rail_had_time_to_fall() -> None:
     low = [check(NOW_US + after, bank=FAULT_N, rail_mv=58_000) for after in (0, 9_999, 10_000)]
     assert follow(low)[1] == [set(), set(), {"battery_low"}]
 
 
+@pytest.mark.req("SR-141")
 def test_a_charger_caught_in_the_first_moment_is_no_battery() -> None:
     first, then = check(bank=FAULT_N, rail_mv=62_000), check(NOW_US + 20_000, bank=FAULT_N, rail_mv=300)
     assert follow([first, then])[1] == [set(), {"charger"}]
@@ -110,6 +113,7 @@ def test_a_low_battery_is_judged_anew_after_the_line_came_back() -> None:
     assert follow([*low, well, again])[1][2:] == [set(), set()]
 
 
+@pytest.mark.req("SR-137")
 @pytest.mark.parametrize(
     ("rail_mv", "enabled_for", "toggled", "found"),
     [
@@ -125,6 +129,7 @@ def test_a_rail_that_should_be_there(rail_mv: int, enabled_for: int, toggled: in
     assert causes(check(rail_mv=rail_mv, enabled_us=NOW_US - enabled_for, keepalive_us=kept)) == found
 
 
+@pytest.mark.req("SR-137")
 @pytest.mark.parametrize(
     ("rail_mv", "enabled", "since", "toggled", "found"),
     [
@@ -148,6 +153,7 @@ def test_a_rail_that_should_be_gone(
 # --- current ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-134")
 @pytest.mark.parametrize(
     ("code", "peak_ua", "found"),
     [
@@ -174,6 +180,7 @@ def test_the_largest_that_may_have_played_counts_for_too_much_and_the_least_for_
         assert follow(each_20_ms(3, asked=ramp, peak_ua=(peak_ua, 0), electrode_mv=(peak_ua // 2, 0)))[1] == [set()] * 3
 
 
+@pytest.mark.req("SR-139")
 @pytest.mark.parametrize(
     ("peak_ua", "mv", "found"),
     [
@@ -197,6 +204,7 @@ def test_too_little_current_and_load_are_named_in_the_second_window(peak_ua: int
     assert follow(checks)[1] == [set(), found, found]
 
 
+@pytest.mark.req("SR-134")
 def test_what_was_asked_of_b_is_compared_with_b() -> None:
     crossed = check(asked=(Asked(), Asked(1638, 1638, 250)), peak_ua=(20_000, 0), electrode_mv=(10_000, 0))
     later = check(NOW_US + 20_000, asked=crossed.asked, peak_ua=(20_000, 0), electrode_mv=(10_000, 0))
@@ -243,6 +251,7 @@ def test_what_was_last_judged_is_not_said_to_be_now() -> None:
 # --- load -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-140")
 @pytest.mark.parametrize(
     ("mv", "found"), [(15_999, set()), (16_000, {"load_drift"}), (5_000, set()), (4_990, {"load_drift"})]
 )
@@ -298,6 +307,7 @@ def test_a_load_is_told_from_enough_current_on(peak_ua: int, load: int | None) -
 # --- average ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-135")
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("channel", [0, 1])
 def test_direct_current(sign: int, channel: int) -> None:
@@ -314,12 +324,14 @@ def test_direct_current(sign: int, channel: int) -> None:
 # --- converter --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-136")
 @pytest.mark.parametrize("code", [0, 1551, 4095])
 def test_all_codes_alike(code: int) -> None:
     same = check(raw=(code,) * 8, reference_mv=code * 3300 // 4096, rail_mv=0, peak_ua=(30_000, 30_000))
     assert causes(same) == {"adc_stuck"}
 
 
+@pytest.mark.req("SR-136")
 def test_readings_that_never_move() -> None:
     raw = (1, 2, 3, 4, 3127, 2048, 2047, 1551)
     checks = each_20_ms(51, raw=raw)
@@ -332,6 +344,7 @@ def test_one_instant_read_often_is_not_frozen() -> None:
     assert follow([check()] * 80)[1] == [set()] * 80
 
 
+@pytest.mark.req("SR-136")
 @pytest.mark.parametrize(
     ("mv", "found"),
     [(1246, {"adc_reference"}), (1247, set()), (1253, set()), (1254, {"adc_reference"}), (0, {"adc_reference"})],
@@ -340,6 +353,7 @@ def test_the_reference(mv: int, found: set[str]) -> None:
     assert causes(check(reference_mv=mv)) == found
 
 
+@pytest.mark.req("SR-136")
 @pytest.mark.parametrize(("place", "code"), [(n, 4095) for n in (2, 3, 4, 5, 6)] + [(5, 0), (6, 0)])
 def test_codes_that_cannot_be(place: int, code: int) -> None:
     raw = [0, 0, 0, 0, 3127, 2048, 2047, 1551]
@@ -365,6 +379,7 @@ def test_from_a_converter_that_is_wrong_nothing_else_is_concluded() -> None:
     assert causes(lines) == {"adc_reference", "tripped", "charger"}
 
 
+@pytest.mark.req("SR-136")
 def test_zero_is_zero_without_pulses() -> None:
     assert causes(check(electrode_mv=(1_000, 0))) == set()
     assert causes(check(electrode_mv=(1_001, 0))) == {"adc_offset"}
@@ -373,6 +388,7 @@ def test_zero_is_zero_without_pulses() -> None:
     assert causes(check(electrode_mv=(0, 1_001), asked=(Asked(41, 0, 250), Asked()))) == set()
 
 
+@pytest.mark.req("SR-136")
 @pytest.mark.parametrize(
     ("since", "asked", "found"),
     [
@@ -389,6 +405,7 @@ def test_a_peak_with_the_rail_gone_is_an_offset(since: int, asked: Asked, found:
 # --- daemon and rhythm ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-154")
 @pytest.mark.parametrize(
     ("playing", "allowed", "found"),
     [
@@ -406,8 +423,10 @@ def test_what_plays(playing: int | None, allowed: set[int | None], found: set[st
 
 def test_the_dead_man_runs() -> None:
     assert causes(check(dead_man_running=False)) == {"dead_man_fired"}
+    assert causes(check(strayed=("ESTOP_A",))) == {"not_what_was_approved"}
 
 
+@pytest.mark.req("SR-147")
 @pytest.mark.parametrize(
     ("us", "slow", "found"), [(10_000, 0, set()), (10_001, 1, set()), (50_000, 1, set()), (50_001, 1, {"daemon_slow"})]
 )
@@ -417,6 +436,7 @@ def test_answers_that_are_slow(us: int, slow: int, found: set[str]) -> None:
     assert judge(FACTS, memory, check(round_trip_us=us))[0].slow == 2 * slow
 
 
+@pytest.mark.req("SR-147")
 @pytest.mark.parametrize(("late", "found"), [(60_000, set()), (60_001, {"check_late"})])
 def test_a_check_that_is_late(late: int, found: set[str]) -> None:
     assert causes(check(due_us=NOW_US - late)) == found

@@ -58,6 +58,7 @@ def test_what_is_right_does_not_alarm(full_scale_ua: int, ua: int) -> None:
     assert set().union(*found) == set()
 
 
+@pytest.mark.req("SR-134")
 @pytest.mark.parametrize("full_scale_ua", FULL_SCALES)
 @pytest.mark.parametrize("ua", [2_000, 5_000, 20_000])
 def test_a_fifth_too_much_is_found_in_every_check(full_scale_ua: int, ua: int) -> None:
@@ -71,6 +72,7 @@ def test_a_fifth_too_little_is_found_in_every_second_window(full_scale_ua: int, 
     assert found == [set()] + [{"current_low"}] * (CHECKS - 1)
 
 
+@pytest.mark.req("SR-139")
 @pytest.mark.parametrize("full_scale_ua", FULL_SCALES)
 @pytest.mark.parametrize(
     ("ua", "ohm", "cause"),
@@ -84,6 +86,7 @@ def test_shorts_and_open_leads(full_scale_ua: int, ua: int, ohm: float, cause: s
     assert found == [set()] + [{cause}] * (CHECKS - 1)
 
 
+@pytest.mark.req("SR-140")
 @pytest.mark.parametrize("full_scale_ua", FULL_SCALES)
 @pytest.mark.parametrize("ua", [500, 2_000, 20_000])
 def test_half_an_electrode_is_found_from_the_floor_on(full_scale_ua: int, ua: int) -> None:
@@ -96,6 +99,7 @@ def test_the_rail(rail_mv: float, found: set[str]) -> None:
     assert all_found(50_000, 0, 1.0, HEALTHY, rail_mv=rail_mv) == [found] * CHECKS
 
 
+@pytest.mark.req("SR-136")
 @pytest.mark.parametrize(("factor", "found"), [(1.0, False), (1.004, True), (0.996, True)])
 def test_a_converter_with_another_reference(factor: float, found: bool) -> None:
     converter, memory = Converter(3.3, 12, 1, factor=factor), Memory()
@@ -149,6 +153,7 @@ def test_a_balanced_train_leaves_no_average_from_its_start_on(ua: int, width: in
     assert max(abs(average) for _, _, average in found) < 2  # what the filter forgets between two phases
 
 
+@pytest.mark.req("SR-135")
 def test_a_phase_that_is_missing_is_found_by_the_average() -> None:
     found, _ = play(Electrode(ELECTRODE), 20_000, 250, 20_000, gains=(1.0, 0.0))
     assert abs(found[-1][2]) > 200

@@ -119,6 +119,7 @@ def test_the_next_quiet_moment() -> None:
         assert quiet_us((chunk(pulse(50_000), cut=cut),), START, 9_000) == found
 
 
+@pytest.mark.req("SR-154")
 def test_what_may_play() -> None:
     two = (chunk(wave=1), chunk(begins=BEGINS + 100_000, wave=2))
     for at, ids in (
