@@ -37,6 +37,7 @@ def checked(port: ScriptedPort, channels: str = "A") -> dict[str, Finding]:
 # --- the pulses -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-138")
 @pytest.mark.parametrize("full_scale_ua", limits.FULL_SCALES_UA)
 @pytest.mark.parametrize("positive", [True, False])
 @pytest.mark.parametrize("channel", ["A", "B"])

@@ -61,6 +61,7 @@ FAILS: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
+@pytest.mark.req("SR-130", "SR-131", "SR-132", "SR-144")
 @pytest.mark.parametrize("fault", FAILS)
 def test_each_step_fails_with_its_code(fault: str) -> None:
     code, broken = FAILS[fault]
@@ -70,6 +71,7 @@ def test_each_step_fails_with_its_code(fault: str) -> None:
     assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
 
 
+@pytest.mark.req("SR-130")
 def test_every_code_is_given_by_some_step() -> None:
     once = {"self_test_rail_without_enable"}
     assert {code for code, _ in FAILS.values()} | once == set(selftest.CODES)
@@ -92,6 +94,7 @@ def test_a_dead_man_that_does_not_end_or_does_not_start_again() -> None:
     assert outcome(again) == "self_test_dead_man"
 
 
+@pytest.mark.req("SR-132")
 def test_the_rail_without_enable() -> None:
     port = ScriptedPort()
     port.mend = lambda seen: replace(seen, rail_mv=63_000) if port.toggles and port.rail_mv == 0 else seen
@@ -151,6 +154,7 @@ def test_a_late_toggle_before_it_is_waited_out() -> None:
 
 
 @pytest.mark.parametrize("line", range(5))
+@pytest.mark.req("SR-130")
 def test_no_phase_line_rises_once_the_rail_is_up(line: int) -> None:
     """The rail comes up by itself after so many of them were tried."""
     port = ScriptedPort()
