@@ -307,6 +307,7 @@ class Guard:
             case Action.ENABLE:
                 self._confirmed = None
                 self._memory = self._memory.begun()
+                self._peaks = dict.fromkeys(CHANNELS, 0)  # not those of the electrode check
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:
