@@ -120,7 +120,7 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
         (Record(cause="tripped"), None),
         (Record(clean=False), "guard_restarted"),
         (Record(locked_by="current_high"), "current_high"),
-        (Record(clean=False, locked_by="current_high"), "guard_restarted"),
+        (Record(clean=False, locked_by="current_high"), "current_high"),
     ],
 )
 def test_with_what_a_guard_starts_stopped(record: Record, found: str | None) -> None:
