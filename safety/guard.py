@@ -92,8 +92,8 @@ class Guard:
         self.left = threading.Event()
         """Set when ``run`` has ended."""
         edges = Edges(figures(board).seven, board["OUTPUT_ENABLE"].mask)
-        self._supply = Supply(edges)
         self._clock = make_clock("guard")
+        self._supply = Supply(edges, self._clock.now)
         self._clock.watch(self._stop.wake)
         self._wakes = self._clock.tally(WAKE_CHANNEL)
         self._tools = Instruments(
