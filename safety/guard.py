@@ -92,8 +92,8 @@ class Guard:
         self.left = threading.Event()
         """Set when ``run`` has ended."""
         edges = Edges(figures(board).seven, board["OUTPUT_ENABLE"].mask)
-        self._supply = Supply(edges)
         self._clock = make_clock("guard")
+        self._supply = Supply(edges, self._clock.now)
         self._clock.watch(self._stop.wake)
         self._wakes = self._clock.tally(WAKE_CHANNEL)
         self._tools = Instruments(
@@ -228,6 +228,10 @@ class Guard:
         reset = not checking and not testing and seen.may_reset
         sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
         after = self._clock.now()
+        allowed = window.allowed(supply.played, now) | window.allowed(supply.played, after)
+        if self._stopping():  # the daemon may have read it after the halt
+            tools.stopped(now)
+            allowed |= {None}
         judged = watch.Check(
             sample,
             after,
@@ -238,7 +242,7 @@ class Guard:
             tools.enabled,
             tools.enabled_us,
             tools.toggled_us if tools.was_toggled else None,
-            window.allowed(supply.played, now) | window.allowed(supply.played, after),
+            allowed,
         )
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
             a, b = judged.asked
