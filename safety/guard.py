@@ -214,7 +214,7 @@ class Guard:
             raise DaemonLost(f"the daemon was lost, its answers can no longer be trusted: {self._why}")
         if self._good:
             self._fed()
-        return Action.REFUSE not in actions
+        return Action.REFUSE not in actions and not self.state.stopped
 
     def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
         """Reads everything: the bank, and the causes that hold now."""
