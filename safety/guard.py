@@ -210,11 +210,13 @@ class Guard:
             self._fault(now, error)
         self._good = not self.state.stopped
         self._show()
+        if self._lost and not self.state.stopped:  # the lights found it: the cause is told and recorded all the same
+            self.check(now, faults=("daemon_lost",))
         if self._lost:
             raise DaemonLost(f"the daemon was lost, its answers can no longer be trusted: {self._why}")
         if self._good:
             self._fed()
-        return Action.REFUSE not in actions
+        return Action.REFUSE not in actions and not self.state.stopped
 
     def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
         """Reads everything: the bank, and the causes that hold now."""
