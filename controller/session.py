@@ -95,6 +95,7 @@ class Session:
 
     def load(self, caps_ua: dict[str, int] | None = None, **more: object) -> bool:
         """Waits for the self-test and hands the programme over. False when it was stopped meanwhile."""
+        self._link.forget()  # what was told before is no news: a stop that is acknowledged by now, say
         if not self._await_while("boot", "self_test"):
             return False
         caps = dict.fromkeys(self._target_ua, self._full_scale_ua) if caps_ua is None else caps_ua
@@ -137,9 +138,12 @@ class Session:
         """Waits for a rest; False when somebody stopped meanwhile, and the stop is carried through."""
         self._link.forget()  # what was told before is older than the answer that no stop is latched
         until = self._link.now() + wait_us
+        show_at = until - wait_us
         while (now := self._link.now()) < until:
-            self._show_rest(until - now)
-            message = self._link.receive(min(until, now + SHOW_REST_US))
+            if now >= show_at:
+                self._show_rest(until - now)
+                show_at = now + SHOW_REST_US
+            message = self._link.receive(min(until, show_at))
             if message is not None and self._is_stop(message):
                 self.outcome.notes.append("stopped while the rest after the last contraction was waited for")
                 return False
@@ -154,6 +158,9 @@ class Session:
                 self._woken()
             elif self._is_stop(message):
                 return False
+        if self._loaded and self._link.latest["cause"] is not None:  # it was told while an answer was waited for
+            self._await_stop(self._link.latest)
+            return False
         return True
 
     def _is_stop(self, message: Message) -> bool:

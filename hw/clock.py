@@ -39,6 +39,28 @@ class Tally:
         self.told = -1
 
 
+class _ToldTally(Tally):
+    """One that lets its clock know of everything that was sent."""
+
+    __slots__ = ("_sent", "_tell")
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._sent = 0
+        self._tell: Callable[[], None] = lambda: None
+        super().__init__()
+        self._tell = tell
+
+    @property
+    def sent(self) -> int:
+        return self._sent
+
+    @sent.setter
+    def sent(self, count: int) -> None:
+        if count != self._sent:
+            self._sent = count
+            self._tell()
+
+
 class Clock(Protocol):
     """Time and waiting. ``watch`` adds a file descriptor that may interrupt ``wait``."""
 
@@ -143,8 +165,11 @@ class VirtualClock(_PollingClock):
         self._dropped: list[str] = []
         self._now = 0
         self._stale = False
+        self._slow = False
         self._fd = self._socket.fileno()
         self.watch(self._fd)
+        self._own = select.poll()
+        self._own.register(self._fd, select.POLLIN)
         self._send(_encode({"op": "join", "name": name}).encode())
         answer = self._receive()
         if not answer.get("ok"):
@@ -159,7 +184,24 @@ class VirtualClock(_PollingClock):
                 pass
             self._now = answer["now"]
             self._stale = False
+        else:
+            self._look()
         return self._now
+
+    def tally(self, channel: str) -> Tally:
+        return self._tallies.setdefault(channel, _ToldTally(self._sent))
+
+    def _sent(self) -> None:
+        """Where time goes on while the daemon keeps this one waiting for an answer, what it sent before must be known
+        before; elsewhere the next wait is soon enough."""
+        if self._slow:
+            self._send(_encode({"op": "counts", "counts": self._changed()}).encode())
+
+    def _look(self) -> None:
+        """Time went on while the daemon kept this one waiting for an answer: it is told so, before the answer."""
+        while self._own.poll(0):
+            self._now = self._receive()["now"]
+            self._slow = True
 
     def drop(self, channel: str) -> None:
         super().drop(channel)
@@ -179,10 +221,12 @@ class VirtualClock(_PollingClock):
             if self._fd in ready:
                 ready.remove(self._fd)
                 answer = self._receive()
-                # An answer that is older than this wait (something came between) is not for it.
-                granted = not answer.get("asked") and until_us is not None and answer["now"] >= until_us
+                # What is older than this wait (something came between) is not for it; nor is what is no grant.
+                granted = (
+                    not ("asked" in answer or "moved" in answer) and until_us is not None and answer["now"] >= until_us
+                )
                 if granted:
-                    self._now = answer["now"]
+                    self._now = max(self._now, answer["now"])
             if granted or ready:
                 self._stale = not granted
                 return ready

@@ -250,9 +250,7 @@ class Guard:
         self._rail_mv = sample.rail_mv
         for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):
             self._peaks[channel] = max(self._peaks[channel], peak)
-        wrong = tools.seen() or tools.edges.missing(now)
-        if wrong and mode is not Mode.SELF_TEST:
-            self.tell("log", text=f"edges: {wrong}")
+        if self._edges_differ(now):
             found = (*found, "edges_differ")
         return sample.bank, self._filtered(found, testing, sample.dead_man_running)
 
@@ -422,15 +420,25 @@ class Guard:
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
-        """Takes notifications as they come; what is wrong with them is found in the next check, or at once."""
+        """Takes notifications as they come; what is wrong with them stops at once."""
         try:
-            wrong = self._tools.seen()
+            differ = self._edges_differ(now)
         except BoardError as error:
             self._fault(now, error)
             return
-        if wrong and self.state.mode is not Mode.SELF_TEST:
-            self.tell("log", text=f"edges: {wrong}")
+        if differ:
             self.check(now, faults=("edges_differ",))
+
+    def _edges_differ(self, now: int) -> bool:
+        """Takes the notifications that have come. What a stop cuts is no difference, though it be seen before the loop
+        hears of the stop."""
+        if self._stopping():
+            self._tools.stopped(now)
+        wrong = self._tools.seen() or self._tools.edges.missing(now)
+        if not wrong or self._stopping() or self.state.mode is Mode.SELF_TEST:
+            return False
+        self.tell("log", text=f"edges: {wrong}")
+        return True
 
     def _show(self) -> None:
         """Lights, and a message to the app, when the state is another than last told."""

@@ -27,13 +27,15 @@ class Traffic(Protocol):
 class Participant:
     """Somebody for whom time stands still while they work.
 
-    ``late_us``: it is woken so much after the tick it waits for.
+    ``process`` is its process, in which there may be others. ``late_us``: it is woken so much after the tick it waits
+    for.
 
     ``until`` counts while ``waiting``; None is for ever. ``tcp`` are its pigpio connections by local port,
     ``channels`` all others.
     """
 
     name: str
+    process: int = 0
     waiting: bool = False
     until: int | None = None
     frozen: bool = False
@@ -52,22 +54,25 @@ class Coordinator:
         self._links: dict[str, list[Participant]] = {}
         self._datagrams: dict[str, list[Participant]] = {}
         self._left: dict[str, tuple[Counts, ...]] = {}
-        self._held: set[int] = set()
+        self._held: dict[int, int | None] = {}
 
-    def hold(self, port: int, held: bool) -> None:
-        """Whether the client at a port waits for the answer to a command that takes time.
+    def hold(self, port: int, process: int | None) -> None:
+        """The client at a port waits for the answer to a command that takes time; ``process`` is its process, None one
+        without participants.
 
-        A participant whose client that is cannot go on before the answer, so time need not wait for it. It is the one
-        that declared the port; a port that nobody declared belongs to those that declared none.
+        A participant whose client that is cannot go on before the answer, so time need not wait for it. Which one of a
+        process it is nobody can tell: time goes on when no more of them are at work than answers are waited for.
         """
-        if held:
-            self._held.add(port)
-        else:
-            self._held.discard(port)
+        self._held[port] = process
 
-    def join(self, name: str) -> Participant:
+    def let_go(self, port: int) -> list[Participant]:
+        """The answer comes. Gives those for whom time may have gone on meanwhile although they are at work."""
+        process = self._held.pop(port, None)
+        return [one for one in self.participants if one.process == process and self._at_work(one)]
+
+    def join(self, name: str, process: int = 0) -> Participant:
         """A new participant, who counts as running until its first wait."""
-        participant = Participant(name)
+        participant = Participant(name, process)
         self.participants.append(participant)
         self._recount()
         return participant
@@ -81,6 +86,17 @@ class Coordinator:
 
     def wait(self, participant: Participant, until: int | None, counts: Mapping[str, Counts | None]) -> None:
         """Declares a participant idle until a tick or until something arrives; replaces its older wait.
+
+        ``counts`` as ``declare`` takes it.
+        """
+        self.declare(participant, counts)
+        participant.until = until
+        if not participant.waiting:
+            participant.waiting = True
+            self._recount()
+
+    def declare(self, participant: Participant, counts: Mapping[str, Counts | None]) -> None:
+        """Takes a participant's figures.
 
         ``counts`` holds the channels whose figures changed; None drops one. Raises ValueError for a port that is none.
         """
@@ -97,15 +113,12 @@ class Coordinator:
                 participant.channels[channel] = figures
             elif channel in participant.channels:
                 self._end(participant, channel, gone=False)
-        participant.until = until
-        if not participant.waiting:
-            participant.waiting = True
-            self._recount()
 
     def resume(self, participant: Participant) -> None:
         """A waiting participant counts as running again."""
-        participant.waiting = False
-        self._recount()
+        if participant.waiting:
+            participant.waiting = False
+            self._recount()
 
     def freeze(self, name: str, frozen: bool) -> bool:
         """A harness stopped or continued the participants of that name. False if there is none."""
@@ -123,15 +136,34 @@ class Coordinator:
         """
         if not self._held:
             return self.running == 0 and bool(self.participants) and self.unbalanced() is None
-        return self.running == sum(self._blocked(one) for one in self.participants) and self.unbalanced() is None
+        at_work = [one for one in self.participants if self._at_work(one)]
+        return all(map(self._blocked, at_work)) and self.unbalanced() is None
 
     def _blocked(self, participant: Participant) -> bool:
-        """Whether a participant that counts as running waits for the answer to a command."""
-        if participant.waiting or participant.frozen or not self._held:
+        """Whether a participant that is at work waits for the answer to a command, with all at work in its process."""
+        if not self._held or not self._at_work(participant):
             return False
-        if participant.tcp:
-            return not self._held.isdisjoint(participant.tcp)
-        return any(all(port not in other.tcp for other in self.participants) for port in self._held)
+        process = participant.process
+        at_work = sum(one.process == process and self._at_work(one) for one in self.participants)
+        return at_work <= sum(holder == process for holder in self._held.values())
+
+    def _at_work(self, participant: Participant) -> bool:
+        """Whether it counts as running, or something has come that ended its wait."""
+        if participant.frozen or not participant.waiting:
+            return not participant.frozen
+        for port, (_, received) in participant.tcp.items():
+            connection = self._connections.get(port)
+            if connection is None or connection.sent > received:
+                return True
+        for channel, (own, received) in participant.channels.items():
+            ends = self._shared(channel)[channel]
+            sent = sum(end.channels[channel][0] for end in ends) + sum(one for one, _ in self._left.get(channel, ()))
+            if channel.startswith(_DATAGRAM):
+                if own == 0 and sent > received:
+                    return True
+            elif channel in self._left or sent - own > received:
+                return True
+        return False
 
     def _silent(self, participant: Participant) -> bool:
         """Whether what a participant declared may be behind the facts."""
@@ -142,7 +174,9 @@ class Coordinator:
         wake: int | None = None
         for participant in self.participants:
             until = participant.until
-            if until is not None and (wake is None or until < wake) and participant.waiting and not participant.frozen:
+            if until is None or not participant.waiting or participant.frozen or (wake is not None and wake <= until):
+                continue
+            if not (self._held and self._blocked(participant)):
                 wake = until
         return wake
 
@@ -151,7 +185,9 @@ class Coordinator:
         granted: list[Participant] = []
         for participant in self.participants:
             until = participant.until
-            if until is not None and until <= now and participant.waiting and not participant.frozen:
+            if until is None or until > now or not participant.waiting or participant.frozen:
+                continue
+            if not (self._held and self._blocked(participant)):
                 participant.waiting = False
                 granted.append(participant)
         self.running += len(granted)
@@ -166,12 +202,16 @@ class Coordinator:
                     if connection is None or connection.received != sent or connection.sent != received:
                         return f"{_TCP}{port}"
         for channel, ends in self._links.items():
-            if not (_link(channel, ends, channel in self._left) or any(map(self._silent, ends))):
+            if not (_link(channel, ends, channel in self._left) or any(map(self._silent, ends)) or self._half(ends)):
                 return channel
         for channel, ends in self._datagrams.items():
             if not (_datagrams(channel, ends, self._left.get(channel, ())) or any(map(self._silent, ends))):
                 return channel
         return None
+
+    def _half(self, ends: list[Participant]) -> bool:
+        """Whether the other end of a new link may belong to a process that waits for an answer before it declares."""
+        return len(ends) == 1 and any(holder not in (None, ends[0].process) for holder in self._held.values())
 
     def _shared(self, channel: str) -> dict[str, list[Participant]]:
         return self._datagrams if channel.startswith(_DATAGRAM) else self._links

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from hw.mock.protocol import FRAME, MAX_EXTENSION, Err
-from hw.mock.work import Handler, Result, Work
+from hw.mock.work import Handler, Result, Time, Work
 
 _RECEIVE: Final = 16_384
 _BACKLOG_LIMIT: Final = 64 << 20
@@ -25,6 +25,11 @@ class Host(Protocol):
     """Requests are taken, and left lying."""
     spoil: Callable[[bytes], bytes] | None
     """Makes something else of every answer."""
+    delay_us: int
+    """Every answer comes so much later."""
+
+    @property
+    def timeline(self) -> Time: ...
 
     def watch(self, fd: int, events: int) -> None: ...
 
@@ -46,6 +51,8 @@ class Connection:
         self.sent = 0
         self.received = 0
         self.closed = False
+        self.process: int | None = None
+        """The client's process, once it was found."""
         self._work: Work | None = None
         self._head = (0, 0, 0)
         self._ended = False
@@ -159,6 +166,8 @@ class Connection:
             handler = handlers.get(command)
             result = Err.UNKNOWN_COMMAND if handler is None else handler(self, p1, p2, data[at + 16 : end])
             at = end
+            if self.host.delay_us:
+                result = _late(result, self.host.timeline, self.host.delay_us)
             if not isinstance(result, (int, bytes)):
                 work, ended = result, self._go_on(result)
                 if ended is None:
@@ -173,6 +182,12 @@ class Connection:
 
     def _reply(self, answers: bytes) -> None:
         self.send(answers if self.host.spoil is None else self.host.spoil(answers))
+
+
+def _late(result: Result | Work, time: Time, us: int) -> Work:
+    ended = result if isinstance(result, int | bytes) else (yield from result)
+    yield time.soon(us)
+    return ended
 
 
 def _answer(command: int, p1: int, p2: int, result: Result) -> bytes:

@@ -19,6 +19,7 @@ from hw.mock.board import BoardModel
 from hw.mock.board_ops import BadOp, CurrentOp, FaultOps, Message
 from hw.mock.clock import Participant
 from hw.mock.edges import Edges, read_edges
+from hw.mock.owner import peer_process
 from hw.mock.server import Server
 
 _RECEIVE: Final = 1 << 16
@@ -37,7 +38,7 @@ class Control:
         self.board = board
         self._listener: socket.socket | None = None
         self._path = ""
-        server.on_grant = self.grant
+        server.on_grant, server.on_moved = self.grant, self.moved
         self._clients: dict[Participant, socket.socket] = {}
         self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
         faults = FaultOps(Bench(server, board, seed, self._clients))
@@ -84,6 +85,11 @@ class Control:
         """Tells a participant that its tick has come."""
         with suppress(OSError):
             self._clients[participant].send(b'{"now":%d}' % now)
+
+    def moved(self, participant: Participant, now: int) -> None:
+        """Tells a participant that time went on while a command of its process kept its answer, before that comes."""
+        with suppress(OSError):
+            self._clients[participant].send(b'{"now":%d,"moved":true}' % now)
 
     def joined(self, participant: Participant, sock: socket.socket) -> None:
         self._clients[participant] = sock
@@ -247,21 +253,34 @@ class _Session:
             if op == "wait":
                 self.wait(message)
                 return
+            if op == "counts":
+                self.count(message)
+                return
             reply = self.now() if op == "now" else self.join(message) if op == "join" else self.control.obey(message)
         except (BadOp, ValueError, RecursionError) as error:
             reply = {"ok": False, "error": str(error)}
         send(self.sock, reply)
 
     def now(self) -> Message:
+        """Whoever asks is at work: something ended its wait."""
+        if self.participant is not None:
+            self.server.coordinator.resume(self.participant)
         return {"now": self.server.timeline.now, "asked": True}
 
     def join(self, message: Message) -> Message:
         name = message.get("name")
         if not isinstance(name, str) or self.participant is not None:
             raise BadOp("join needs a name, and may be sent once")
-        self.participant = self.server.coordinator.join(name)
+        self.participant = self.server.coordinator.join(name, peer_process(self.sock))
         self.control.joined(self.participant, self.sock)
         return {"ok": True, "now": self.server.timeline.now}
+
+    def count(self, message: Message) -> None:
+        """What a participant has sent so far, before it waits; it gets no answer."""
+        if self.participant is None:
+            raise BadOp("counts before join")
+        self.server.coordinator.resume(self.participant)
+        self.server.coordinator.declare(self.participant, _counts(message.get("counts")))
 
     def wait(self, message: Message) -> None:
         participant, until = self.participant, message.get("until")
@@ -273,7 +292,7 @@ class _Session:
             until += participant.late_us
         self.server.coordinator.wait(participant, until, _counts(message.get("counts") or {}))
         now = self.server.timeline.now
-        if until is not None and until <= now and not participant.frozen:
+        if self.server.realtime and until is not None and until <= now and not participant.frozen:
             self.server.coordinator.resume(participant)
             self.control.grant(participant, now)
 

@@ -361,7 +361,7 @@ class Daemon:
         pulses = serial_pulses(gpio, baud, figures[0], figures[1], figures[2], ext[12:])
         if isinstance(pulses, int):
             return pulses
-        return self.table.pending.add(pulses, _BANK)
+        return self.table.pending.add(pulses, _BANK) if pulses else 0
 
     def cmd_wvcre(self, client: Client, p1: int, p2: int, ext: bytes) -> int:
         return self.player.create(None, self.time.now)

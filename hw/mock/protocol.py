@@ -195,6 +195,7 @@ class Err(IntEnum):
     BAD_SCRIPT_CMD = -55
     NO_SCRIPT_ROOM = -57
     TOO_MANY_PARAM = -61
+    SCRIPT_NOT_READY = -62
     BAD_TAG = -63
     BAD_MICS_DELAY = -64
     BAD_MILS_DELAY = -65

@@ -20,7 +20,12 @@ INITIALISING: Final = 0
 HALTED: Final = 1
 RUNNING: Final = 2
 WAITING: Final = 3
-"""States that PROCP tells. A store takes no time here, so a script is never seen initialising."""
+"""States that PROCP tells."""
+
+READY_US: Final = 1_000
+"""Where time follows the wall a script is initialising for so long after its store, and cannot be run: the daemon
+starts a thread for it. On the virtual clock that takes no time, as commands take none.
+"""
 
 VARIABLES: Final = 150
 MAX_TAGS: Final = 50
@@ -32,6 +37,7 @@ DELETE_POLL_US: Final = 5_000
 
 _WORD_LIMIT: Final = 31
 _MASK: Final = 0xFFFF_FFFF
+_LONGEST: Final = (1 << 63) - 1
 _BUFFER: Final = 1 << 16
 _FIRST_VARIABLE: Final = SCRIPT_PARAMS
 
@@ -99,7 +105,7 @@ _MODES: Final = "RW540123"
 _PULLS: Final = "ODU"
 _JUMPS: Final = ("CALL", "JM", "JMP", "JNZ", "JP", "JZ")
 
-_NUMBER: Final = re.compile(r"\s*([vp]?)\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\s*")
+_NUMBER: Final = re.compile(r"\s*([vp]?)\s*([+-]?)(0[xX][0-9a-fA-F]*|0[0-7]*|[1-9][0-9]*)\s*")
 _LETTER: Final = re.compile(r"\s*(\S)\s*")
 _TEXT: Final = re.compile(r"\s*(\S+)\s*")
 
@@ -151,32 +157,36 @@ class _Reader:
         return word[:_WORD_LIMIT].upper()
 
     def operand(self) -> Operand:
-        """A number, v and a number, or p and a number. Raises _Bad."""
+        """A number, v and a number, or p and a number. Raises _Bad.
+
+        Numbers below 0 pass: the parameters stand before the variables, so v-1 is p9. What stands before the
+        parameters is nobody's; here it is 0.
+        """
         found = _NUMBER.match(self.text, self.at)
         if found is None:
             raise _Bad
         self.at = found.end()
         digits = found[3]
         base = 16 if digits[:2].lower() == "0x" else 8 if digits[0] == "0" else 10
-        number = int(digits, base)
+        number = min(int("0" + digits[2:] if base == 16 else digits, base), _LONGEST)
         number = -number if found[2] == "-" else number
         if not found[1]:
-            return Operand(number & _MASK)
+            return Operand(number)
         count = VARIABLES if found[1] == "v" else SCRIPT_PARAMS
-        if not 0 <= number < count:
+        if number >= count:
             raise _Bad
         return Operand(number, number + (_FIRST_VARIABLE if found[1] == "v" else 0))
 
     def positive(self) -> Operand:
         operand = self.operand()
-        if operand.place is None and signed(operand.number) < 0:
+        if signed(operand.number & _MASK) < 0:
             raise _Bad
         return operand
 
     def register(self) -> Operand:
         """A variable or parameter; a plain number is the number of a variable."""
         operand = self.operand()
-        if operand.number >= VARIABLES:
+        if not 0 <= operand.number < VARIABLES:
             raise _Bad
         return operand if operand.place is not None else Operand(operand.number, operand.number + _FIRST_VARIABLE)
 
@@ -251,7 +261,7 @@ def _take(reader: _Reader, kind: int) -> tuple[tuple[Operand, ...], str]:
         return (reader.positive(), reader.positive(), reader.positive()), ""
     if kind == _K_SEEK:
         first, offset, origin = reader.positive(), reader.operand(), reader.plain()
-        if signed(origin.number) < 0:
+        if signed(origin.number & _MASK) < 0:
             raise _Bad
         return (first, offset, origin), ""
     found = _TEXT.match(reader.text, reader.at)
@@ -296,8 +306,13 @@ class Script:
 
     # What clients ask of it
 
-    def run(self, params: list[int]) -> None:
-        """Starts it; one that waits for a change goes on as if there had been one, one that runs just goes on."""
+    def run(self, params: list[int]) -> int:
+        """Starts it; one that waits for a change goes on as if there had been one, one that runs just goes on.
+
+        Returns 0, or SCRIPT_NOT_READY while it is initialising.
+        """
+        if self.state == INITIALISING:
+            return Err.SCRIPT_NOT_READY
         self.put(params)
         self.wanted = True
         if self.state == WAITING:
@@ -308,6 +323,12 @@ class Script:
             self._stack.clear()
             self.state = RUNNING
             self._go_on()
+        return 0
+
+    def ready(self) -> None:
+        """Its thread has started."""
+        if self.state == INITIALISING:
+            self.state = HALTED
 
     def put(self, params: list[int]) -> None:
         """Changes the first parameters."""
@@ -388,9 +409,9 @@ class Script:
         """Gives an operand as a word with a sign."""
         memory, place = self.memory, operand.place
         if place is None:
-            number = signed(operand.number)
+            number = signed(operand.number & _MASK)
             return lambda: number
-        return lambda: memory[place]
+        return lambda: memory[place] if place >= 0 else 0
 
     def _command(self, code: int, operands: tuple[Operand, ...], following: int) -> Step:
         handler = self.host.handlers[code]
@@ -579,7 +600,10 @@ class Scripts:
         if parsed.status:
             return parsed.status
         number = self._slots.index(None)
-        self._slots[number] = Script(number, parsed, self)
+        script = self._slots[number] = Script(number, parsed, self)
+        if self.time.follows_wall:
+            script.state = INITIALISING
+            self.time.schedule(self.time.soon(READY_US), script.ready)
         return number
 
     def find(self, number: int) -> Script | None:
@@ -606,9 +630,8 @@ class Scripts:
             return Err.BAD_SCRIPT_ID
         params = [signed(word) for (word,) in WORD.iter_unpack(ext[: len(ext) // 4 * 4])]
         if run:
-            script.run(params)
-        else:
-            script.put(params)
+            return script.run(params)
+        script.put(params)
         return 0
 
     @property

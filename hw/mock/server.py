@@ -15,6 +15,7 @@ from typing import Final
 from hw.mock.clock import Coordinator, Participant
 from hw.mock.connection import Connection
 from hw.mock.daemon import Daemon
+from hw.mock.owner import owner
 from hw.mock.waves import DaemonCrash
 
 Action = Callable[[], None]
@@ -33,6 +34,7 @@ class Timeline:
 
     def __init__(self, tick: int) -> None:
         self.now = tick
+        self.follows_wall = False
         self.wall: Callable[[], int] = lambda: self.now
         self._events: list[tuple[int, int, Action]] = []
         self._number = 0
@@ -64,13 +66,15 @@ class Server:
     ) -> None:
         self.timeline = timeline
         self.daemon = daemon
-        self.realtime = realtime or alone
+        self.realtime = timeline.follows_wall = realtime or alone
         self.pace = pace
         self._alone = alone
         self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
+        self.on_moved: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
         self.hung = False
+        self.delay_us = 0
         self.spoil: Callable[[bytes], bytes] | None = None
         self.address: tuple[str, int] = ("", 0)
         self.connections: dict[int, Connection] = {}
@@ -130,11 +134,19 @@ class Server:
     def release_at(self, connection: Connection, tick: int) -> None:
         """Has a connection's command go on at a tick; until then its client waits for the answer."""
 
+        since = self.timeline.now
+
         def release() -> None:
-            self.coordinator.hold(connection.port, False)
+            moved, now = self.coordinator.let_go(connection.port), self.timeline.now
+            if now > since and not self.realtime:
+                for participant in moved:
+                    self.on_moved(participant, now)
             connection.release()
 
-        self.coordinator.hold(connection.port, True)
+        if connection.process is None and not self.realtime:
+            running = {one.process for one in self.coordinator.participants}
+            connection.process = owner(connection.port, self.address[1], running) if running else None
+        self.coordinator.hold(connection.port, connection.process)
         self.timeline.schedule(tick, release)
 
     def crash_daemon(self) -> None:
@@ -270,7 +282,7 @@ class Server:
         """The wall's as long as nobody has joined; the tick goes on from where it is whenever that changes."""
         follows = not self.coordinator.participants
         if follows != self.realtime:
-            self.realtime = follows
+            self.realtime = self.timeline.follows_wall = follows
             self._wall_zero = _wall_us() - self.timeline.now
 
     def _wall_tick(self) -> int:

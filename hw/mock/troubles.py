@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import time
-from collections.abc import Callable
 from random import Random
 
 from hw.mock.protocol import WORD, Cmd
 from hw.mock.server import Server
-from hw.mock.work import Client, Handler, Result, Work
+from hw.mock.work import Handler, Work
 
 _PULSE = struct.Struct("<3I")
 
@@ -25,7 +23,6 @@ class Troubles:
 
     def __init__(self, server: Server, seed: int) -> None:
         self.server = server
-        self.delay_us = 0
         self._chance = Random(seed)
         self._plain: dict[int, Handler] = {}
         self._stranger = _Stranger()
@@ -82,27 +79,8 @@ class Troubles:
     # Answers
 
     def slow(self, us: int) -> None:
-        """Every answer takes so long. On the virtual clock the wall's time is meant: a client that waits for an answer
-        lets no virtual time pass."""
-        self.mend_answers()
-        server = self.server
-
-        def slowed(handler: Handler) -> Handler:
-            def answer(client: Client, p1: int, p2: int, ext: bytes) -> Result | Work:
-                result = handler(client, p1, p2, ext)
-                if server.realtime:
-                    return self._later(result, us)
-                time.sleep(us / 1e6)
-                return result
-
-            return answer
-
-        self._wrap(slowed)
-
-    def _later(self, result: Result | Work, us: int) -> Work:
-        ended = result if isinstance(result, int | bytes) else (yield from result)
-        yield self.server.timeline.soon(us)
-        return ended
+        """Every answer comes so much later, by the simulation's clock."""
+        self.server.delay_us = us
 
     def garble(self) -> None:
         """Every answer is as long as it should be, and nonsense."""
@@ -117,15 +95,10 @@ class Troubles:
 
     def mend_answers(self) -> None:
         """Quick and right again."""
-        self.server.spoil = None
+        self.server.spoil, self.server.delay_us = None, 0
         self.server.daemon.handlers.update(self._plain)
         self._plain.clear()
         self.server.daemon.notifier.tick_offset = 0
-
-    def _wrap(self, wrapper: Callable[[Handler], Handler]) -> None:
-        handlers = self.server.daemon.handlers
-        self._plain = dict(handlers)
-        handlers.update({command: wrapper(handler) for command, handler in self._plain.items()})
 
     # Somebody else
 

@@ -22,13 +22,18 @@ MAX_WAVES: Final = 250
 
 @dataclass
 class Slot:
-    """One entry of the wave table. It keeps its figures after the table was cleared, as the daemon's does."""
+    """One entry of the wave table. It keeps its figures after the table was cleared, as the daemon's does.
+
+    ``n_read`` operands from ``read_end`` downward are for what a wave reads; only a padded one has any, unused.
+    """
 
     bottom: int
     top: int
     bottom_operand: int
     n_cb: int
     n_operands: int
+    read_end: int
+    n_read: int
     deleted: bool = False
 
 
@@ -65,6 +70,7 @@ class WaveTable:
         self.count = 0
         self.next_cb = FIRST_CB
         self.next_operand = FIRST_OPERAND
+        self.read_end = ALL_OPERANDS
         self.images: list[Image] = []
         self.links: dict[int, int] = {}
         self.cleared = False
@@ -76,6 +82,7 @@ class WaveTable:
         self.count = 0
         self.next_cb = FIRST_CB
         self.next_operand = FIRST_OPERAND
+        self.read_end = ALL_OPERANDS
 
     def live(self, wave_id: int) -> Slot | None:
         """The slot of a wave that may be sent, chained or deleted."""
@@ -91,7 +98,7 @@ class WaveTable:
         content = self.pending.content
         if not content.n_pulses:
             return Err.EMPTY_WAVEFORM, None
-        n_cb, n_operands = content.n_cb, content.n_bool
+        n_cb, n_operands, n_read = content.n_cb, content.n_bool, 0
         if pad is not None:
             room_cb = (ALL_CBS - FIRST_CB) * pad[0] // 100
             room_operands = (ALL_OPERANDS - FIRST_OPERAND) * pad[1] // 100
@@ -100,20 +107,23 @@ class WaveTable:
             if n_operands > room_operands:
                 return Err.TOO_MANY_OOL, None
             n_cb, n_operands = room_cb, room_operands
-        wave_id = self._fitting(n_cb, n_operands)
+            n_read = (ALL_OPERANDS - FIRST_OPERAND) * pad[2] // 100
+        wave_id = self._fitting(n_cb, n_operands, n_read)
         if wave_id < 0:
             if n_cb + self.next_cb > ALL_CBS:
                 return Err.TOO_MANY_CBS, None
-            if n_operands + self.next_operand > ALL_OPERANDS:
+            if n_operands + self.next_operand > self.read_end - n_read:
                 return Err.TOO_MANY_OOL, None
             wave_id = self.count
             if wave_id >= MAX_WAVES:
                 raise DaemonCrash("the 251st wave")
             self.count += 1
-            slot = Slot(self.next_cb, self.next_cb + n_cb - 1, self.next_operand, n_cb, n_operands)
+            top = self.next_cb + n_cb - 1
+            slot = Slot(self.next_cb, top, self.next_operand, n_cb, n_operands, self.read_end, n_read)
             self.slots[wave_id : wave_id + 1] = [slot]
             self.next_cb += n_cb
             self.next_operand += n_operands
+            self.read_end -= n_read
         slot = self.slots[wave_id]
         slot.deleted = False
         self.pending.take()
@@ -130,6 +140,7 @@ class WaveTable:
                 wave_id -= 1
             self.next_cb = self.slots[wave_id].bottom
             self.next_operand = self.slots[wave_id].bottom_operand
+            self.read_end = self.slots[wave_id].read_end
             self.count = wave_id
         return 0
 
@@ -166,10 +177,10 @@ class WaveTable:
                 return False
         return False
 
-    def _fitting(self, n_cb: int, n_operands: int) -> int:
+    def _fitting(self, *sizes: int) -> int:
         for wave_id in range(self.count):
             slot = self.slots[wave_id]
-            if slot.deleted and slot.n_cb == n_cb and slot.n_operands == n_operands:
+            if slot.deleted and (slot.n_cb, slot.n_operands, slot.n_read) == sizes:
                 return wave_id
         return -1
 

@@ -13,9 +13,10 @@ Work = Generator[int, None, Result]
 
 
 class Time(Protocol):
-    """The present tick (unwrapped us), and things to happen later."""
+    """The present tick (unwrapped us), whether it follows the wall, and things to happen later."""
 
     now: int
+    follows_wall: bool
 
     def schedule(self, tick: int, action: Callable[[], None]) -> None:
         """Has something happen at a tick, or at once if that is past."""

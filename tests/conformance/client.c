@@ -115,6 +115,9 @@ int main(int argc, char **argv)
     uint32_t params[10] = {21};
     int id = store_script(pi, script);
     printf("%d\n", id);
+    uint32_t before[10];
+    while (script_status(pi, id, before) == 0) /* its thread has yet to start */
+        ;
     printf("%d\n", run_script(pi, id, 1, params));
     while (script_status(pi, id, params) != 1)
         ;

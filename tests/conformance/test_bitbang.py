@@ -37,6 +37,8 @@ def test_serial_from_a_wave_to_the_receiver(bare: Bare, baud: int, bits: int, te
 def test_serial_pulses_are_those_of_the_daemon(bare: Bare) -> None:
     """0x55 at 9 600 baud: bits of 104 us, rounded so that the edges never drift."""
     assert bare.pi.wave_add_serial(LINE, 9_600, b"\x55") == 11
+    assert bare.pi.wave_add_serial(LINE, 9_600, b"") == 0, "nothing to add, whatever is pending"
+    assert bare.pi.wave_add_serial(LINE, 9_600, b"\x55", bb_bits=9) == 0, "half a character is none"
     assert bare.pi.wave_get_micros() == 104 + 1_042
     bare.pi.wave_send_once(bare.pi.wave_create())
     bare.sleep(10_000)

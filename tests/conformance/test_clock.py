@@ -136,6 +136,17 @@ def test_all_waiting_for_ever_stands_still(sim: Sim) -> None:
     assert clock.granted() == 30
 
 
+def test_a_tick_that_is_past_comes_when_nobody_works(sim: Sim) -> None:
+    """Who is late goes on when those who work at that tick have done so: what they send is there, or not, for both."""
+    first, second = sim.participant("a"), sim.participant("b")
+    first.wait(0)
+    assert first.silent()
+    second.wait(None, {"link:1": [1, 0]})
+    assert first.silent(), "what b sent is under way"
+    first.wait(0, {"link:1": [0, 1]})
+    assert first.granted() == 0
+
+
 def test_asking_for_the_tick(sim: Sim) -> None:
     clock = sim.participant("a")
     clock.sleep(12)

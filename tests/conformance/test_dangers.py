@@ -5,13 +5,17 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 
 import pigpio
 import pytest
 
+from tests.support.bare import Raw
 from tests.support.sim import Participant, Sim, disconnect
 
 LINE, OTHER = 24, 27
+WVAG, WVDEL, WVNEW, WVCAP = 28, 50, 53, 118
+TOO_MANY_OOL = -68
 Edge = tuple[int, int, int]
 
 
@@ -425,3 +429,23 @@ def test_a_line_in_input_mode_keeps_its_latch(bench: Bench) -> None:
     assert bench.pi.read(LINE) == 0
     bench.pi.set_mode(LINE, pigpio.OUTPUT)
     assert bench.pi.read(LINE) == 1
+
+
+def test_pads_for_operands_that_waves_read_are_kept_free(bench: Bench) -> None:
+    """WVCAP with three figures: the third takes memory from the other end, and makes slots of another size."""
+    request = struct.pack("<6I", 1 << LINE, 0, 10, 0, 1 << LINE, 10)
+    with closing(Raw(bench.sim.port)) as raw:
+
+        def create(blocks: int, operands: int, read: int) -> int:
+            assert raw.result(WVAG, ext=request) == 2
+            created = raw.result(WVCAP, blocks, operands, struct.pack("<I", read))
+            raw.result(WVNEW)
+            return created
+
+        assert [create(10, 40, 30), create(10, 40, 31), create(10, 40, 30)] == [0, TOO_MANY_OOL, TOO_MANY_OOL]
+        assert [create(10, 10, 10), create(10, 10, 0)] == [1, 2]
+        assert raw.result(WVDEL, 1) == 0
+        assert create(10, 10, 9) == TOO_MANY_OOL
+        assert create(10, 10, 10) == 1
+        assert [raw.result(WVDEL, wave) for wave in (2, 1)] == [0, 0]
+        assert [create(10, 10, 21), create(10, 10, 20)] == [TOO_MANY_OOL, 1], "what the two had is free again"

@@ -13,6 +13,7 @@ import pigpio
 import pytest
 
 from controller.session import SessionRefused
+from hw.clock import VirtualClock
 from hw.mock.faults import FAULTS, document
 from tests.support.sim import Participant, Sim, SimFailed, disconnect
 from tests.support.stack import short_programme, stack
@@ -194,15 +195,56 @@ def test_a_slow_daemon_in_real_time() -> None:
         wire.sock.close()
 
 
-def test_a_slow_daemon_on_the_virtual_clock(sim: Sim, wire: Wire) -> None:
-    """The wall's time passes, and none of the clock's; a client that waits less is told nothing."""
-    sim.fault("daemon-slow", 300)
-    wire.sock.settimeout(0.05)
-    wire.request(TICK)
-    with pytest.raises(TimeoutError):
-        wire.answer()
-    wire.sock.settimeout(60)
-    assert wire.answer()[3] == 0
+def test_a_slow_daemon_on_the_virtual_clock(sim: Sim, clock: Participant, wire: Wire) -> None:
+    """The clock's time passes, to the microsecond; what is asked is done before, one after another."""
+    sim.fault("daemon-slow", 7.5)
+    for _ in range(3):
+        wire.request(TICK)
+    assert [wire.answer()[3] for _ in range(3)] == [0, 7_500, 15_000]
+    assert sim.control("levels")["now"] == 22_500
+    assert clock.sleep(100) == 22_500, "what it waited for is past"
+    sim.fault("clear", "daemon-slow")
+    assert wire.ask(TICK) == 22_500
+    assert sim.control("levels")["now"] == 22_500
+
+
+def test_whoever_waits_for_a_slow_daemon_sees_it_by_its_clock(sim: Sim, wire: Wire) -> None:
+    """While others who work hold time, as they do; a connection need not be declared for that."""
+    clock, other = VirtualClock(sim.control_path, "guard"), sim.participant("app")
+    other.wait(None)
+    sim.fault("daemon-slow", 30)
+    for asked in (0, 30_000):
+        assert wire.ask(TICK) == asked
+        assert clock.now() == asked + 30_000
+    sim.fault("clear", "daemon-slow")
+    assert wire.ask(TICK) == clock.now() == 60_000
+    assert clock.wait(61_000) == []
+    assert clock.now() == 61_000
+    clock.close()
+
+
+def test_a_session_with_a_slow_daemon_is_the_same_each_time() -> None:
+    """The calls of a check take longer than its interval; what the guard finds in each, the clock alone decides."""
+
+    def play() -> tuple[list[tuple[int, int, int]], int, str | None]:
+        with stack() as rig:
+            rig.fault("daemon-slow", 12)
+            link = rig.link()
+            outcome = rig.play(short_programme(repeats=1), 5_000, link=link, end_us=1_000_000)
+            return rig.phase_edges(), rig.clock.now(), outcome.cause
+
+    first = play()
+    assert first[0]
+    assert first == play()
+
+
+def test_a_slow_daemon_keeps_no_script_waiting(sim: Sim, clock: Participant, wire: Wire) -> None:
+    sim.fault("daemon-slow", 5)
+    assert wire.ask(38, ext=b"w 24 1 mils 1 w 24 0") == 0
+    assert wire.ask(40, 0) == 0
+    clock.wait(12_000)
+    clock.granted()
+    assert [edge[0] for edge in sim.edges(gpios=[LINE])][-2:] == [5_000, 6_000]
 
 
 def test_a_daemon_that_answers_garbage(sim: Sim, wire: Wire) -> None:

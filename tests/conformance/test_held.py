@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -34,8 +36,9 @@ def own(clock: Participant, raw: Raw) -> None:
 
 def test_time_goes_on_for_a_participant_that_waits_for_its_answer(sim: Sim) -> None:
     with closing(Raw(sim.port)) as raw:
-        clock, other = sim.participant("a"), sim.participant("b")
+        clock = sim.participant("a")
         own(clock, raw)
+        other = sim.participant("b")
         other.wait(40_000)
         raw.send(MILS, 100)
         assert other.granted() == 40_000, "the other's time comes first"
@@ -50,17 +53,42 @@ def test_time_goes_on_for_a_participant_that_waits_for_its_answer(sim: Sim) -> N
 
 
 def test_time_stands_still_for_a_stranger_while_a_participant_works(sim: Sim) -> None:
-    """A client that belongs to nobody waits for its answer as long as those work who have connections of their own."""
-    with closing(Raw(sim.port)) as raw, closing(Raw(sim.port)) as stranger:
+    """A client of a process without participants waits for its answer as long as those work who take part."""
+    with closing(Raw(sim.port)) as raw:
         clock = sim.participant("a")
         own(clock, raw)
-        stranger.send(MILS, 100)
-        assert clock.silent()
-        assert raw.result(TICK) == 0
-        clock.wait(250_000, declared(raw, 16, 16))
-        assert clock.granted() == 250_000
-        stranger.take(16)
-        assert raw.result(TICK) == 250_000
+        code = (
+            "import socket, struct, sys\n"
+            "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+            "s.sendall(struct.pack('<8I', 16, 0, 0, 0, 47, 100, 0, 0))\n"
+            "s.recv(16, socket.MSG_WAITALL)\n"
+            "print(flush=True)\n"
+            "s.recv(16, socket.MSG_WAITALL)\n"
+        )
+        with subprocess.Popen([sys.executable, "-c", code, str(sim.port)], stdout=subprocess.PIPE) as stranger:
+            assert stranger.stdout is not None
+            assert stranger.stdout.readline()
+            assert clock.silent()
+            assert raw.result(TICK) == 0
+            clock.wait(250_000, declared(raw, 16, 16))
+            assert clock.granted() == 250_000
+            assert stranger.wait(60) == 0
+            assert raw.result(TICK) == 250_000
+
+
+def test_each_that_works_in_a_process_holds_time_but_one_for_each_answer(sim: Sim) -> None:
+    """Two participants of one process, of which nobody can tell which one waits; both, when two answers are due."""
+    with closing(Raw(sim.port)) as raw, closing(Raw(sim.port)) as second:
+        clock, other = sim.participant("a"), sim.participant("b")
+        raw.send(MILS, 100)
+        assert other.silent()
+        assert sim.control("levels")["now"] == 0
+        second.send(MILS, 50)
+        second.take(16)
+        assert sim.control("levels")["now"] == 50_000
+        clock.wait(None)
+        raw.take(16)
+        assert sim.control("levels")["now"] == 100_000
 
 
 def test_a_client_alone_gets_its_answer(sim: Sim) -> None:

@@ -81,6 +81,7 @@ def python_answers(pi: pigpio.pi) -> list[int]:
     until(lambda: not pi.wave_tx_busy())
     answers += [pi.wave_delete(0), pi.wave_delete(0)]
     script = pi.store_script(b"lda p0 mlt 2 sta p1 w 27 1 mils 5 w 27 0")
+    until(lambda: pi.script_status(script)[0] != pigpio.PI_SCRIPT_INITING)
     answers += [script, pi.run_script(script, [21])]
     until(lambda: pi.script_status(script)[0] == 1)
     answers += [pi.script_status(script)[1][1], pi.delete_script(script), pi.store_script(b"nonsense")]

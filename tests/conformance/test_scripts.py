@@ -10,10 +10,11 @@ import pigpio
 import pytest
 
 from tests.support.bare import Bare, Raw
-from tests.support.sim import disconnect
+from tests.support.sim import Sim, disconnect
 
 LINE, OTHER = 24, 27
-HALTED, RUNNING, WAITING = 1, 2, 3
+INITIALISING, HALTED, RUNNING, WAITING = 0, 1, 2, 3
+SCRIPT_NOT_READY = -62
 BAD_SCRIPT_CMD, DUP_TAG, TOO_MANY_TAGS, BAD_TAG = -55, -53, -54, -63
 
 
@@ -69,6 +70,9 @@ def outcome(bare: Bare, text: str, params: tuple[int, ...] = ()) -> list[int]:
         ("lda 0x7FFFFFFF inra sta p0", -(1 << 31)),
         ("lda 0x80000000 dcra sta p0", (1 << 31) - 1),
         ("lda 0x40000000 mlt 4 sta p0", 0),
+        ("lda 0x sta p0", 0),
+        ("ld p9 7 lda v-1 sta p0", 7),
+        ("lda p-1 sta p0", 0),
         ("ld p0 4 inr p0 inr p0 dcr p0", 5),
         ("ld v0 1 ld v1 2 x v0 v1 lda v0 rla 4 or v1 sta p0", 0x21),
         ("lda 9 ld v149 4 xa v149 sta p0", 4),
@@ -118,6 +122,9 @@ def test_operands_from_parameters_and_variables(bare: Bare) -> None:
         ("lda p10", BAD_SCRIPT_CMD),
         ("lda P1", BAD_SCRIPT_CMD),
         ("sta 150", BAD_SCRIPT_CMD),
+        ("inr 4294967296", BAD_SCRIPT_CMD),
+        ("inr v-1", BAD_SCRIPT_CMD),
+        ("mils v-1", BAD_SCRIPT_CMD),
         ("mils -1", BAD_SCRIPT_CMD),
         ("m 4 x", BAD_SCRIPT_CMD),
         ("jmp v0", BAD_SCRIPT_CMD),
@@ -137,6 +144,18 @@ def test_texts_that_are_refused(shared: Bare, text: str, error: int) -> None:
         assert raw.result(38, ext=text.encode()) == error
         assert raw.result(38, ext=b"halt") == 0, "a refused script takes no place"
         assert raw.result(39, 0) == 0
+
+
+def test_a_script_is_not_ready_at_once_where_time_follows_the_wall() -> None:
+    """Whoever stores and runs a script in one piece is refused, as by a daemon whose thread has yet to start."""
+    with Sim.start("--bare", realtime=True) as sim, closing(Raw(sim.port)) as raw:
+        requests = ((38, 0, b"halt"), (40, 0, b""), (41, 0, b""))
+        raw.sock.sendall(b"".join(struct.pack("<4I", command, p1, 0, len(ext)) + ext for command, p1, ext in requests))
+        assert [struct.unpack("<3Ii", raw.take(16))[3] for _ in requests] == [0, SCRIPT_NOT_READY, 0]
+        while (state := struct.unpack("<i40x", raw.data(45))[0]) == INITIALISING:
+            pass
+        assert state == HALTED
+        assert raw.result(40) == 0
 
 
 def test_there_is_room_for_32(bare: Bare) -> None:

@@ -75,7 +75,9 @@ class Participant(Control):
 
     def granted(self) -> int:
         """Waits for the tick that was waited for."""
-        self.now = int(self.receive()["now"])
+        while (message := self.receive()).get("moved"):
+            pass
+        self.now = int(message["now"])
         return self.now
 
     def sleep(self, us: int) -> int:
