@@ -1,1 +1,1 @@
-"""The part that talks to people. Empty so far: the local API is not built yet (see README, "What is not there yet")."""
+"""The part that talks to people: the local API. The page, and the command that serves both, are not built yet."""

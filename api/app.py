@@ -29,6 +29,8 @@ answered when the guard has answered.
 """
 OPEN: Final = frozenset({"/stop", "/pair"})
 """Endpoints that need no pairing."""
+HERE: Final = frozenset({"/health", "/metrics"})
+"""Endpoints that need none from the device itself."""
 
 
 def make_app(service: Service) -> FastAPI:
@@ -97,6 +99,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for path, methods in made["paths"].items():
             if path.removeprefix(PREFIX) not in OPEN:
                 for operation in methods.values():
-                    operation["security"] = [{"tls": []}, {"plain": []}]
+                    here = [{}] if path.removeprefix(PREFIX) in HERE else []
+                    operation["security"] = [*here, {"tls": []}, {"plain": []}]
         app.openapi_schema = made
     return app.openapi_schema

@@ -51,6 +51,8 @@ _TABLE: Final = {
         "prescription_revision": "the prescription is another one than named",
         "contraindicated": "an answer speaks against stimulation",
         "clinician_needed": "only a clinician can clear this",
+        "programme_unknown": "there is no such programme",
+        "raise_channel": "there is no such channel",
         "not_now": "not possible in the state the device is in",
     },
     412: {"rev_changed": "the set-point has changed meanwhile"},
@@ -59,11 +61,11 @@ _TABLE: Final = {
     421: {"host_foreign": "the device is not called that"},
     422: {
         "request_invalid": "the request is not of the form that is documented",
-        "epoch_missing": "an action towards output names its session's epoch",
-        "programme_unknown": "there is no such programme",
-        "raise_channel": "there is no such channel",
     },
-    428: {"rev_missing": "a raise names the set-point that it starts from (If-Match)"},
+    428: {
+        "rev_missing": "a raise names the set-point that it starts from (If-Match)",
+        "epoch_missing": "an action towards output names its session's epoch",
+    },
     429: {
         "too_many_requests": "too many requests from this address",
         "passphrase_locked": "too many wrong passphrases: wait five minutes",

@@ -90,11 +90,17 @@ class Service:
         try:
             answer = await asyncio.shield(asyncio.wrap_future(ask()))
         except PelviStimError as refused:
-            self.note(Kind.COMMAND, **told, result=refused.code)
+            await self._told(**told, result=refused.code)
             raise
-        row = self.note(Kind.COMMAND, **told, result="done")
-        await asyncio.wait([asyncio.wrap_future(row)], timeout=JOURNAL_WITHIN_S)
+        await self._told(**told, result="done")
         return answer
+
+    async def _told(self, **fields: object) -> None:
+        """Journals what came of a command, and waits for that a while; a disk that does not take it changes nothing."""
+        row = asyncio.wrap_future(self.note(Kind.COMMAND, **fields))
+        await asyncio.wait([row], timeout=JOURNAL_WITHIN_S)
+        if row.done():
+            row.exception()
 
     def _noted(self, row: Future[Row]) -> None:
         self.journal_ok = row.exception() is None

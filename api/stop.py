@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ ANSWER_WITHIN_S: Final = 0.09
 """The guard confirms within 25 ms. Whoever asks is answered within 100 ms, if need be with "not confirmed"."""
 ASK_AGAIN_S: Final = 0.005
 """A datagram that the guard's full queue did not take is sent again after this."""
+
+CANCEL_WITHIN_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,62 @@ class WorkLoop:
     """An event loop in a thread of its own, for all that is not a stop."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="work", daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="work", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Has it run there."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
     def close(self) -> None:
-        """Ends the loop; what still runs in it is dropped."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Ends what still runs in the loop, and the loop."""
+        asyncio.run_coroutine_threadsafe(_end_others(), self.loop).result()
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self._loop.close()
+        self.loop.close()
+
+
+async def _end_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+class _Across:
+    """One call in another thread's loop. Nothing of it is made before that loop comes to it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], Awaitable[Any]]) -> None:
+        self._loop = loop
+        self._task: asyncio.Future[Any] | None = None
+        self._ended: Future[Any] = Future()
+        loop.call_soon_threadsafe(self._start, call)
+
+    async def wait(self) -> Any:
+        """Its result, in the loop that asked. Cancelling this cancels the call, and waits until it has ended."""
+        ended = asyncio.wrap_future(self._ended)
+        try:
+            return await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            with contextlib.suppress(RuntimeError):  # the other loop is closed
+                self._loop.call_soon_threadsafe(self._cancel)
+                await asyncio.wait([ended], timeout=CANCEL_WITHIN_S)
+            raise
+
+    def _start(self, call: Callable[[], Awaitable[Any]]) -> None:
+        self._task = asyncio.ensure_future(call())
+        self._task.add_done_callback(self._end)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _end(self, task: asyncio.Future[Any]) -> None:
+        if task.cancelled():
+            self._ended.cancel()
+        elif (error := task.exception()) is not None:
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(task.result())
 
 
 class StopFirst:
@@ -154,23 +199,13 @@ class StopFirst:
         here = asyncio.get_running_loop()
 
         async def receive_there() -> Message:
-            message: Message = await asyncio.wrap_future(_threadsafe(receive(), here))
+            message: Message = await _Across(here, receive).wait()
             return message
 
         async def send_there(message: Message) -> None:
-            await asyncio.wrap_future(_threadsafe(send(message), here))
+            await _Across(here, lambda: send(message)).wait()
 
-        async def work() -> None:
-            await self._app(scope, receive_there, send_there)
-
-        await asyncio.wrap_future(self._work.submit(work()))
-
-
-def _threadsafe(awaitable: Any, loop: asyncio.AbstractEventLoop) -> Future[Any]:
-    async def wait() -> Any:
-        return await awaitable
-
-    return asyncio.run_coroutine_threadsafe(wait(), loop)
+        await _Across(self._work.loop, lambda: self._app(scope, receive_there, send_there)).wait()
 
 
 _PAGE_HEADERS: Final = {

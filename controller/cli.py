@@ -35,23 +35,26 @@ def _command(arguments: list[str] | None) -> int:
     import traceback
     from importlib.metadata import version
 
-    from controller import check, fault, journal_command, run, simulate, stop
+    from controller import check, fault, journal_command, people_command, run, simulate, stop
     from safety.errors import InputRefused, PelviStimError
 
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
     parser.add_argument("--version", action="version", version=f"pelvistim {version('pelvistim')}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    for name, module, words in (
-        ("check", check, "the figures of a programme file, with the ceiling beside each"),
-        ("run", run, "run a programme file"),
-        ("stop", stop, "stop every session of this user at once"),
-        ("sim", simulate, "the simulated board by itself, for any pigpio client"),
-        ("journal", journal_command, "whether the journal is what was written, and its rows as a file"),
-        ("fault", fault, "break something in a running simulation, to see what happens"),
+    people = people_command
+    for name, add_arguments, entry, words in (
+        ("check", check.add_arguments, check.main, "the figures of a programme file, with the ceiling beside each"),
+        ("run", run.add_arguments, run.main, "run a programme file"),
+        ("stop", stop.add_arguments, stop.main, "stop every session of this user at once"),
+        ("pair", people.add_pair_arguments, people.pair, "let a phone be paired with the running app"),
+        ("people", people.add_people_arguments, people.people, "the phones that are paired, and what they may"),
+        ("journal", journal_command.add_arguments, journal_command.main, "check or export the journal"),
+        ("sim", simulate.add_arguments, simulate.main, "the simulated board by itself, for any pigpio client"),
+        ("fault", fault.add_arguments, fault.main, "break something in a running simulation, to see what happens"),
     ):
         command = commands.add_parser(name, help=words, description=words)
-        module.add_arguments(command)
-        command.set_defaults(main=module.main)
+        add_arguments(command)
+        command.set_defaults(main=entry)
     args = parser.parse_args(arguments)
     INTERRUPTS.does(raise_it)
     try:

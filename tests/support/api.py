@@ -17,6 +17,7 @@ from api.pairing import Pairing
 from api.passphrase import Passphrase
 from api.roles import Role
 from api.service import Service
+from api.stop import StopFirst, WorkLoop
 from controller.journal import Journal
 from tests.support.fake_engine import FakeEngine, FakeStopper
 
@@ -24,6 +25,7 @@ LAN = ("192.0.2.9", 40_000)
 LOOPBACK = ("127.0.0.1", 40_000)
 HOST = "device.local:8443"
 V1 = "/api/v1"
+WSS = f"wss://{HOST}{V1}/live"
 PRESCRIPTION: dict[str, Any] = {
     "revision": 1,
     "programme": "stress-50hz",
@@ -62,6 +64,8 @@ class Api:
             fingerprint="AA:BB",
         )
         self.app: FastAPI = make_app(self.service)
+        self.work = WorkLoop()
+        self.whole = StopFirst(self.app, self.service.stopping, self.work)
 
     def phone(self, role: Role | str | None = None, *, tls: bool = True, peer: tuple[str, int] = LAN) -> TestClient:
         """A phone: paired in this role, or not at all."""
@@ -76,7 +80,7 @@ class Api:
 
     def stranger(self, *, tls: bool = True, peer: tuple[str, int] = LAN) -> TestClient:
         base = f"{'https' if tls else 'http'}://{HOST if peer == LAN else 'localhost:8000'}{V1}"
-        return TestClient(self.app, base_url=base, client=peer, raise_server_exceptions=True)
+        return TestClient(self.whole, base_url=base, client=peer, raise_server_exceptions=True)
 
     def device(self, client: TestClient) -> Device:
         """The device that this phone is paired as."""
@@ -85,4 +89,5 @@ class Api:
         return device
 
     def close(self) -> None:
+        self.work.close()
         self.journal.close()

@@ -1,0 +1,109 @@
+"""The OpenAPI document holds: whatever it allows is taken, whatever it does not is refused as it says.
+
+schemathesis makes the requests and judges the answers of a real server, as nobody and in each role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.config import SchemathesisConfig
+
+from api import boundary
+from api.devices import Device
+from api.rates import Rates
+from api.roles import Role
+from tests.support.api import PRESCRIPTION, V1, Api
+from tests.support.served import WAIT_S, serving
+
+EXAMPLES = 20
+ENDLESS = f"{V1}/live"
+REFUSALS = ["2xx", "401", "403", "404", "409", "412", "428", "429"]
+CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": REFUSALS}}}
+WHO = ("nobody", *(str(role) for role in Role))
+
+
+@dataclass
+class Tried:
+    """A server that is tried, and a cookie for each role that is paired anew when a request ended its pairing."""
+
+    api: Api
+    port: int
+    schema: Any
+    devices: dict[str, tuple[Device, str]]
+
+    def headers(self, who: str) -> dict[str, str]:
+        if who == "nobody":
+            return {}
+        device, secret = self.devices.get(who, (None, ""))
+        if device is None or not self.api.service.devices.usable(device):
+            device, secret, row = self.api.service.devices.pair(who, Role(who))
+            row.result()
+            self.api.service.devices.enter(device)
+            self.devices[who] = (device, secret)
+        return {"Cookie": f"device_plain={secret}"}
+
+
+@pytest.fixture
+def tried(tmp_path: Path) -> Iterator[Tried]:
+    api = Api(tmp_path)
+    assert api.phone("clinician").put("prescription", json=PRESCRIPTION).status_code == 200
+    api.service.passphrase.set("a horse, a battery, a staple")
+    schema = schemathesis.openapi.from_dict(api.app.openapi(), config=SchemathesisConfig.from_dict(CONFIG))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boundary, "Rates", lambda: Rates(1e9, 1e9))
+        with serving(api, tmp_path) as port:
+            yield Tried(api, port, schema, {})
+    api.close()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("who", WHO)
+def test_what_is_documented_is_so(tried: Tried, who: str, mode: GenerationMode) -> None:
+    asked = 0
+    for found in tried.schema.get_all_operations():
+        operation = found.ok()
+        takes = operation.body or operation.path_parameters or operation.query or operation.headers
+        if operation.path != ENDLESS and (takes or mode is GenerationMode.POSITIVE):
+            asked += try_one(tried, operation, who, mode)
+    assert asked > (200 if mode is GenerationMode.POSITIVE else 100)
+
+
+def try_one(tried: Tried, operation: Any, who: str, mode: GenerationMode) -> int:
+    """Tries one operation; gives how often it was asked."""
+    asked = 0
+
+    @given(operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def one(case: Case) -> None:
+        nonlocal asked
+        asked += 1
+        headers = tried.headers(who)
+        answer = case.call(base_url=f"http://127.0.0.1:{tried.port}", headers=headers, timeout=WAIT_S)
+        case.validate_response(answer, headers=headers)
+        assert answer.status_code < 500
+
+    one()
+    return asked
+
+
+def test_every_endpoint_is_described(tried: Tried) -> None:
+    for path, methods in tried.schema.raw_schema["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (method, path)
+            assert len(operation["description"]) > 15, (method, path)
+    for name, schema in tried.schema.raw_schema["components"]["schemas"].items():
+        assert schema.get("description"), name

@@ -1,0 +1,317 @@
+"""A session over the api: opened, controlled, raised, lowered, ended, and read afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from controller.chain import Kind
+from controller.port import Event
+from controller.prescription import CONTRAINDICATIONS, contraindicated
+from tests.support.api import PRESCRIPTION, WSS, Api
+
+NONE_APPLIES = dict.fromkeys(CONTRAINDICATIONS, False)
+OPEN = {"prescription_revision": 1, "answers": NONE_APPLIES}
+
+
+@pytest.fixture
+def patient(api: Api) -> TestClient:
+    """A patient's phone that controls a running session with a set-point of 0."""
+    assert api.phone("clinician").put("prescription", json=PRESCRIPTION).status_code == 200
+    phone = api.phone("patient")
+    assert phone.post("sessions", json=OPEN).status_code == 201
+    for action in ("check_electrodes", "start"):
+        assert phone.post("sessions/current/actions", json={"action": action, "epoch": 1}).status_code == 200
+    return phone
+
+
+def raise_to(phone: TestClient, ma: object, rev: str | None = None) -> tuple[int, dict[str, Any]]:
+    if rev is None:
+        rev = phone.get("state").headers["etag"]
+    answer = phone.put(
+        "sessions/current/intensity",
+        json={"channel": "A", "amplitude_ma": ma},
+        headers={"if-match": rev} if rev else {},
+    )
+    return answer.status_code, answer.json()
+
+
+def commands(api: Api) -> list[tuple[str, str]]:
+    return [(row.fields["what"], row.fields["result"]) for row in api.journal.rows(Kind.COMMAND)]
+
+
+def test_a_whole_session(api: Api, patient: TestClient) -> None:
+    state = patient.get("state").json()
+    assert (state["mode"], state["epoch"], state["session"]["programme"]) == ("running", 1, "stress-50hz")
+    assert state["control"]["holder"] == api.device(patient).id
+    assert raise_to(patient, 2.0) == (200, patient.get("state").json())
+    assert raise_to(patient, 4)[1]["channels"]["A"]["set_point_ma"] == 4.0
+    assert raise_to(patient, 1.5, "")[0] == 200
+    for action, mode in (("pause", "paused"), ("resume", "running"), ("end", "idle")):
+        told = patient.post("sessions/current/actions", json={"action": action, "epoch": 1}).json()
+        assert told["mode"] == mode
+    assert commands(api)[-7:] == [
+        *[("intensity", "done")] * 3,
+        *[("pause", "done"), ("resume", "asked"), ("resume", "done"), ("end", "done")],
+    ]
+
+
+def test_who_asked_is_journalled(api: Api, patient: TestClient) -> None:
+    raise_to(patient, 2.0)
+    last = api.journal.rows(Kind.COMMAND)[-1].fields
+    told = {"who": api.device(patient).id, "role": "patient", "what": "intensity", "result": "done"}
+    assert last == {**told, "channel": "A", "amplitude_ua": 2000}
+
+
+@pytest.mark.parametrize(
+    ("change", "ma", "rev", "status", "code", "more"),
+    [
+        ({}, 2.0, "", 428, "rev_missing", {}),
+        ({}, 2.0, '"1.7"', 412, "rev_changed", {}),
+        ({}, 2.0, '"0.0"', 412, "rev_changed", {}),
+        ({}, 2.0, "junk", 412, "rev_changed", {}),
+        ({}, 2.5, None, 409, "step_too_large", {"allowed_ma": 2.0, "after_ms": 0}),
+        ({}, 20.5, None, 409, "above_cap", {"allowed_ma": 2.0}),
+        ({"holding": False}, 1.0, None, 409, "wait_for_contraction", {"allowed_ma": 0.0, "after_ms": 2501}),
+        ({"stale": True}, 1.0, None, 409, "lease_stale", {"allowed_ma": 0.0}),
+    ],
+)
+def test_a_raise_that_may_not_be_says_why_and_what_may(
+    api: Api,
+    patient: TestClient,
+    change: dict[str, bool],
+    ma: float,
+    rev: str | None,
+    status: int,
+    code: str,
+    more: Any,
+) -> None:
+    api.engine.holding = change.get("holding", True)
+    if change.get("stale"):
+        api.engine.now = replace(api.engine.now, lease=replace(api.engine.now.lease, increase_allowed=False))
+    got, told = raise_to(patient, ma, rev)
+    assert (got, told["status"], told["code"], told["type"]) == (status, status, code, f"urn:pelvistim:{code}")
+    assert {key: told.get(key) for key in more} == more
+    assert commands(api)[-1] == ("intensity", code)
+    assert api.engine.now.channels["A"].set_point_ua == 0
+
+
+def test_only_the_controlling_phone_raises_and_every_patients_phone_lowers(api: Api, patient: TestClient) -> None:
+    raise_to(patient, 2.0)
+    other = api.phone("patient")
+    assert raise_to(other, 3.0)[1]["code"] == "not_controlling"
+    assert raise_to(other, 1.0, "")[0] == 200
+    assert api.phone("viewer").put("sessions/current/intensity").json()["code"] == "role_too_low"
+
+
+@pytest.mark.parametrize("ma", ["2", True, None, -0.1, 100.1, 1.23, 1e300, [2.0]])
+def test_an_amplitude_of_another_kind_is_refused(api: Api, patient: TestClient, ma: object) -> None:
+    before = len(api.engine.asked)
+    assert raise_to(patient, ma)[1]["code"] == "request_invalid"
+    assert len(api.engine.asked) == before
+
+
+def test_an_action_of_an_older_session_is_refused(api: Api, patient: TestClient) -> None:
+    def ask(**body: object) -> str | None:
+        code = patient.post("sessions/current/actions", json=body).json().get("code")
+        return None if code is None else str(code)
+
+    assert ask(action="pause") is None
+    assert ask(action="resume") == "epoch_missing"
+    assert ask(action="resume", epoch=0) == "old_epoch"
+    assert ask(action="resume", epoch=1) is None
+    assert ask(action="pause", epoch=2) == "old_epoch"
+    other = api.phone("patient")
+    assert other.post("sessions/current/actions", json={"action": "end"}).json()["code"] == "not_controlling"
+
+
+def test_a_clinician_gets_control_when_the_patient_allows_it(api: Api, patient: TestClient) -> None:
+    clinician = api.phone("clinician")
+
+    def control(phone: TestClient, action: str) -> Any:
+        return phone.post("sessions/current/control", json={"action": action}).json()
+
+    assert control(clinician, "claim")["asking"] == api.device(clinician).id
+    assert control(clinician, "allow")["code"] == "patient_needed"
+    assert raise_to(clinician, 1.0)[1]["code"] == "not_controlling"
+    assert control(patient, "allow")["holder"] == api.device(clinician).id
+    assert raise_to(clinician, 1.0)[0] == 200
+    assert raise_to(patient, 2.0)[1]["code"] == "not_controlling"
+    assert control(patient, "release")["code"] == "not_controlling"
+    assert control(patient, "claim")["holder"] == api.device(patient).id
+    assert ("control_allow", "done") in commands(api)
+
+
+def test_a_clinician_who_opens_a_session_only_asks_for_control(api: Api) -> None:
+    clinician = api.phone("clinician")
+    clinician.put("prescription", json=PRESCRIPTION)
+    told = clinician.post("sessions", json=OPEN).json()
+    assert told["control"] == {"holder": None, "asking": api.device(clinician).id}
+
+
+def test_heartbeats_reach_the_engine_from_the_controlling_phone_alone(api: Api, patient: TestClient) -> None:
+    beat = {"sequence": 1, "nonce": "5f3c"}
+    assert patient.post("sessions/current/heartbeat", json=beat).json()["nonce"] == "5f3c"
+    assert patient.post("sessions/current/heartbeat", json=beat).json()["code"] == "sequence_old"
+    other = api.phone("patient")
+    assert other.post("sessions/current/heartbeat", json=beat).json()["code"] == "not_controlling"
+    assert api.engine.asked.count(("heartbeat", "5f3c")) == 1
+
+
+# --- before and after -------------------------------------------------------------------------------------------------
+
+
+def test_prescriptions_count_up_and_come_back_as_they_were_told(api: Api) -> None:
+    clinician, patient = api.phone("clinician"), api.phone("patient")
+    assert patient.get("prescription").json()["code"] == "no_prescription"
+    assert clinician.put("prescription", json={**PRESCRIPTION, "revision": 2}).json()["code"] == "prescription_revision"
+    assert clinician.put("prescription", json={**PRESCRIPTION, "programme": "x"}).json()["code"] == "programme_unknown"
+    full = {
+        **PRESCRIPTION,
+        "caps_ma": {"A": 20.5, "B": None},
+        "electrode": {**PRESCRIPTION["electrode"], "placement": {"depth_mm": 40, "turn_degrees": -90}},
+        "lease_ms": 3000,
+        "patient_may": ["pause"],
+        "released": [{"contraindication": "pregnant", "reason": "seen by the midwife"}],
+        "valid_until": "2027-01-31",
+        "signature": {"key": "a" * 64, "value": "b" * 128},
+    }
+    assert clinician.put("prescription", json=full).json() == full
+    assert patient.get("prescription").json() == full
+    assert api.engine.prescribed is not None
+    assert (api.engine.prescribed.caps_ua, api.engine.prescribed.lease_us) == ({"A": 20_500}, 3_000_000)
+
+
+def test_a_contraindication_closes_stimulation_unless_it_was_released(api: Api) -> None:
+    patient, clinician = api.phone("patient"), api.phone("clinician")
+    assert patient.post("sessions", json=OPEN).json()["code"] == "no_prescription"
+    clinician.put("prescription", json=PRESCRIPTION)
+    against = {**OPEN, "answers": {**NONE_APPLIES, "pregnant": True}}
+    told = patient.post("sessions", json=against).json()
+    assert (told["code"], told["detail"]) == ("contraindicated", "pregnant")
+    assert patient.post("sessions", json={**OPEN, "answers": {}}).json()["code"] == "request_invalid"
+    released = [{"contraindication": "pregnant", "reason": "seen by the midwife"}]
+    clinician.put("prescription", json={**PRESCRIPTION, "revision": 2, "released": released})
+    assert patient.post("sessions", json=against).json()["code"] == "prescription_revision"
+    assert patient.post("sessions", json={**against, "prescription_revision": 2}).status_code == 201
+
+
+def test_a_question_without_an_answer_counts_as_yes() -> None:
+    assert contraindicated({}, {}) == CONTRAINDICATIONS
+    assert contraindicated({"pregnant": False}, dict.fromkeys(CONTRAINDICATIONS[2:], "")) == CONTRAINDICATIONS[1:2]
+
+
+def test_a_stop_is_acknowledged_by_whom_the_cause_allows(api: Api) -> None:
+    patient, clinician = api.phone("patient"), api.phone("clinician")
+    assert patient.post("acknowledge").json()["code"] == "nothing_latched"
+    api.engine._set(mode="lockout", cause="current_high", clears="clinician")
+    assert patient.post("acknowledge").json()["code"] == "clinician_needed"
+    assert clinician.post("acknowledge").json()["mode"] == "idle"
+
+
+def test_without_a_journal_nothing_begins_or_rises_and_everything_ends(api: Api, patient: TestClient) -> None:
+    raise_to(patient, 2.0)
+    api.journal.close()
+    assert raise_to(patient, 3.0)[0] == 200  # nobody knew yet
+    assert patient.get("state").json()["journal"] == "not_written"
+    assert raise_to(patient, 4.0)[1]["code"] == "journal_not_written"
+    assert raise_to(patient, 1.0)[0] == 200
+    for action, code in (("pause", None), ("resume", "journal_not_written"), ("end", None)):
+        told = patient.post("sessions/current/actions", json={"action": action, "epoch": 1}).json()
+        assert told.get("code") == code
+    assert patient.post("stop").json()["confirmed"] is True
+
+
+DOSE = {"channel": "A", "start_us": 0, "end_us": 5_000_000, "set_point_ua": 12_000, "measured_ua": 11_900}
+
+
+def test_what_was_delivered_is_read_from_the_journal(api: Api) -> None:
+    note = api.service.note
+    note(Kind.SESSION, event="opened", session="s1", programme="stress-50hz")
+    for n in (1, 2):
+        note(Kind.DOSE, session="s1", contraction=n, pulses=250, charge_pc=750_000_000, **DOSE)
+    note(Kind.CAUSE, session="s1", code="person")
+    note(Kind.SESSION, event="closed", session="s1", mode="stopped", cause="person")
+    note(Kind.SESSION, event="opened", session="s2", programme="sprint").result()
+    patient = api.phone("patient")
+    newest, first = patient.get("sessions").json()
+    assert (newest["id"], newest["ended"], newest["pulses"]) == ("s2", None, 0)
+    assert (first["contractions"], first["pulses"], first["charge_uc"], first["cause"]) == (2, 500, 1500.0, "person")
+    whole = patient.get("sessions/s1").json()
+    assert [dose["contraction"] for dose in whole["doses"]] == [1, 2]
+    assert [(event["kind"], event["code"]) for event in whole["events"]] == [("cause", "person")]
+    assert patient.get("sessions/s1/export").json() == whole
+    lines = patient.get("sessions/s1/export?format=csv").text.splitlines()
+    assert lines[0] == "contraction,channel,start_us,end_us,pulses,charge_pc,set_point_ua,measured_ua"
+    assert lines[1] == "1,A,0,5000000,250,750000000,12000,11900"
+    assert patient.get("sessions/s9").json()["code"] == "not_found"
+
+
+def test_programmes_have_their_figures(api: Api) -> None:
+    viewer = api.phone("viewer")
+    listed = viewer.get("programmes").json()
+    assert "stress-50hz" in [one["id"] for one in listed]
+    assert all(one["figures"]["accepted"] for one in listed)
+    assert viewer.get("programmes/stress-50hz").json() in listed
+    assert viewer.get("programmes/none").json()["code"] == "not_found"
+
+
+def test_health_and_figures(api: Api, patient: TestClient) -> None:
+    patient.post("stop")
+    clinician = api.phone("clinician")
+    assert clinician.get("health").json() == {"ready": True, "guard": True, "journal": True, "mode": "stopped"}
+    lines = clinician.get("metrics").text.splitlines()
+    assert {"pelvistim_stops_total 1", "pelvistim_guard_up 1", "pelvistim_paired_devices 3"} <= set(lines)
+    api.engine.well = False
+    assert clinician.get("health").json()["ready"] is False
+
+
+# --- the live stream --------------------------------------------------------------------------------------------------
+
+
+def test_the_socket_tells_states_and_events_and_takes_heartbeats(api: Api, patient: TestClient) -> None:
+    with patient.websocket_connect(WSS) as socket:
+        assert socket.receive_json()["data"]["mode"] == "running"
+        api.engine.tell(Event("load_drift", "the load rises", "s1"))
+        told = socket.receive_json()
+        while told["type"] != "event":
+            told = socket.receive_json()
+        assert told["data"] == {"code": "load_drift", "detail": "the load rises", "session": "s1"}
+
+        def refusal(text: str) -> str:
+            socket.send_text(text)
+            told = socket.receive_json()
+            while told["type"] != "refused":
+                told = socket.receive_json()
+            return str(told["data"]["code"])
+
+        socket.send_text('{"type": "heartbeat", "sequence": 4, "nonce": "ab12"}')
+        assert refusal('{"type": "heartbeat", "sequence": 4, "nonce": "ab12"}') == "sequence_old"
+        assert api.engine.asked.count(("heartbeat", "ab12")) == 1
+        for bad in ("", "[]", '{"type": "stop"}', '{"type": "heartbeat", "sequence": "5", "nonce": "ab"}'):
+            assert refusal(bad) == "request_invalid"
+
+
+def test_a_viewers_socket_holds_no_lease(api: Api) -> None:
+    with api.phone("viewer").websocket_connect(WSS) as socket:
+        socket.send_text('{"type": "heartbeat", "sequence": 4, "nonce": "ab12"}')
+        told = socket.receive_json()
+        while told["type"] != "refused":
+            told = socket.receive_json()
+        assert told["data"]["code"] == "role_too_low"
+
+
+def test_a_stream_ends_with_its_pairing(api: Api) -> None:
+    viewer = api.phone("viewer")
+    with viewer.websocket_connect(WSS) as socket:
+        assert socket.receive_json()["type"] == "state"
+        api.service.devices.revoke(api.device(viewer).id, by="test")
+        message = socket.receive()
+        while message["type"] == "websocket.send":
+            message = socket.receive()
+        assert (message["code"], message["reason"]) == (1008, "not_paired")
+    assert api.service.figures.streams == 0
+    assert api.engine.listeners == []
