@@ -99,7 +99,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for path, methods in made["paths"].items():
             if path.removeprefix(PREFIX) not in OPEN:
                 for operation in methods.values():
-                    here = [{}] if path.removeprefix(PREFIX) in HERE else []
+                    here: list[dict[str, list[str]]] = [{}] if path.removeprefix(PREFIX) in HERE else []
                     operation["security"] = [*here, {"tls": []}, {"plain": []}]
         app.openapi_schema = made
     return app.openapi_schema

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.passphrase import LENGTH_MAX
 from controller.prescription import CONTRAINDICATIONS
 from safety import limits
 
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 ChannelName = Literal["A", "B"]
 RoleName = Literal["viewer", "patient", "clinician"]
 Milliamps = Annotated[
     float, Field(ge=0, le=max(limits.FULL_SCALES_UA) / 1000, multiple_of=0.1, description="mA", examples=[12.0])
 ]
-Epoch = Annotated[int, Field(ge=0, le=2**53, description="Which session is meant: `epoch` of the state.")]
+Epoch = Annotated[int, Field(ge=0, le=2**53, description="Which session is meant: `epoch` of the state."), WHOLE]
 Short = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 IsoDay = Annotated[
@@ -182,7 +189,7 @@ class StopOut(Out):
 class Heartbeat(In):
     """The guard's latest nonce, echoed by the controlling phone every 250 ms."""
 
-    sequence: Annotated[int, Field(ge=0, le=2**53, description="Higher than in the heartbeat before.")]
+    sequence: Annotated[int, Field(ge=0, le=2**53, description="Higher than in the heartbeat before."), WHOLE]
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$", examples=["5f3c"])]
 
 
@@ -209,7 +216,7 @@ Answers = Annotated[
 class OpenSession(In):
     """A session of what is prescribed."""
 
-    prescription_revision: Annotated[int, Field(ge=1, le=2**31)]
+    prescription_revision: Annotated[int, Field(ge=1, le=2**31), WHOLE]
     answers: Answers
 
 
@@ -239,8 +246,8 @@ class IntensityIn(In):
 class PlacementIn(In):
     """Where the electrode sits."""
 
-    depth_mm: Annotated[int, Field(ge=0, le=200, description="mm")]
-    turn_degrees: Annotated[int, Field(ge=-180, le=180, description="degrees")]
+    depth_mm: Annotated[int, Field(ge=0, le=200, description="mm"), WHOLE]
+    turn_degrees: Annotated[int, Field(ge=-180, le=180, description="degrees"), WHOLE]
 
 
 class ElectrodeIn(In):
@@ -250,6 +257,7 @@ class ElectrodeIn(In):
     area_mm2: Annotated[
         int,
         Field(ge=limits.AREA_MIN_MM2, le=limits.AREA_MAX_MM2, description="Area of the smallest contact, in mm2."),
+        WHOLE,
     ]
     placement: PlacementIn | None = None
 
@@ -278,15 +286,15 @@ class ReleasedIn(In):
 class PrescriptionIn(In):
     """One revision of what is prescribed: one above that in force."""
 
-    revision: Annotated[int, Field(ge=1, le=2**31)]
+    revision: Annotated[int, Field(ge=1, le=2**31), WHOLE]
     programme: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", examples=["stress-50hz"])]
     caps_ma: CapsIn
     electrode: ElectrodeIn
-    minutes: Annotated[int, Field(ge=1, le=limits.SESSION_MAX_US // 60_000_000)]
-    sessions_per_day: Annotated[int, Field(ge=1, le=limits.SESSIONS_PER_DAY_MAX)]
-    sessions_per_week: Annotated[int, Field(ge=1, le=7 * limits.SESSIONS_PER_DAY_MAX)]
-    weeks: Annotated[int, Field(ge=1, le=52)]
-    lease_ms: Annotated[int, Field(ge=limits.LEASE_MIN_US // 1000, le=limits.LEASE_MAX_US // 1000)] = (
+    minutes: Annotated[int, Field(ge=1, le=limits.SESSION_MAX_US // 60_000_000), WHOLE]
+    sessions_per_day: Annotated[int, Field(ge=1, le=limits.SESSIONS_PER_DAY_MAX), WHOLE]
+    sessions_per_week: Annotated[int, Field(ge=1, le=7 * limits.SESSIONS_PER_DAY_MAX), WHOLE]
+    weeks: Annotated[int, Field(ge=1, le=52), WHOLE]
+    lease_ms: Annotated[int, Field(ge=limits.LEASE_MIN_US // 1000, le=limits.LEASE_MAX_US // 1000), WHOLE] = (
         limits.LEASE_DEFAULT_US // 1000
     )
     patient_may: Annotated[list[Literal["end_early", "pause"]], Field(max_length=2)] = []

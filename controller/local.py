@@ -84,12 +84,22 @@ def running_app() -> Path:
     for root in runtime_roots():
         with contextlib.suppress(OSError):
             if root.stat().st_uid == os.getuid():
-                found += [path.parent for path in sorted(root.glob(f"*/{APP_SOCKET}"))]
+                found += [path.parent for path in sorted(root.glob(f"*/{APP_SOCKET}")) if _answers(path)]
     if len(found) > 1:
         raise LocalError(f"several apps run here: {', '.join(map(str, found))}", code="app_several")
     if not found:
         raise LocalError("no app is running here", code="app_absent")
     return found[0]
+
+
+def _answers(path: Path) -> bool:
+    """Whether an app listens there; one that was killed leaves its socket behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as trial:
+        try:
+            trial.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def ask(folder: Path, **request: object) -> dict[str, Any]:

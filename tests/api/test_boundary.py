@@ -87,6 +87,16 @@ def test_every_answer_carries_the_headers_of_safety(api: Api, path: str) -> None
     assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.parametrize(
+    ("sequence", "taken"), [("3.0", True), ("3", True), ("3.5", False), ("1e300", False), ("true", False)]
+)
+def test_json_has_one_kind_of_number(api: Api, sequence: str, taken: bool) -> None:
+    body = f'{{"sequence": {sequence}, "nonce": "ab"}}'
+    phone = api.phone("patient")
+    told = phone.post("sessions/current/heartbeat", content=body, headers={"content-type": "application/json"}).json()
+    assert told["code"] == ("not_controlling" if taken else "request_invalid")
+
+
 def test_what_is_not_there_is_a_problem_too(api: Api) -> None:
     phone = api.phone("clinician")
     assert phone.get("nothing").json()["code"] == "not_found"

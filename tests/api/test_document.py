@@ -17,13 +17,14 @@ from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 
 from api import boundary
+from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.devices import Device
 from api.rates import Rates
 from api.roles import Role
 from tests.support.api import PRESCRIPTION, V1, Api
 from tests.support.served import WAIT_S, serving
 
-EXAMPLES = 20
+EXAMPLES = 10
 ENDLESS = f"{V1}/live"
 REFUSALS = ["2xx", "401", "403", "404", "409", "412", "428", "429"]
 CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": REFUSALS}}}
@@ -39,7 +40,7 @@ class Tried:
     schema: Any
     devices: dict[str, tuple[Device, str]]
 
-    def headers(self, who: str) -> dict[str, str]:
+    def cookies(self, who: str) -> dict[str, str]:
         if who == "nobody":
             return {}
         device, secret = self.devices.get(who, (None, ""))
@@ -48,7 +49,7 @@ class Tried:
             row.result()
             self.api.service.devices.enter(device)
             self.devices[who] = (device, secret)
-        return {"Cookie": f"device_plain={secret}"}
+        return {COOKIE_PLAIN: secret, COOKIE_TLS: "of no use here"}  # both told, so that neither is made up
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_what_is_documented_is_so(tried: Tried, who: str, mode: GenerationMode) 
         takes = operation.body or operation.path_parameters or operation.query or operation.headers
         if operation.path != ENDLESS and (takes or mode is GenerationMode.POSITIVE):
             asked += try_one(tried, operation, who, mode)
-    assert asked > (200 if mode is GenerationMode.POSITIVE else 100)
+    assert asked > (100 if mode is GenerationMode.POSITIVE else 50)
 
 
 def try_one(tried: Tried, operation: Any, who: str, mode: GenerationMode) -> int:
@@ -91,9 +92,8 @@ def try_one(tried: Tried, operation: Any, who: str, mode: GenerationMode) -> int
     def one(case: Case) -> None:
         nonlocal asked
         asked += 1
-        headers = tried.headers(who)
-        answer = case.call(base_url=f"http://127.0.0.1:{tried.port}", headers=headers, timeout=WAIT_S)
-        case.validate_response(answer, headers=headers)
+        answer = case.call(f"http://127.0.0.1:{tried.port}", cookies=tried.cookies(who), timeout=WAIT_S)
+        case.validate_response(answer)
         assert answer.status_code < 500
 
     one()
