@@ -10,7 +10,6 @@ from typing import Final
 
 from api.devices import Device
 from api.service import Service
-from api.views import state_out
 from controller.port import Event
 
 EVERY_S: Final = 0.1
@@ -41,8 +40,7 @@ async def messages(service: Service, device: Device) -> AsyncIterator[tuple[str,
             while events:
                 event = events.popleft()
                 yield "event", json.dumps({"code": event.code, "detail": event.detail, "session": event.session})
-            state = state_out(service.engine.state(), service.control.standing, service.journal_ok)
-            yield "state", state.model_dump_json()
+            yield "state", service.state_json()
             try:
                 await asyncio.wait_for(arrived.wait(), EVERY_S)
             except TimeoutError:

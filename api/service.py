@@ -10,14 +10,15 @@ from typing import Final, TypeVar
 
 from api.announce import Announcer
 from api.boundary import Place
-from api.control import Control
+from api.control import Control, Standing
 from api.devices import Device, Devices
 from api.pairing import Pairing
 from api.passphrase import Passphrase
 from api.stop import Stopped, Stopper, Stopping
+from api.views import state_out
 from controller.chain import Kind, Row
 from controller.journal import Journal
-from controller.port import Engine
+from controller.port import Engine, State
 from safety.errors import PelviStimError
 
 JOURNAL_WITHIN_S: Final = 1.0
@@ -55,6 +56,7 @@ class Service:
     control: Control = field(default_factory=Control)
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
+    _told_state: tuple[tuple[State, Standing, bool], str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.stopping = Stopping(self.stopper, self.engine.state, self._stop_told)
@@ -64,6 +66,13 @@ class Service:
         row = self.journal.append(kind, **fields)
         row.add_done_callback(self._noted)
         return row
+
+    def state_json(self) -> str:
+        """The present state as JSON, made once for all streams as long as nothing changes."""
+        known = (self.engine.state(), self.control.standing, self.journal_ok)
+        if self._told_state is None or any(a is not b for a, b in zip(known, self._told_state[0], strict=True)):
+            self._told_state = (known, state_out(*known).model_dump_json())
+        return self._told_state[1]
 
     async def settle(self, row: Future[Row]) -> None:
         """Waits until a row is durable. Raises JournalError when it is not."""
