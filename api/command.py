@@ -35,8 +35,6 @@ from controller.journal import Journal
 from controller.launch import SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
-from hw.board import load_board
-from hw.clock import WallClock
 from safety.errors import InputRefused, Problem
 from safety.link import GuardLink, runtime_root
 
@@ -87,11 +85,10 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         new = not guard.exists() or not any(guard.iterdir())
         board = SimulatedBoard(runtime, guard, new_state=new, speed=1)
         after.callback(board.close)
-        clock = WallClock()
-        link = GuardLink(runtime, clock)
+        link = GuardLink(runtime, board.clock)
         journal = Journal(app, link.welcome["device"])
         after.callback(journal.close)
-        engine = GuardEngine(link, clock, load_board(), journal, _today, simulated=True)
+        engine = GuardEngine(link, board.clock, journal, _today, simulated=True)
         after.callback(engine.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None

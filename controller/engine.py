@@ -27,7 +27,7 @@ from controller.session import Session, SessionRefused
 from controller.standing import Standing
 from controller.timeline import Timeline
 from controller.waveform import Encoder
-from hw.board import Board
+from hw.board import load_board
 from hw.clock import Clock
 from safety.errors import LinkError, PelviStimError
 from safety.link import GuardLink, Message
@@ -49,25 +49,22 @@ T = TypeVar("T")
 
 
 class GuardEngine:
-    """Serves one guard. ``folder`` is its runtime folder; ``make_clock`` gives the clock of the engine's thread;
-    ``today``: this machine's own date as ISO text; ``minutes`` of a prescription end a session early.
-
-    Raises LinkError when the guard is not there or of another build, JournalError.
+    """Serves the guard at the other end of ``link``, whose clock is ``clock``; both belong to the engine's thread from
+    here on. ``today``: this machine's own date as ISO text.
     """
 
     def __init__(
         self,
         link: GuardLink,
         clock: Clock,
-        board: Board,
         journal: Journal,
         today: Callable[[], str],
         *,
         simulated: bool,
     ) -> None:
-        self._link, self._clock, self._board, self._journal = link, clock, board, journal
+        self._link, self._clock, self._board, self._journal = link, clock, load_board(), journal
         self._today = today
-        self._prescriptions = Prescriptions(journal, board)
+        self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
         self._session: Session | None = None
         self._doses: Doses | None = None

@@ -97,6 +97,7 @@ class Session:
 
     def load(self, caps_ua: dict[str, int] | None = None, **more: object) -> bool:
         """Waits for the self-test and hands the programme over. False when it was stopped meanwhile."""
+        self._link.forget()  # what was told before is no news: a stop that is acknowledged by now, say
         if not self._await_while("boot", "self_test"):
             return False
         caps = dict.fromkeys(self._target_ua, self._full_scale_ua) if caps_ua is None else caps_ua
@@ -114,7 +115,9 @@ class Session:
         self.outcome.checked_load_ohm = {channel: one["load_ohm"] for channel, one in found.items()}
         if status["mode"] != "armed":
             channel, finding = next((channel, one["finding"]) for channel, one in found.items() if one["finding"])
-            words = f"channel {channel}: {in_words(finding)}: {found[channel]['load_ohm']} ohm [{finding}]"
+            load_ohm = found[channel]["load_ohm"]
+            seen = "no current" if load_ohm is None else f"{load_ohm} ohm"
+            words = f"channel {channel}: {in_words(finding)}: {seen} [{finding}]"
             raise SessionRefused(words, finding, status)
         return True
 
@@ -139,9 +142,12 @@ class Session:
         """Waits for a rest; False when somebody stopped meanwhile, and the stop is carried through."""
         self._link.forget()  # what was told before is older than the answer that no stop is latched
         until = self._link.now() + wait_us
+        show_at = until - wait_us
         while (now := self._link.now()) < until:
-            self._show_rest(until - now)
-            message = self._link.receive(min(until, now + SHOW_REST_US))
+            if now >= show_at:
+                self._show_rest(until - now)
+                show_at = now + SHOW_REST_US
+            message = self._link.receive(min(until, show_at))
             if message is not None and self._is_stop(message):
                 self.outcome.notes.append("stopped while the rest after the last contraction was waited for")
                 return False
@@ -156,6 +162,9 @@ class Session:
                 self._woken()
             elif self._is_stop(message):
                 return False
+        if self._loaded and self._link.latest["cause"] is not None:  # it was told while an answer was waited for
+            self._await_stop(self._link.latest)
+            return False
         return True
 
     def _is_stop(self, message: Message) -> bool:
@@ -290,7 +299,7 @@ class Session:
             case "started":
                 self._began(message)
             case "ramp":
-                self.outcome.notes.append(f"ramped down: {in_words(message['cause'])} [{message['cause']}]")
+                self.outcome.notes.append(f"ramped down: {in_words(message['ramp_cause'])} [{message['ramp_cause']}]")
                 self._fade(message)
             case "refused" if message["code"] == "stale_set_point":
                 self._stale(message)

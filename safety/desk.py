@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hw.clock import Clock
-from safety import lease, limits, link
+from safety import electrode, lease, limits, link
 from safety.decode import Refusal
 from safety.errors import LinkError
 from safety.interlock import Mode, Request, State
@@ -158,9 +158,7 @@ class Desk:
             case "self_test":
                 return self._request(Request.SELF_TEST, now)
             case "check_electrodes":
-                if self._session.plan is None:
-                    return Refusal("nothing_loaded", "load a programme first")
-                return self._request(Request.CHECK, now)
+                return self._not_checkable() or self._request(Request.CHECK, now)
             case "start" if mode is Mode.ARMED:
                 return self._start(message, now)
             case "resume" if mode is Mode.PAUSED:
@@ -190,6 +188,17 @@ class Desk:
         if held is None or not held.increase_allowed(now):
             age = None if held is None else held.age_us(now)
             return Refusal("lease_stale", f"the page was last heard of {age} us ago")
+        return None
+
+    def _not_checkable(self) -> Refusal | None:
+        """The check gives 2 mA: only to channels that are to be used, and may have as much."""
+        plan = self._session.plan
+        if plan is None:
+            return Refusal("nothing_loaded", "load a programme first")
+        for channel in plan.schedule.channels():
+            if plan.caps_ua[channel] < electrode.CHECK_UA:
+                words = f"{channel}: cap {plan.caps_ua[channel]} uA; the electrode check needs {electrode.CHECK_UA}"
+                return Refusal("over_cap", words)
         return None
 
     def _load(self, message: link.Message, now: int) -> Refusal | None:

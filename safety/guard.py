@@ -62,9 +62,10 @@ class Timeouts:
 class Guard:
     """The loop and all it holds. ``make_clock`` gives a clock for a participant's name; each thread has its own.
 
-    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date; ``fed``: is
-    called after each check in which all was well. Raises LinkError when another guard uses one of the folders or the
-    daemon, BoardError when the daemon is not there or not as it must be.
+    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
+    ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
+    that is ended then would start anew, and the latch be gone). Raises LinkError when another guard uses one of the
+    folders or the daemon, BoardError when the daemon is not there or not as it must be.
     """
 
     def __init__(
@@ -77,10 +78,10 @@ class Guard:
         make_clock: Callable[[str], Clock],
         today: Callable[[], date],
         timeouts: Timeouts,
-        fed: Callable[[], None] = lambda: None,
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
-        self._board, self._fed = board, fed
+        self._board, self._checked = board, checked
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
         self._stop = StopThread(
             runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
@@ -94,8 +95,8 @@ class Guard:
         self.left = threading.Event()
         """Set when ``run`` has ended."""
         edges = Edges(figures(board).seven, board["OUTPUT_ENABLE"].mask)
-        self._supply = Supply(edges)
         self._clock = make_clock("guard")
+        self._supply = Supply(edges, self._clock.now)
         self._clock.watch(self._stop.wake)
         self._wakes = self._clock.tally(WAKE_CHANNEL)
         self._tools = Instruments(
@@ -188,8 +189,10 @@ class Guard:
         """
         contacts: list[bool | None] = [None, None]
         self._lost = self._lost or self._stop.lost
+        whole = False
         try:
             bank, found = self._look(now)
+            whole = True
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
             faults = (*faults, *found)
         except BoardError as error:
@@ -213,11 +216,13 @@ class Guard:
             self._fault(now, error)
         self._good = not self.state.stopped
         self._show()
+        if self._lost and not self.state.stopped:  # the lights found it: the cause is told and recorded all the same
+            self.check(now, faults=("daemon_lost",))
         if self._lost:
             raise DaemonLost(f"the daemon was lost, its answers can no longer be trusted: {self._why}")
-        if self._good:
-            self._fed()
-        return Action.REFUSE not in actions
+        if whole:
+            self._checked()
+        return Action.REFUSE not in actions and not self.state.stopped
 
     def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
         """Reads everything: the bank, and the causes that hold now."""
@@ -231,6 +236,10 @@ class Guard:
         reset = not checking and not testing and seen.may_reset
         sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
         after = self._clock.now()
+        allowed = window.allowed(supply.played, now) | window.allowed(supply.played, after)
+        if self._stopping():  # the daemon may have read it after the halt
+            tools.stopped(now)
+            allowed |= {None}
         judged = watch.Check(
             sample,
             after,
@@ -241,7 +250,7 @@ class Guard:
             tools.enabled,
             tools.enabled_us,
             tools.toggled_us if tools.was_toggled else None,
-            window.allowed(supply.played, now) | window.allowed(supply.played, after),
+            allowed,
         )
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
             a, b = judged.asked
@@ -250,9 +259,7 @@ class Guard:
         self._rail_mv = sample.rail_mv
         for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):
             self._peaks[channel] = max(self._peaks[channel], peak)
-        wrong = tools.seen() or tools.edges.missing(now)
-        if wrong and mode is not Mode.SELF_TEST:
-            self.tell("log", text=f"edges: {wrong}")
+        if self._edges_differ(now):
             found = (*found, "edges_differ")
         return sample.bank, self._filtered(found, testing, sample.dead_man_running)
 
@@ -312,6 +319,7 @@ class Guard:
             case Action.ENABLE:
                 self._confirmed = None
                 self._memory = self._memory.begun()
+                self._peaks = dict.fromkeys(CHANNELS, 0)  # not those of the electrode check
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:
@@ -434,15 +442,25 @@ class Guard:
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
-        """Takes notifications as they come; what is wrong with them is found in the next check, or at once."""
+        """Takes notifications as they come; what is wrong with them stops at once."""
         try:
-            wrong = self._tools.seen()
+            differ = self._edges_differ(now)
         except BoardError as error:
             self._fault(now, error)
             return
-        if wrong and self.state.mode is not Mode.SELF_TEST:
-            self.tell("log", text=f"edges: {wrong}")
+        if differ:
             self.check(now, faults=("edges_differ",))
+
+    def _edges_differ(self, now: int) -> bool:
+        """Takes the notifications that have come. What a stop cuts is no difference, though it be seen before the loop
+        hears of the stop."""
+        if self._stopping():
+            self._tools.stopped(now)
+        wrong = self._tools.seen() or self._tools.edges.missing(now)
+        if not wrong or self._stopping() or self.state.mode is Mode.SELF_TEST:
+            return False
+        self.tell("log", text=f"edges: {wrong}")
+        return True
 
     def _show(self) -> None:
         """Lights, and a message to the app, when the state is another than last told."""

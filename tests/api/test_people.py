@@ -51,9 +51,9 @@ def test_a_window_is_for_one_phone(by: str) -> None:
     assert len(invitation.token) == 22  # 128 bits
     assert len(invitation.code) == 8
     assert set(invitation.code) <= set(ALPHABET)
-    assert pairing.open_role is Role.PATIENT
+    assert pairing.is_open
     assert pairing.use(**{by: getattr(invitation, by)}) is Role.PATIENT
-    assert pairing.open_role is None
+    assert not pairing.is_open
     for other in ("token", "code"):
         assert refusal(pairing, **{other: getattr(invitation, other)}) == "pairing_closed"
 
@@ -63,16 +63,25 @@ def test_a_window_closes_after_five_minutes() -> None:
     pairing = Pairing(clock)
     invitation = pairing.open(Role.PATIENT)
     clock.s += WINDOW_S - 1
-    assert pairing.open_role is Role.PATIENT
+    assert pairing.is_open
     clock.s += 1
     assert refusal(pairing, token=invitation.token) == "pairing_closed"
 
 
 def test_a_new_window_closes_the_one_before() -> None:
     pairing = Pairing(Clock())
-    first, second = pairing.open(Role.CLINICIAN), pairing.open(Role.VIEWER)
+    first, second = pairing.open(Role.VIEWER), pairing.open(Role.VIEWER)
     assert refusal(pairing, token=first.token) == "pairing_wrong"
     assert pairing.use(token=second.token) is Role.VIEWER
+
+
+def test_each_role_has_a_window_of_its_own() -> None:
+    pairing = Pairing(Clock())
+    for_a, for_b = pairing.open(Role.CLINICIAN), pairing.open(Role.VIEWER)
+    assert pairing.use(code=for_a.code) is Role.CLINICIAN
+    assert pairing.is_open
+    assert pairing.use(token=for_b.token) is Role.VIEWER
+    assert refusal(pairing, token=for_a.token) == "pairing_closed"
 
 
 def test_wrong_codes_lock_the_code_but_not_the_link() -> None:

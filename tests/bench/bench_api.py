@@ -122,10 +122,11 @@ def main() -> int:
             board.close()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{(used.ru_utime + used.ru_stime):.1f} s of processor for app, guard and board together")
-    took = sorted(ms for ms, _ in told)
     missed = sum(not confirmed for _, confirmed in told)
-    p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
-    print(f"{stops} stops: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {took[-1]:.1f} ms; {missed} not confirmed")
+    for words, wanted in (("confirmed", True), ("not confirmed (a guard that is gone, or late)", False)):
+        if took := sorted(ms for ms, confirmed in told if confirmed is wanted):
+            p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+            print(f"{len(took)} {words}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {took[-1]:.1f} ms")
     print(f"app: {rss_kib / 1024:.0f} MiB resident at its start")
     return 0 if p99 <= BOUND_MS and not missed else 1
 

@@ -82,6 +82,7 @@ def test_loads_that_are_too_large(load_ohm: int, code: str) -> None:
         assert found.electrodes("B")["B"].code == code
 
 
+@pytest.mark.req("SR-138")
 @pytest.mark.parametrize("case", FAULTS, ids=name)
 def test_each_fault_has_its_finding(case: Case) -> None:
     fault, args, code = case
@@ -120,6 +121,7 @@ def test_a_machine_too_busy_is_told_and_no_pulse_is_judged() -> None:
         assert busy.electrodes("A")["A"] == electrode.Finding(None, electrode.UNREAD)
 
 
+@pytest.mark.req("SR-138")
 def test_what_comes_out() -> None:
     """Eight pulses a channel, balanced, of 2 mA at most; no more than 0.4 s for both."""
     with bench("--load-ohm", "500") as healthy:

@@ -115,6 +115,7 @@ def test_it_passes_with_every_load(load_ohm: int) -> None:
         assert healthy.self_test() is None
 
 
+@pytest.mark.req("SR-044", "SR-131")
 def test_nothing_comes_out_and_each_line_was_tried() -> None:
     with bench() as healthy:
         healthy.sim.control("current", record=True, path=None)
@@ -126,6 +127,7 @@ def test_nothing_comes_out_and_each_line_was_tried() -> None:
         assert [fall[0] - rise[0] for rise, fall in zip(rises, falls, strict=True)] == [selftest.HOLD_US] * 4
 
 
+@pytest.mark.req("SR-130", "SR-131", "SR-132")
 @pytest.mark.parametrize("case", [*SEEN, *NOT_SEEN], ids=name)
 def test_each_fault_ends_the_step_that_is_there_for_it(case: Case) -> None:
     fault, args, code = case
@@ -144,6 +146,7 @@ def test_no_fault_is_left_out() -> None:
     assert not tried & OTHERS
 
 
+@pytest.mark.req("SR-130")
 @pytest.mark.parametrize("second", [case for case in SEEN if case[0] in WITH_ANOTHER], ids=name)
 @pytest.mark.parametrize("first", [("rail-stuck", ()), ("dac-stuck", ("A", 4095))], ids=lambda fault: fault[0])
 def test_a_second_fault_leaves_the_self_test_harmless(first: tuple[str, tuple[object, ...]], second: Case) -> None:
@@ -192,6 +195,7 @@ def test_the_rail_is_asked_right_before_each_phase_line() -> None:
             assert len(broken.sim.edges(gpios=PHASES)) == 2 * tried
 
 
+@pytest.mark.req("SR-133")
 def test_a_trip_is_re_armed_only_when_asked() -> None:
     with bench() as tripped:
         tripped.sim.fault("current-trip")
@@ -219,6 +223,7 @@ def test_a_script_of_somebody_else() -> None:
         assert shared.self_test() == "self_test_left_over"
 
 
+@pytest.mark.req("SR-144")
 def test_a_daemon_without_the_mask() -> None:
     with bench("--mask", "0xfffffff") as open_:
         assert open_.self_test() == "self_test_permission"

@@ -10,19 +10,19 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.outcome import View
-from controller.session import Session
+from safety.errors import LinkError
 from safety.link import STOP_SOCKET, GuardLink
-from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
+from tests.support.stack import PHASE_GPIOS, AppLink, Stack, short_programme, stack
 
 OUTPUT_ENABLE = 25
 SAFE_BANK = 1 << 16  # DAC_CS_N high, all other DAC and phase lines low
+NOT_OURS = ("not_what_was_approved", "edges_differ", "phase_stuck")
+"""How a wave of another client shows: it plays, its edges are not ours, or a phase line is high in no pulse of ours."""
 ALL_SEVEN = sum(1 << gpio for gpio in (*PHASE_GPIOS, 20, 17, 16)) | 1 << OUTPUT_ENABLE
 
 
@@ -63,20 +63,24 @@ def test_the_red_button_stops_and_latches(contacts: list[int]) -> None:
         assert_output_is_off(rig)
         refused = link.request("start")
         assert not refused["ok"]
-        cleared = link.request("acknowledge")
-        assert (cleared["ok"], cleared["mode"]) == (True, "idle")
-        assert rig.phase_edges() == edges, "clearing never resumes"
+        assert rig.phase_edges() == edges
+        cleared = link.acknowledge()
+        assert (cleared["mode"], cleared["cause"]) == ("idle", None)
         assert cleared["set_point_ua"] == {"A": 0, "B": 0}
+        rig.sleep_until(rig.clock.now() + 3_000_000)
+        assert rig.live_edges(pressed_at + 20_000) == [], "clearing never resumes; the self-test has the switch open"
 
 
 @pytest.mark.req("SR-052")
 def test_keepalive_toggles_with_each_good_check_and_never_after_a_stop() -> None:
     with stack() as rig:
-        pressed_at = rig.clock.now() + 2_030_000
+        link = rig.link()
+        tested_at = rig.clock.now()  # the self-test lets KEEPALIVE lapse, to see the rail go
+        pressed_at = tested_at + 2_030_000
         rig.sim.control.ask("estop", pressed=True, at=pressed_at)
-        assert rig.play(short_programme(), 10_000).cause == "emergency_stop"
+        assert rig.play(short_programme(), 10_000, link=link).cause == "emergency_stop"
         rig.sleep_until(pressed_at + 3_000_000)
-        times = [edge[0] for edge in rig.edges(gpios=(23,))]
+        times = [edge[0] for edge in rig.edges(gpios=(23,)) if edge[0] >= tested_at]
         apart = {after - before for before, after in itertools.pairwise(times)}
         assert max(apart) <= 20_000
         assert len(times) >= 100
@@ -105,7 +109,7 @@ def test_anybody_may_stop(content: bytes) -> None:
         assert rig.phase_edges()[-1][0] <= began[0] + 1_000
         assert_output_is_off(rig)
         assert not link.request("start")["ok"]
-        assert link.request("acknowledge")["mode"] == "idle"
+        assert link.acknowledge()["mode"] == "idle"
 
 
 @pytest.mark.req("SR-030")
@@ -114,7 +118,7 @@ def test_a_session_after_a_stop_begins_at_zero() -> None:
         link = rig.link()
         first = rig.play(short_programme(), 10_000, link=link, show=at_chunk(25, link.stop))
         assert first.cause == "person"
-        assert link.request("acknowledge")["ok"]
+        link.acknowledge()
         rig.sleep_until(rig.clock.now() + 4_000_000)
         seen: list[dict[str, int]] = []
         second = rig.play(short_programme(), 4_000, link=link, show=lambda view: seen.append(view.set_point_ua))
@@ -151,28 +155,27 @@ def test_a_killed_app_ends_output(tmp_path: Path) -> None:
             assert rig.link().welcome["cause"] == "app_lost"
 
 
-class Tampering(Session):
+class Tampering(AppLink):
     """An app that sends one chunk with another pulse width than the programme's second phase."""
 
-    def _make(self) -> Any:
-        made = super()._make()
-        if made is not None and self._number == 20:
-            entries = [list(made.data[at : at + 12]) for at in range(0, len(made.data), 12)]
+    def send_chunk(self, number: int, start_us: int, revision: int, pulses: bytes) -> None:
+        if number == 20:
+            entries = [list(pulses[at : at + 12]) for at in range(0, len(pulses), 12)]
             for index, entry in enumerate(entries):
                 if int.from_bytes(bytes(entry[:4]), "little") == 1 << 27:  # A_NEG rises
                     longer = int.from_bytes(bytes(entry[8:]), "little") + 1
                     entries[index][8:] = longer.to_bytes(4, "little")
-            return replace(made, data=bytes(byte for entry in entries for byte in entry))
-        return made
+            pulses = bytes(byte for entry in entries for byte in entry)
+        super().send_chunk(number, start_us, revision, pulses)
 
 
 @pytest.mark.req("SR-002", "SR-018")
 def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> None:
     with stack() as rig:
-        outcome = rig.play(short_programme(), 10_000, kind=Tampering)
+        outcome = rig.play(short_programme(), 10_000, link=rig.link(Tampering))
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "gate_refused", True)
         assert any("unbalanced" in note for note in outcome.notes)
-        edges = rig.edges(gpios=(27,))
+        edges = [edge for edge in rig.session_edges() if edge[1] == 27]
         widths = [fall[0] - rise[0] for rise, fall in itertools.pairwise(edges) if rise[2] == 1]
         assert widths
         assert set(widths) == {250}
@@ -184,14 +187,16 @@ def test_pulses_of_another_client_are_noticed_before_anything_of_them_is_sent() 
     with stack() as rig, rig.client() as other:
         import pigpio
 
+        began: list[int] = []
+
         def interfere() -> None:
+            began.append(rig.clock.now())
             assert other.wave_add_generic([pigpio.pulse(1 << 5, 0, 100), pigpio.pulse(0, 1 << 5, 100)]) == 2
 
-        began = rig.clock.now() + 500_000
         outcome = rig.play(short_programme(), 10_000, show=at_chunk(20, interfere))
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "not_what_was_approved", True)
-        ready = [edge for edge in rig.edges(gpios=(5,)) if edge[0] > began]
-        assert not ready[1:], "GPIO 5 is LED_READY: it went off at the start, and the foreign pulse never came"
+        ready = [edge for edge in rig.edges(gpios=(5,)) if edge[0] >= began[0]]
+        assert not ready, "GPIO 5 is LED_READY: it went off before the start, and the foreign pulse never came"
         assert_output_is_off(rig)
 
 
@@ -225,7 +230,7 @@ def test_a_wave_that_another_client_lets_follow_our_last_one_is_noticed() -> Non
 
         session._show = show
         outcome = session.run(None)
-        assert (outcome.cause, outcome.confirmed) == ("not_what_was_approved", True)
+        assert (outcome.cause, outcome.confirmed) in [(cause, True) for cause in NOT_OURS]
         assert rig.phase_edges()[-1][0] <= last_begins[0] + 105_000, "noticed as soon as our last one should end"
         assert_output_is_off(rig)
 
@@ -243,7 +248,7 @@ def test_our_own_wave_that_another_client_lets_repeat_is_noticed() -> None:
 
         session._show = show
         outcome = session.run(None)
-        assert (outcome.cause, outcome.confirmed) == ("not_what_was_approved", True)
+        assert (outcome.cause, outcome.confirmed) in [(cause, True) for cause in NOT_OURS]
         assert_output_is_off(rig)
 
 
@@ -261,6 +266,6 @@ def test_a_lost_daemon_ends_the_guard() -> None:
 def test_one_app_at_a_time() -> None:
     with stack() as rig:
         link = rig.link()
-        with pytest.raises(Exception, match="gone"):
+        with pytest.raises(LinkError, match="one at a time"):
             GuardLink(rig.folder, rig.clock)
         assert link.request("status")["ok"]

@@ -35,10 +35,12 @@ def test_enough_chunks_are_valid(report: Report) -> None:
     assert report.valid >= VALID_LEAST
 
 
+@pytest.mark.req("SR-153")
 def test_the_gate_approves_nothing_that_the_oracle_calls_unsafe(report: Report) -> None:
     assert [(case.how, case.broken) for case in report.disagreements if case.broken] == []
 
 
+@pytest.mark.req("SR-153")
 def test_the_gate_approves_all_that_the_oracle_calls_safe(report: Report) -> None:
     assert [(case.how, case.refused) for case in report.disagreements if not case.broken] == []
 

@@ -77,6 +77,7 @@ def _watched(sim: Sim) -> Iterator[Watched]:
     watched.close()
 
 
+@pytest.mark.req("SR-121")
 @pytest.mark.parametrize("after", [20_000, 22_503, 24_999])
 def test_without_kicks_an_endless_wave_ends(watched: Watched, after: int) -> None:
     """From the last kick, wherever it falls between two looks."""
@@ -111,6 +112,7 @@ def test_the_same_count_again_is_no_kick(watched: Watched) -> None:
     assert watched.man.fired_for() == "not_kicked"
 
 
+@pytest.mark.req("SR-120")
 def test_the_end_of_its_connection_fires_at_once(watched: Watched) -> None:
     watched.kick(501_003, every=501_003 // 30)
     closed = watched.rig.clock.now
@@ -133,6 +135,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.req("SR-120", "SR-121")
 @pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_killed_or_frozen_process(sim: Sim, signal_: signal.Signals) -> None:
     watched = Watched(sim)

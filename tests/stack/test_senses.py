@@ -124,7 +124,6 @@ def test_what_plays(rig: Rig, script: int) -> None:
     assert ours.check(None, None, reset_peaks=False).playing is None
 
 
-@pytest.mark.req("SR-143")
 def test_a_mode_that_was_changed_is_seen_within_two_looks(rig: Rig, script: int) -> None:
     found = Senses(rig.pi, BOARD, script)
     assert [found.check(None, None, False).strayed for _ in range(4)] == [()] * 4

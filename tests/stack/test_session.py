@@ -18,7 +18,7 @@ from controller.waveform import Amplitude, Encoder
 from hw.board import load_board
 from safety import ledger
 from safety.link import GuardLink, Message
-from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
+from tests.support.stack import PHASE_GPIOS, AppLink, Stack, short_programme, stack
 
 BOARD = load_board()
 PROGRAMME = short_programme()
@@ -233,7 +233,6 @@ def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content
             rig.session(PROGRAMME, 0, link=link).run(None)
         link.acknowledge()
         link.arm(PROGRAMME)
-        armed_at = rig.clock.now()
         pending = link.request("start")
         assert pending["code"] == "rest_pending"
         over = pending["now_us"] + pending["wait_us"]
@@ -248,7 +247,7 @@ def test_without_a_clean_record_the_guard_starts_stopped(tmp_path: Path, content
         else:
             assert outcome.run(None).cause is None
             assert [note[:7] for note in outcome.outcome.notes] == ["waited "]
-        assert rig.phase_edges(armed_at)[0][0] >= over
+        assert rig.session_edges()[0][0] >= over
 
 
 @pytest.mark.req("SR-083", "SR-084")
@@ -312,6 +311,13 @@ def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         assert link.request("status")["code"] == "not_greeted"
 
 
+@pytest.fixture(name="idle", scope="module")
+def _idle() -> Iterator[AppLink]:
+    """An app of a guard with nothing loaded, which no refusal changes."""
+    with stack() as rig:
+        yield rig.link()
+
+
 @pytest.mark.req("SR-093")
 @pytest.mark.parametrize(
     ("type_", "fields", "code"),
@@ -324,7 +330,8 @@ def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": -1}}, "cap_range"),
         ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": True}}, "cap_range"),
         ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": 1.5}}, "cap_range"),
-        ("start", {}, "nothing_loaded"),
+        ("check_electrodes", {}, "nothing_loaded"),
+        ("start", {}, "not_now"),
         ("pause", {}, "not_now"),
         ("end", {}, "not_now"),
         ("resume", {}, "not_now"),
@@ -335,10 +342,9 @@ def test_an_app_of_another_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         ("fly", {}, "link_unknown"),
     ],
 )
-def test_requests_that_are_not_for_now(type_: str, fields: dict[str, object], code: str) -> None:
-    with stack() as rig:
-        answer = rig.link().request(type_, **fields)
-        assert (answer["ok"], answer["code"], answer["mode"]) == (False, code, "idle")
+def test_requests_that_are_not_for_now(idle: AppLink, type_: str, fields: dict[str, object], code: str) -> None:
+    answer = idle.request(type_, **fields)
+    assert (answer["ok"], answer["code"], answer["mode"]) == (False, code, "idle")
 
 
 @pytest.mark.req("SR-093")

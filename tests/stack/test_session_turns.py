@@ -14,7 +14,7 @@ from controller.programme import parse_programme
 from controller.timeline import Timeline
 from safety.link import GuardLink, Message
 from tests.support.records import leave_unclean
-from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
+from tests.support.stack import PHASE_GPIOS, AppLink, Stack, short_programme, stack
 
 OUTPUT = 1 << 25 | sum(1 << gpio for gpio in PHASE_GPIOS)
 ONCE = short_programme(repeats=1)
@@ -23,62 +23,72 @@ ONCE = short_programme(repeats=1)
 # --- the rest before a start ----------------------------------------------------------------------------------
 
 
-def resting(rig: Stack, act: Callable[[GuardLink], None]) -> tuple[Outcome, list[int]]:
-    """A session that must wait 30 s for a rest; ``act`` once 20 s are left."""
+def resting(rig: Stack, act: Callable[[GuardLink], None]) -> tuple[Outcome, list[int], bool]:
+    """A session that must wait for a rest that ends 30 s after the guard began; ``act`` once 20 s or less are left.
+
+    Gives what was shown of the rest, and whether anything came out after the electrode check.
+    """
     link = rig.link()
-    assert link.request("acknowledge")["ok"]
+    link.acknowledge()
     seen: list[int] = []
+    checked: list[tuple[int, int, int]] = []
 
     def show_rest(left_us: int) -> None:
+        if not seen:
+            checked.extend(rig.phase_edges())
         seen.append(left_us)
         if left_us <= 20_000_000 < seen[-2]:
             act(link)
 
-    return rig.play(ONCE, 5_000, link=link, show_rest=show_rest), seen
+    outcome = rig.play(ONCE, 5_000, link=link, show_rest=show_rest)
+    assert checked
+    return outcome, seen, rig.phase_edges() != checked
 
 
 @pytest.mark.req("SR-085")
 def test_the_rest_is_counted_down(tmp_path: Path) -> None:
     leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
-        outcome, seen = resting(rig, lambda _: None)
-        assert outcome.cause is None
-        assert seen == [second * 1_000_000 for second in range(30, 0, -1)]
+        outcome, seen, came = resting(rig, lambda _: None)
+        assert (outcome.cause, came) == (None, True)
+        assert 28_000_000 < seen[0] < 30_000_000, "self-test and electrode check took the rest of the 30 s"
+        assert seen == list(range(seen[0], 0, -1_000_000))
 
 
 @pytest.mark.req("SR-057")
 def test_a_stop_during_the_rest_is_obeyed(tmp_path: Path) -> None:
     leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
-        outcome, seen = resting(rig, GuardLink.stop)
+        outcome, seen, came = resting(rig, GuardLink.stop)
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "person", True)
-        assert seen[-1] == 20_000_000
-        assert rig.phase_edges() == []
+        assert 19_000_000 < seen[-1] <= 20_000_000
+        assert not came
 
 
 @pytest.mark.req("SR-057")
 def test_the_red_button_during_the_rest_is_obeyed(tmp_path: Path) -> None:
     leave_unclean(tmp_path)
     with stack(tmp_path, new_state=False) as rig:
-        outcome, _ = resting(rig, lambda _: rig.sim.control.ask("estop", pressed=True) and None)
+        outcome, _, came = resting(rig, lambda _: rig.sim.control.ask("estop", pressed=True) and None)
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("estop_held", "emergency_stop", True)
-        assert rig.phase_edges() == []
+        assert not came
 
 
 @pytest.mark.req("SR-057")
 def test_a_stop_before_the_start_is_a_persons_stop() -> None:
     with stack() as rig:
         link = rig.link()
+        tested_at = rig.clock.now()
         link.stop()
         outcome = rig.play(ONCE, 5_000, link=link)
         assert (outcome.cause, outcome.confirmed) == ("person", True)
-        assert rig.phase_edges() == []
+        assert rig.phase_edges(tested_at) == []
 
 
 # --- a refused request ----------------------------------------------------------------------------------------
 
 
-class Altered(GuardLink):
+class Altered(AppLink):
     """Asks for something else than it was told to."""
 
     type_, change = "", staticmethod(lambda fields: fields)
@@ -98,14 +108,13 @@ ALTERED: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str]] 
 def test_a_refused_request_stops_the_session(name: str) -> None:
     type_, change, code = ALTERED[name]
     with stack() as rig:
-        link = Altered(rig.folder, rig.clock)
-        rig.links.append(link)
+        link = rig.link(Altered)
         link.type_, link.change = type_, change
         outcome = rig.play(ONCE, 5_000, link=link, end_us=2_000_000)
         assert (outcome.mode, outcome.cause, outcome.confirmed) == ("stopped", "request_refused", True)
         assert any(f"[{code}]" in note for note in outcome.notes)
         assert rig.levels() & OUTPUT == 0
-        assert rig.phase_edges(), "it was playing"
+        assert rig.session_edges(), "it was playing"
 
 
 @pytest.mark.req("SR-036")
@@ -138,7 +147,7 @@ def test_the_set_point_rises_with_one_pulse_a_second(frequency: str) -> None:
 # --- a set-point that somebody changed ------------------------------------------------------------------------
 
 
-class Lowering(GuardLink):
+class Lowering(AppLink):
     """Halves the set-point of channel A at chunk ``at``: before it is sent, or once the chunk before it began."""
 
     at, way = 0, ""
@@ -167,14 +176,13 @@ class Lowering(GuardLink):
 @pytest.mark.parametrize("way", ["before it is sent", "while it waits", "reply comes later"])
 def test_chunks_for_an_older_set_point_are_made_again(way: str, at: int) -> None:
     with stack() as rig:
-        link = Lowering(rig.folder, rig.clock)
-        rig.links.append(link)
+        link = rig.link(Lowering)
         link.at, link.way = at, way
         outcome = rig.play(ONCE, 10_000, link=link, show=link.show)
         assert (outcome.cause, outcome.underruns) == (None, 0), outcome
         timeline = Timeline(parse_programme(ONCE, "test"))
         assert outcome.pulses == timeline.pulse_count
-        rises = [time for time, gpio, level in rig.edges(gpios=(24,)) if level]
+        rises = [time for time, gpio, level in rig.session_edges() if level and gpio == 24]
         assert [time - rises[0] for time in rises] == [pulse.start_us for pulse in timeline.pulses()], (
             "no gap, none lost"
         )

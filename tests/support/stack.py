@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pigpio
 
@@ -63,15 +63,10 @@ class AppLink(GuardLink):
                 self.send("lease", nonce=message["nonce"])
         return [message for message in arrived if message["type"] != "nonce"]
 
-    def tested(self) -> AppLink:
-        """Waits for the end of a self-test that is under way."""
-        return self.past("boot", "self_test")
-
-    def past(self, *modes: str) -> AppLink:
+    def past(self, *modes: str) -> None:
         """Waits until the guard is in none of these modes."""
         while self.latest["mode"] in modes:
             self.receive()
-        return self
 
     def arm(self, programme: bytes, caps_ua: dict[str, int] | None = None, **more: object) -> Message:
         """Loads a programme and has the electrodes checked; from then on nonces are echoed. The state that is told."""
@@ -97,6 +92,9 @@ class AppLink(GuardLink):
         return self.latest
 
 
+_Link = TypeVar("_Link", bound=AppLink)
+
+
 @dataclass
 class Stack:
     """A running board and guard. ``folder`` is the guard's runtime folder, ``clock`` the test's own participant."""
@@ -112,10 +110,12 @@ class Stack:
     def port(self) -> int:
         return self.sim.port
 
-    def link(self, kind: type[AppLink] | None = None, *, tested: bool = True) -> AppLink:
-        """The app's end; ``tested``: once the self-test is over, if there is one."""
-        self.links.append((kind or AppLink)(self.folder, self.clock))
-        return self.links[-1].tested() if tested else self.links[-1]
+    def link(self, kind: type[_Link] = AppLink) -> _Link:  # type: ignore[assignment]
+        """The app's end, once the self-test is over, if there is one."""
+        made = kind(self.folder, self.clock)
+        self.links.append(made)
+        made.past("boot", "self_test")
+        return made
 
     def session(
         self,
@@ -156,6 +156,21 @@ class Stack:
     def phase_edges(self, after: int = 0) -> list[tuple[int, int, int]]:
         """Every change of a phase line from tick ``after`` on. The electrode check has some before a session begins."""
         return [edge for edge in self.edges(gpios=PHASE_GPIOS) if edge[0] >= after]
+
+    def session_edges(self) -> list[tuple[int, int, int]]:
+        """Those since the output switch was last closed: of a session that was started and not paused."""
+        closed = [at for at, _, level in self.edges(gpios=(25,)) if level]
+        return self.phase_edges(closed[-1])
+
+    def live_edges(self, after: int = 0) -> list[tuple[int, int, int]]:
+        """Every rise of a phase line from tick ``after`` on while OUTPUT_ENABLE was high."""
+        found, enabled = [], 0
+        for at, gpio, level in self.edges(gpios=(25, *PHASE_GPIOS)):
+            if gpio == 25:
+                enabled = level
+            elif level and enabled and at >= after:
+                found.append((at, gpio, level))
+        return found
 
     def levels(self) -> int:
         return int(self.sim.control.ask("levels")["bank"])

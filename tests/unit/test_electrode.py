@@ -37,6 +37,7 @@ def checked(port: ScriptedPort, channels: str = "A") -> dict[str, Finding]:
 # --- the pulses -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-138")
 @pytest.mark.parametrize("full_scale_ua", limits.FULL_SCALES_UA)
 @pytest.mark.parametrize("positive", [True, False])
 @pytest.mark.parametrize("channel", ["A", "B"])
@@ -102,6 +103,7 @@ def both(current_ua: int, voltage_mv: int) -> Finding:
         (ASKED, 19_891, Finding(10_000, None)),
         (ASKED, 19_892, Finding(10_001, OUT_OF_RANGE)),
         (ASKED, 59_000, Finding(29_663, OUT_OF_RANGE)),
+        (2_000, 60_000, Finding(30_000, OUT_OF_RANGE)),
         (1_999, 59_990, Finding(30_010, OPEN)),
         (994, 54_000, Finding(54_325, OPEN)),
         (994, 53_999, Finding(54_324, CURRENT_LOW)),
@@ -183,7 +185,10 @@ def test_without_a_rail_nothing_is_played() -> None:
     assert [what for _, what in port.calls] == ["OUTPUT_ENABLE 1", "OUTPUT_ENABLE 0"]
 
 
-def test_a_rail_that_rises_late() -> None:
+def test_a_rail_that_rises_late_and_just_so_far() -> None:
+    port = ScriptedPort()
+    port.mend = lambda seen: replace(seen, rail_mv=FIGURES.compliance_mv) if seen.rail_mv else seen
+    assert checked(port)["A"].code is None
     assert checked(ScriptedPort(rises_after=5))["A"].code is None
 
 

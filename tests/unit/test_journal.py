@@ -168,6 +168,37 @@ def test_what_the_disk_does_not_take_is_told_and_the_chain_goes_on(
     one.close()
 
 
+class LyingConnection(sqlite3.Connection):
+    """Its next COMMIT is durable and says that it failed."""
+
+    lies = False
+
+    def execute(self, command: str, *more: object) -> sqlite3.Cursor:  # type: ignore[override]
+        done = super().execute(command, *more)  # type: ignore[arg-type]
+        if command == "COMMIT" and LyingConnection.lies:
+            LyingConnection.lies = False
+            raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+
+def test_a_commit_that_came_through_after_all_breaks_no_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = journal._open
+
+    def lying(path: Path) -> sqlite3.Connection:
+        real(path).close()
+        return sqlite3.connect(path, isolation_level=None, factory=LyingConnection)
+
+    monkeypatch.setattr(journal, "_open", lying)
+    one = Journal(tmp_path, DEVICE)
+    LyingConnection.lies = True
+    with pytest.raises(JournalError):
+        one.append(Kind.STATE, n=1).result()
+    one.append(Kind.STATE, n=2).result()
+    assert [row.fields.get("n") for row in one.rows()] == [None, 1, 2]
+    assert list(broken(one.rows())) == []
+    one.close()
+
+
 FULL = """
     import resource, signal, sys
     from pathlib import Path

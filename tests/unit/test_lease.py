@@ -55,6 +55,7 @@ def test_bytes_that_are_not_fresh(data: bytes) -> None:
         issue(lease, data, OPENED + S)
 
 
+@pytest.mark.req("SR-146")
 def test_nothing_may_rise_before_the_first_echo() -> None:
     lease, (nonce,) = opened(nonces=1)
     assert not lease.increase_allowed(OPENED)
@@ -63,6 +64,7 @@ def test_nothing_may_rise_before_the_first_echo() -> None:
     assert lease.increase_allowed(OPENED + 1)
 
 
+@pytest.mark.req("SR-146")
 def test_nothing_may_rise_after_a_second_and_the_lease_ends_by_itself() -> None:
     lease, nonces = opened(nonces=2)
     lease, _ = echo(lease, nonces[1], OPENED + 300_000)

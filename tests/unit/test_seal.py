@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +155,19 @@ def test_a_missing_or_moved_seal_is_found(tmp_path: Path, damage: str) -> None:
         first.write_bytes(second.read_bytes())
     with pytest.raises(SealError):
         read_seals(tmp_path)
+
+
+def test_a_seal_of_another_story_by_the_same_key_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    session(Signer(tmp_path / "a"))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")  # a guard's folder that was put back, and went on differently
+    for name in ("a", "b"):
+        session(Signer(tmp_path / name), f"s2 {name}")
+    session(Signer(tmp_path / "a"), "s3")
+    shutil.copy(tmp_path / "b/seals/00000002.json", tmp_path / "a/seals/00000002.json")
+    with pytest.raises(SealError) as refused:
+        read_seals(tmp_path / "a")
+    assert refused.value.code == "seal_gap"
 
 
 @pytest.mark.parametrize("lost", ["key", "key and seals", "public key of another"])

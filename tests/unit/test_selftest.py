@@ -61,6 +61,7 @@ FAILS: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
+@pytest.mark.req("SR-130", "SR-131", "SR-132", "SR-144")
 @pytest.mark.parametrize("fault", FAILS)
 def test_each_step_fails_with_its_code(fault: str) -> None:
     code, broken = FAILS[fault]
@@ -70,11 +71,30 @@ def test_each_step_fails_with_its_code(fault: str) -> None:
     assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
 
 
+@pytest.mark.req("SR-130")
 def test_every_code_is_given_by_some_step() -> None:
     once = {"self_test_rail_without_enable"}
     assert {code for code, _ in FAILS.values()} | once == set(selftest.CODES)
 
 
+def test_a_dead_man_that_does_not_run_is_found_before_the_output_is_enabled() -> None:
+    port = ScriptedPort(dead_man=False)
+    assert outcome(port) == "self_test_dead_man"
+    assert "OUTPUT_ENABLE 1" not in [what for _, what in port.calls]
+
+
+def test_a_dead_man_that_does_not_end_or_does_not_start_again() -> None:
+    fired = ScriptedPort()
+    fired.mend = mended(dead_man_running=True)
+    assert outcome(fired) == "self_test_dead_man"
+    again = ScriptedPort()
+    again.mend = lambda seen: replace(
+        seen, dead_man_running="start_dead_man" not in str(again.calls) and again.dead_man
+    )
+    assert outcome(again) == "self_test_dead_man"
+
+
+@pytest.mark.req("SR-132")
 def test_the_rail_without_enable() -> None:
     port = ScriptedPort()
     port.mend = lambda seen: replace(seen, rail_mv=63_000) if port.toggles and port.rail_mv == 0 else seen
@@ -111,6 +131,21 @@ def test_how_it_goes() -> None:
     assert not port.levels & (PHASES | MASK["OUTPUT_ENABLE"])
 
 
+def test_two_readings_three_steps_apart_are_alike() -> None:
+    assert outcome(ScriptedPort(panel=lambda channel: (3, 0, 0, 0, 0, 2045, 2048, 1554)[channel])) is None
+
+
+@pytest.mark.parametrize(("left_mv", "code"), [(GONE_MV - 1, None), (GONE_MV, "self_test_drop_out")])
+def test_what_may_be_left_of_the_rail(left_mv: int, code: str | None) -> None:
+    port = ScriptedPort()
+    port.mend = lambda seen: (
+        replace(seen, rail_mv=left_mv)
+        if seen.bank & MASK["OUTPUT_ENABLE"] and port.toggles > 3 and not seen.rail_mv
+        else seen
+    )
+    assert outcome(port) == code
+
+
 def test_a_late_toggle_before_it_is_waited_out() -> None:
     """What a session toggled last must not let the rail rise without KEEPALIVE."""
     port = ScriptedPort(drop_out_us=120_000)
@@ -118,7 +153,8 @@ def test_a_late_toggle_before_it_is_waited_out() -> None:
     assert outcome(port) is None
 
 
-@pytest.mark.parametrize("line", range(4))
+@pytest.mark.parametrize("line", range(5))
+@pytest.mark.req("SR-130")
 def test_no_phase_line_rises_once_the_rail_is_up(line: int) -> None:
     """The rail comes up by itself after so many of them were tried."""
     port = ScriptedPort()
