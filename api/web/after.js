@@ -7,7 +7,7 @@ import { cause, ma, number, t } from "./text.js";
 const ADVERSE = ["burning", "bleeding", "irritation"];
 
 const Scale = ({ name, min = 0, value, low, high }) => html`<label class="scale">${t(`after.${name}`)}
-  <input type="range" name=${name} min=${min} max=${min ? 5 : 10} step="1" value=${value} />
+  <input type="range" name=${name} min=${min} max=${min ? 5 : 10} step="1" defaultValue=${value} />
   <span class="ends"><span>${t(low)}</span><span>${t(high)}</span></span></label>`;
 
 export const Delivered = ({ one }) => html`<dl class="facts">

@@ -78,7 +78,7 @@ function Questions() {
 }
 
 const Pain = () => html`<label class="scale">${t("pain.before")}
-  <input type="range" min="0" max="10" step="1" value=${store.pain ?? 0} onInput=${(event) => keep("pain", Number(event.target.value))} />
+  <input type="range" min="0" max="10" step="1" defaultValue=${store.pain ?? 0} onInput=${(event) => keep("pain", Number(event.target.value))} />
   <output>${t("pain.of", { n: store.pain ?? 0 })}</output></label>`;
 
 const Later = () => html`<button type="button" class="link" onClick=${() => set({ step: null, anew: false })}>${t("later")}</button>`;

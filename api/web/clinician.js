@@ -69,7 +69,7 @@ function fromForm(form, revision) {
 }
 
 const Number_ = ({ name, value, min, max, step = 1, unit, required = true, hint }) => html`<label>${t(`plan.${name}`)}${unit ? ` (${unit})` : ""}
-  <input type="number" inputmode="decimal" name=${name} min=${min} max=${max} step=${step} value=${value} required=${required} /></label>`;
+  <input type="number" inputmode="decimal" name=${name} min=${min} max=${max} step=${step} defaultValue=${value} required=${required} /></label>`;
 
 export class Clinician extends Component {
   async componentDidMount() {
@@ -82,7 +82,10 @@ export class Clinician extends Component {
     const id = told.get("programme");
     const cap = Math.max(number_(told, "cap_A") ?? 0, number_(told, "cap_B") ?? 0);
     const area = number_(told, "area");
-    const asked = `/programmes/${id}?max_ma=${cap.toFixed(1)}${area ? `&area_mm2=${Math.round(area * 100)}` : ""}`;
+    const query = new URLSearchParams();
+    if (cap > 0) query.set("max_ma", cap.toFixed(1)); // none yet: at the highest that passes
+    if (area) query.set("area_mm2", Math.round(area * 100));
+    const asked = `/programmes/${id}?${query}`;
     if (asked === this.asked) return;
     this.asked = asked;
     const programme = await call("GET", asked).catch(() => null);
@@ -117,10 +120,10 @@ export class Clinician extends Component {
         <div class="pair"><${Number_} name="minutes" min="1" max="45" value=${plan?.minutes ?? 20} /><${Number_} name="day" min="1" max="3" value=${plan?.sessions_per_day ?? 1} /></div>
         <div class="pair"><${Number_} name="week" min="1" max="21" value=${plan?.sessions_per_week ?? 5} /><${Number_} name="weeks" min="1" max="52" value=${plan?.weeks ?? 12} /></div>
         <${Number_} name="lease" unit="s" min="1" max="5" step="0.5" value=${(plan?.lease_ms ?? 2000) / 1000} />
-        <label>${t("plan.until")}<input type="date" name="until" value=${plan?.valid_until ?? ""} /></label>
-        <label>${t("plan.prescriber")}<input name="prescriber" maxlength="64" pattern="[ -~]+" required value=${plan?.prescriber ?? ""} /></label>
+        <label>${t("plan.until")}<input type="date" name="until" defaultValue=${plan?.valid_until ?? ""} /></label>
+        <label>${t("plan.prescriber")}<input name="prescriber" maxlength="64" pattern="[ -~]+" required defaultValue=${plan?.prescriber ?? ""} /></label>
         <details><summary>${t("plan.released")}</summary><p class="small">${t("plan.released_note")}</p>
-          ${QUESTIONS.map((one) => html`<label>${t(`question.${one}`)}<input name=${`release_${one}`} maxlength="500" placeholder=${t("plan.reason")} value=${why[one] ?? ""} /></label>`)}</details>
+          ${QUESTIONS.map((one) => html`<label>${t(`question.${one}`)}<input name=${`release_${one}`} maxlength="500" placeholder=${t("plan.reason")} defaultValue=${why[one] ?? ""} /></label>`)}</details>
         <button type="submit" class="main">${t("plan.save", { n: number(revision) })}</button>
       </form>
       <h2>${t("figures.title")}</h2>

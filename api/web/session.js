@@ -110,10 +110,10 @@ function Channel({ name, state, mine }) {
     <dl class="small">
       <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${ma(channel.measured_ma)} mA</dd></div>
       <div><dt>${t("ceiling")}</dt><dd>${ma(channel.ceiling_ma)} mA</dd></div>
+      <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
       <div><dt>${t("felt_from")}</dt><dd>${felt ? `${ma(felt)} mA` : mine && running && channel.set_point_ma > 0
         ? html`<button type="button" class="link" onClick=${() => keep("felt", { ...store.felt, [name]: channel.set_point_ma })}>${t("feel_now")}</button>`
         : "–"}</dd></div>
-      <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
     </dl>
     ${mine && state.mode === "running" && html`<${Back} name=${name} channel=${channel} />`}
   </section>`;
