@@ -93,9 +93,10 @@ function Page() {
     <header class=${busy ? "busy" : ""}><span class="name">${t("title")}</span><${Language} /></header>
     <${Notices} />
     ${me && !busy && html`<${Nav} />`}
+    ${told && html`<p class="told toast" role="alert">${told.text}${me?.role === "clinician" && told.problem?.detail
+      ? html` <span lang="en">${told.problem.detail}</span>` : ""}</p>`}
     <main id="view" tabindex="-1" class=${store.stale && me ? "is-stale" : ""}>
       <${View} />
-      ${told && html`<p class="told" role="alert">${told.text}</p>`}
       ${!busy && html`<p class="disclaimer">${t("disclaimer")}</p>`}
     </main>`;
 }
@@ -118,11 +119,23 @@ const loadAllSoon = (before) => { if (before && store.me?.role === "clinician") 
 document.addEventListener("stop", changed);
 addEventListener("hashchange", follow);
 
+// What was told is read and then goes, by itself or with the next tap on it.
+const TOLD_MS = 8000;
+let toldTimer = 0;
+let toldBefore = null;
+function forgetTold() {
+  if (store.told === toldBefore) return;
+  toldBefore = store.told;
+  clearTimeout(toldTimer);
+  if (store.told) toldTimer = setTimeout(() => set({ told: null }), TOLD_MS);
+}
+document.addEventListener("click", (event) => { if (event.target instanceof Element && event.target.closest(".toast")) set({ told: null }); });
+
 async function start() {
   const root = document.getElementById("app");
   await speak(language());
   root.textContent = "";
-  drawsWith(() => render(html`<${Page} />`, root));
+  drawsWith(() => { render(html`<${Page} />`, root); forgetTold(); });
   changed();
   const linked = location.hash.startsWith("#pair=");
   follow();

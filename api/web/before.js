@@ -107,7 +107,8 @@ function RedButton() {
 // --- preparation ------------------------------------------------------------------------------------------------------
 
 function Prepare() {
-  const { plan, opening } = store;
+  const { plan, state } = store;
+  const busy = store.opening || !["idle", "armed"].includes(state?.mode); // after the red button it tests itself first
   const kind = plan.electrode.kind;
   const inside = kind !== "surface";
   const place = plan.electrode.placement;
@@ -118,8 +119,8 @@ function Prepare() {
     <ol>${points.filter((one) => one !== "tampon" || kind === "vaginal probe").map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>
     ${place && html`<p><strong>${t("prepare.recorded", { depth: number(place.depth_mm), turn: number(place.turn_degrees) })}</strong></p>`}
     <p class="small">${t("prepare.menstruation")}</p>
-    <button type="button" class="main" aria-disabled=${opening} onClick=${() => !opening && openSession(remembered("answers").answers)}>
-      ${opening ? t("prepare.testing") : t("prepare.ready")}</button>
+    <button type="button" class="main" aria-disabled=${busy} onClick=${() => !busy && openSession(remembered("answers").answers)}>
+      ${busy ? t("prepare.testing") : t("prepare.ready")}</button>
     <${Later} />
   </section>`;
 }

@@ -97,12 +97,13 @@ function Channel({ name, state, mine }) {
   const several = used(state).length > 1;
   const felt = store.felt[name];
   const contact = channel.finding ? finding(channel.finding) : channel.load_ohm === null ? t("contact.none") : t("contact.good");
-  const running = state.mode === "running" || state.mode === "paused";
+  const paused = state.mode === "paused"; // whatever it was: it goes on from zero
+  const running = state.mode === "running" || paused;
   return html`<section class="channel" aria-label=${several ? t("channel", { name }) : t("strength")}>
     ${several && html`<h2>${t("channel", { name })}</h2>`}
     <div class="dial">
       ${mine && html`<button type="button" class="round" aria-label=${t("minus")} onClick=${() => lower(name, channel.set_point_ma - STEP_MA)}>−</button>`}
-      <p class="figure"><span class="label">${t("strength")}</span><strong data-figure=${`set-${name}`}>${ma(channel.set_point_ma)}</strong> mA</p>
+      <p class="figure"><span class="label">${t("strength")}</span><strong data-figure=${`set-${name}`}>${ma(paused ? 0 : channel.set_point_ma)}</strong> mA</p>
       ${mine && html`<button type="button" class="round" aria-label=${t("plus")} aria-disabled=${channel.allowed_ma <= channel.set_point_ma}
         onClick=${() => plus(name)}>+</button>`}
     </div>
@@ -111,7 +112,7 @@ function Channel({ name, state, mine }) {
       <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${ma(channel.measured_ma)} mA</dd></div>
       <div><dt>${t("ceiling")}</dt><dd>${ma(channel.ceiling_ma)} mA</dd></div>
       <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
-      <div><dt>${t("felt_from")}</dt><dd>${felt ? `${ma(felt)} mA` : mine && running && channel.set_point_ma > 0
+      <div><dt>${t("felt_from")}</dt><dd>${felt ? `${ma(felt)} mA` : mine && state.mode === "running" && channel.set_point_ma > 0
         ? html`<button type="button" class="link" onClick=${() => keep("felt", { ...store.felt, [name]: channel.set_point_ma })}>${t("feel_now")}</button>`
         : "–"}</dd></div>
     </dl>
