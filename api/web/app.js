@@ -90,8 +90,7 @@ function Page() {
   const { me, state, told } = store;
   const busy = me?.role === "patient" && state?.session;
   return html`
-    <header class=${busy ? "busy" : ""}><span class="name">${t("title")}</span><${Language} /></header>
-    <${Notices} />
+    <header><div class="top"><span class="name">${t("title")}</span><${Language} /></div><${Notices} /></header>
     ${me && !busy && html`<${Nav} />`}
     ${told && html`<p class="told toast" role="alert">${told.text}${me?.role === "clinician" && told.problem?.detail
       ? html` <span lang="en">${told.problem.detail}</span>` : ""}</p>`}

@@ -25,11 +25,11 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 class Plot extends Component {
   async componentDidMount() {
     const U = await plotter();
-    if (!this.base) return;
+    const { place } = this;
+    if (!place) return; // another view meanwhile
     const { xs, lines, top, bars, unit } = this.props;
     const ink = colour("--ink"), grid = colour("--line");
     const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid }, font: "13px system-ui" };
-    const place = this.base.querySelector(".plot");
     const week = 7 * DAY_S;
     this.plot = new U({
       width: place.clientWidth, height: 180, legend: { show: false }, cursor: { show: false },
@@ -49,7 +49,7 @@ class Plot extends Component {
   render({ title, note, lines }) {
     return html`<figure class="chart"><figcaption><strong>${title}</strong>
       ${lines.length > 1 && html`<span class="legend">${lines.map((line, n) => html`<span class=${`key key-${n + 1}`}>${line.name}</span>`)}</span>`}</figcaption>
-      <div class="plot" role="img" aria-label=${`${title}. ${note}`}></div><p class="small">${note}</p></figure>`;
+      <div class="plot" ref=${(place) => { this.place = place; }} role="img" aria-label=${`${title}. ${note}`}></div><p class="small">${note}</p></figure>`;
   }
 }
 
@@ -77,7 +77,7 @@ class Row extends Component {
       ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before, after: one.rating.pain_after })}
         ${one.rating.note && html`<br /><q>${one.rating.note}</q>`}</p>`}
       ${whole?.events.filter((event) => event.kind === "cause").map((event) => html`<p class="small">${moment(event.at)}: ${cause(event.code)}</p>`)}
-      <p class="noprint"><a href=${`/api/v1/sessions/${one.id}/export?format=csv`} download>CSV</a> <a href=${`/api/v1/sessions/${one.id}/export?format=json`} download>JSON</a></p></details>`;
+      <p class="noprint files"><a href=${`/api/v1/sessions/${one.id}/export?format=csv`} download>CSV</a> <a href=${`/api/v1/sessions/${one.id}/export?format=json`} download>JSON</a></p></details>`;
   }
 }
 

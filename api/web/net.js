@@ -121,7 +121,7 @@ function open() {
   set({ transport: WAYS[way] });
   openedAt = performance.now();
   if (WAYS[way] === "sse") {
-    source = new EventSource(`${API}/live`);
+    try { source = new EventSource(`${API}/live`); } catch { next(); return; }
     source.addEventListener("state", (event) => heard(event.data));
     source.onerror = next;
   } else if (WAYS[way] === "socket") {

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -79,6 +80,13 @@ class Served:
             self._cookies[role] = answer.headers["set-cookie"].partition(";")[0]
         text = self._request(method, path, body, self._cookies[role]).read()
         return json.loads(text) if text else None
+
+    def states(self) -> Iterator[dict[str, Any]]:
+        """The live stream, as a phone that only looks on has it."""
+        self.ask("viewer", "GET", "/me")
+        for line in self._request("GET", "/live", None, self._cookies["viewer"]):
+            if line.startswith(b'data: {"mode"'):
+                yield json.loads(line.removeprefix(b"data: "))
 
     def _request(self, method: str, path: str, body: object, cookie: str | None) -> Any:
         headers = {"Content-Type": "application/json"} | ({"Cookie": cookie} if cookie else {})
@@ -162,6 +170,7 @@ Phone = Callable[..., Any]
 def phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Phone]:
     """Makes phones: ``phone(url)``. What a page complains of, or asks of another host, fails the test."""
     complaints: list[str] = []
+    here = "127.0.0.1"
     contexts: list[Any] = []
 
     def make(url: str, language: str = "nb", script: str = "", **options: Any) -> Any:
@@ -172,10 +181,9 @@ def phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Phone]:
         if script:
             context.add_init_script(script)
         page = context.new_page()
-        origin = "/".join(url.split("/")[:3])
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complain(said.type, said.text))
-        page.on("request", lambda asked: asked.url.startswith((origin, "data:")) or complaints.append(asked.url))
+        page.on("request", lambda asked: urlsplit(asked.url).hostname in (None, here) or complaints.append(asked.url))
         page.goto(url)
         return page
 
