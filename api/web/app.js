@@ -51,7 +51,7 @@ function Notices() {
 
 function Nav() {
   const views = Object.keys(VIEWS[store.me.role]);
-  return html`<nav aria-label=${t("nav")}>${views.map((name) => html`
+  return html`<nav aria-label=${t("nav")} class=${views.length > 4 ? "many" : ""}>${views.map((name) => html`
     <a href=${`#/${name}`} aria-current=${store.route === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
 }
 

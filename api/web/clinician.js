@@ -2,7 +2,7 @@
 import { Component, html } from "./html.js";
 import { call, command, loadAll } from "./net.js";
 import { set, store } from "./store.js";
-import { date, inLanguage, moment, number, refusal, t } from "./text.js";
+import { date, inLanguage, moment, number, programmeTitle, refusal, t } from "./text.js";
 import { QUESTIONS } from "./before.js";
 import { Delivered } from "./after.js";
 
@@ -153,7 +153,7 @@ export function Blocks() {
 export const Journal = () => html`<section class="card"><h1>${t("journal.title")}</h1>
   <${Blocks} />
   ${store.sessions.length === 0 && html`<p>${t("history.none")}</p>`}
-  ${store.sessions.map((one) => html`<article key=${one.id}><h2>${moment(one.began)}</h2><p>${one.programme}</p><${Delivered} one=${one} />
+  ${store.sessions.map((one) => html`<article key=${one.id}><h2>${moment(one.began)}</h2><p>${programmeTitle(one.programme)}</p><${Delivered} one=${one} />
     ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before, after: one.rating.pain_after })}
       ${one.rating.adverse.length > 0 && html` <strong>${one.rating.adverse.map((what) => t(`adverse.${what}`)).join(", ")}</strong>`}
       ${one.rating.note && html` <q>${one.rating.note}</q>`}</p>`}</article>`)}
@@ -173,7 +173,7 @@ export class Devices extends Component {
   }
   render(_, { all, told, refused }) {
     return html`<section class="card"><h1>${t("devices.title")}</h1>
-      ${(all ?? []).map((one) => html`<div class="row" key=${one.id}><p><strong>${one.name}</strong> ${t(`role.${one.role}`)}
+      ${(all ?? []).map((one) => html`<div class="row" key=${one.id}><p><strong>${one.name}</strong> – ${t(`role.${one.role}`)}<br />
         <span class="small">${t("until", { date: date(one.expires_s * 1000) })}</span></p>
         ${one.this ? html`<span class="quiet">${t("this_phone")}</span>` : html`<button type="button" onClick=${() => this.revoke(one.id)}>${t("devices.revoke")}</button>`}</div>`)}
       <h2>${t("devices.pair")}</h2><p>${t("devices.pair_text")}</p>

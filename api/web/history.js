@@ -2,7 +2,7 @@
 import { Component, html } from "./html.js";
 import { call } from "./net.js";
 import { store } from "./store.js";
-import { cause, moment, number, shortDate, t } from "./text.js";
+import { cause, moment, number, programmeTitle, shortDate, t } from "./text.js";
 import { Delivered } from "./after.js";
 
 const DAY_S = 86_400;
@@ -27,7 +27,7 @@ class Plot extends Component {
     const U = await plotter();
     const { place } = this;
     if (!place) return; // another view meanwhile
-    const { xs, lines, top, bars, unit } = this.props;
+    const { xs, lines, top, bars } = this.props;
     const ink = colour("--ink"), grid = colour("--line");
     const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid }, font: "13px system-ui" };
     const week = 7 * DAY_S;
@@ -35,7 +35,7 @@ class Plot extends Component {
       width: place.clientWidth, height: 180, legend: { show: false }, cursor: { show: false },
       scales: { x: { time: true, range: [Math.min(...xs) - (bars ? week : DAY_S), Math.max(...xs) + (bars ? week : DAY_S)] }, y: { range: [0, top] } },
       axes: [{ ...axis, values: (_, ticks) => ticks.map((at) => shortDate(at * 1000)), space: 70 },
-        { ...axis, size: 46, values: (_, ticks) => ticks.map((value) => `${number(value)}${unit ?? ""}`) }],
+        { ...axis, size: 46, values: (_, ticks) => ticks.map((value) => number(value)) }],
       series: [{}, ...lines.map((line, n) => ({
         stroke: colour(`--plot-${n + 1}`), width: 2, fill: bars ? colour(`--plot-${n + 1}`) : undefined,
         paths: bars ? U.paths.bars({ size: [0.6, 40] }) : undefined, points: { show: !bars, size: 8 }, dash: n ? [6, 4] : undefined,
@@ -72,7 +72,7 @@ class Row extends Component {
   async open() { if (!this.state.whole) this.setState({ whole: await call("GET", `/sessions/${this.props.one.id}`).catch(() => null) }); }
   render({ one }, { whole }) {
     return html`<details onToggle=${() => this.open()}><summary>${moment(one.began)}
-      <span class="quiet"> ${one.programme}${one.cause ? ` – ${cause(one.cause)}` : ""}</span></summary>
+      <span class="quiet"> ${programmeTitle(one.programme)}${one.cause ? ` – ${cause(one.cause)}` : ""}</span></summary>
       <${Delivered} one=${one} />
       ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before, after: one.rating.pain_after })}
         ${one.rating.note && html`<br /><q>${one.rating.note}</q>`}</p>`}
@@ -93,7 +93,7 @@ export function History() {
   return html`<section class="card"><h1>${t("history.title")}</h1>
     <${Plot} title=${t("history.weeks")} bars xs=${byWeek.map(([at]) => at)} lines=${[{ name: "", ys: byWeek.map(([, n]) => n) }]}
       top=${Math.max(planned, ...byWeek.map(([, n]) => n)) + 1} note=${planned ? t("history.planned", { n: number(planned) }) : few(byWeek.length)} />
-    ${felt.length > 0 && html`<${Plot} title=${t("history.comfortable")} xs=${felt.map(at_s)} unit=" mA"
+    ${felt.length > 0 && html`<${Plot} title=${t("history.comfortable")} xs=${felt.map(at_s)}
       lines=${names.map((name) => ({ name: t("channel", { name }), ys: felt.map((one) => one.comfortable_ma[name] ?? null) }))}
       top=${Math.max(5, ...felt.flatMap((one) => Object.values(one.comfortable_ma))) * 1.2} note=${`${t("history.comfortable_note")} ${few(felt.length)}`} />`}
     ${rated.length > 0 && html`<${Plot} title=${t("history.pain")} xs=${rated.map(at_s)} top=${10}

@@ -74,6 +74,10 @@ export async function loadAll() {
     orNull(call("GET", "/prescription")), orNull(call("GET", "/sessions")), orNull(call("GET", "/blocks")),
   ]);
   set({ plan, sessions: sessions ?? [], blocks: blocks ?? [] });
+  if (!Object.keys(store.titles).length) {
+    const all = (await orNull(call("GET", "/programmes"))) ?? [];
+    set({ titles: Object.fromEntries(all.map((one) => [one.id, one.figures.programme.title])) });
+  }
   if (plan) set({ programme: await orNull(call("GET", `/programmes/${plan.programme}`)) });
 }
 

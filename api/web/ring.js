@@ -19,7 +19,7 @@ export function Ring({ part, leftMs, totalMs, word, stale }) {
       <circle class="track" cx="100" cy="100" r="90" />
       <circle class="done" cx="100" cy="100" r="90" stroke-dasharray=${AROUND.toFixed(1)}
         stroke-dashoffset=${(AROUND * (1 - done)).toFixed(1)} />
-      <circle class="body" cx="100" cy="100" r="80" style=${{ transform: `scale(${(0.6 + 0.4 * now).toFixed(3)})` }} />
+      <circle class="body" cx="100" cy="100" r="80" style=${{ transform: `scale(${(0.66 + 0.34 * now).toFixed(3)})` }} />
     </svg>
     <p class="word"><span>${word ?? t(`part.${part}`)}</span>${counts && html`<strong aria-hidden="true">${seconds(leftMs)}</strong>`}</p>
     <p class="hidden" role="status">${word ?? t(`part.${part}`)}</p>

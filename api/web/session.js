@@ -34,7 +34,7 @@ function plus(name) {
 
 // Why the strength may not rise right now, or that it may.
 function why(state, channel) {
-  if (state.mode === "paused") return t("why.paused");
+  if (state.mode === "paused") return state.paused_by ? cause(state.paused_by) : t("why.paused");
   if (state.mode !== "running") return t("why.not_running");
   if (channel.set_point_ma >= channel.ceiling_ma) return t("at_ceiling", { ceiling: ma(channel.ceiling_ma) });
   if (!state.lease.increase_allowed && (state.lease.age_ms ?? 0) > 1000) return t("why.lease");
@@ -107,11 +107,11 @@ function Channel({ name, state, mine }) {
       ${mine && html`<button type="button" class="round" aria-label=${t("plus")} aria-disabled=${channel.allowed_ma <= channel.set_point_ma}
         onClick=${() => plus(name)}>+</button>`}
     </div>
-    ${running && mine && html`<p class="why" data-why=${name}>${why(state, channel)}</p>`}
+    ${running && (mine || paused) && html`<p class="why" data-why=${name} role=${paused ? "status" : null}>${why(state, channel)}</p>`}
     <dl class="small">
       <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${ma(channel.measured_ma)} mA</dd></div>
       <div><dt>${t("ceiling")}</dt><dd>${ma(channel.ceiling_ma)} mA</dd></div>
-      <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
+      <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm && store.me.role === "clinician" ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
       <div><dt>${t("felt_from")}</dt><dd>${felt ? `${ma(felt)} mA` : mine && state.mode === "running" && channel.set_point_ma > 0
         ? html`<button type="button" class="link" onClick=${() => keep("felt", { ...store.felt, [name]: channel.set_point_ma })}>${t("feel_now")}</button>`
         : "–"}</dd></div>
@@ -183,7 +183,6 @@ export function Running({ state, mine }) {
       word=${paused ? t("part.paused") : null} />
     <p class="line"><span>${t("squeeze_of", { n: session.contraction, of: session.contractions })}</span>
       <span>${t("left", { time: clock(session.left_ms) })}</span></p>
-    ${state.paused_by && html`<p class="told" role="status">${cause(state.paused_by)}</p>`}
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
     ${mine && html`<div class="actions">
       ${paused ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`

@@ -9,6 +9,7 @@ export const store = {
   step: null, // where the person is before a session: "answers", "button", "prepare"
   plan: undefined, // the prescription; null: none
   programme: null, // its figures
+  titles: {}, // programme -> its title in each language
   sessions: [],
   blocks: [],
   told: null, // what the last command was answered: {kind: "refusal" | "good", text}

@@ -1,5 +1,5 @@
 // Words, numbers and dates in the chosen language. The words are in lang/nb.json and lang/en.json.
-import { changed } from "./store.js";
+import { changed, store } from "./store.js";
 
 export const LANGUAGES = ["nb", "en"];
 let words = {};
@@ -50,4 +50,5 @@ export function clock(ms) {
 }
 
 export const seconds = (ms) => String(Math.ceil(ms / 1000));
+export const programmeTitle = (id) => inLanguage(store.titles[id]) || id;
 export const inLanguage = (texts) => texts?.[language()] ?? texts?.nb ?? texts?.en ?? "";
