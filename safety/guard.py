@@ -460,12 +460,15 @@ class Guard:
         self._desk.tell(type_, **fields)
 
     def write(self) -> bool:
-        """Writes the record; whether it is on disk."""
+        """Writes the record; whether it is on disk. Never while current may come out: what a slow disk takes is no
+        lateness of the next check."""
         try:
             self._store.write(self._session.record)
         except OSError as error:
             self.tell("log", text=f"the ledger was not written: {error}")
             return False
+        finally:
+            self._due = max(self._due, self._clock.now())
         return True
 
     def status(self) -> dict[str, Any]:
