@@ -60,9 +60,10 @@ class Timeouts:
 class Guard:
     """The loop and all it holds. ``make_clock`` gives a clock for a participant's name; each thread has its own.
 
-    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date; ``fed``: is
-    called after each check in which all was well. Raises LinkError when another guard uses one of the folders or the
-    daemon, BoardError when the daemon is not there or not as it must be.
+    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
+    ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
+    that is ended then would start anew, and the latch be gone). Raises LinkError when another guard uses one of the
+    folders or the daemon, BoardError when the daemon is not there or not as it must be.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Guard:
         make_clock: Callable[[str], Clock],
         today: Callable[[], date],
         timeouts: Timeouts,
-        fed: Callable[[], None] = lambda: None,
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
-        self._board, self._fed = board, fed
+        self._board, self._checked = board, checked
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
         self._stop = StopThread(
             runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
@@ -185,8 +186,10 @@ class Guard:
         """
         contacts: list[bool | None] = [None, None]
         self._lost = self._lost or self._stop.lost
+        whole = False
         try:
             bank, found = self._look(now)
+            whole = True
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
             faults = (*faults, *found)
         except BoardError as error:
@@ -210,11 +213,13 @@ class Guard:
             self._fault(now, error)
         self._good = not self.state.stopped
         self._show()
+        if self._lost and not self.state.stopped:  # the lights found it: the cause is told and recorded all the same
+            self.check(now, faults=("daemon_lost",))
         if self._lost:
             raise DaemonLost(f"the daemon was lost, its answers can no longer be trusted: {self._why}")
-        if self._good:
-            self._fed()
-        return Action.REFUSE not in actions
+        if whole:
+            self._checked()
+        return Action.REFUSE not in actions and not self.state.stopped
 
     def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
         """Reads everything: the bank, and the causes that hold now."""
@@ -311,6 +316,7 @@ class Guard:
             case Action.ENABLE:
                 self._confirmed = None
                 self._memory = self._memory.begun()
+                self._peaks = dict.fromkeys(CHANNELS, 0)  # not those of the electrode check
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:
