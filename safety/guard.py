@@ -152,6 +152,7 @@ class Guard:
             if self._tools.notices.fd in ready:
                 self._notified(now)
             self._desk.serve(ready, now)
+            now = self._clock.now()  # a slow disk may have taken its time
             if now >= self._next_check:
                 self.check(now)
                 self._due = max(self._due + limits.CHECK_INTERVAL_US, now)
@@ -262,15 +263,16 @@ class Guard:
 
     def _filtered(self, found: tuple[str, ...], testing: bool, dead_man_running: bool) -> tuple[str, ...]:
         """Without what the self-test brings about or finds itself; a dead-man that fired while nothing could come out
-        (a slow disk) is started again."""
+        (a slow disk), and before the self-test's first step, is started again."""
+        if not dead_man_running and not self.state.output and (not testing or self._is_new):
+            self._tools.start_dead_man()
+            found = tuple(code for code in found if code != "dead_man_fired")
         if testing:
             found = tuple(code for code in found if code in TESTING)
             if self._wait.trips:
                 found = tuple(code for code in found if code not in ("tripped", "phase_stuck"))
-            return found if self._wait.kick else tuple(code for code in found if code != "dead_man_fired")
-        if not dead_man_running and not self.state.output:
-            self._tools.start_dead_man()
-            return tuple(code for code in found if code != "dead_man_fired")
+            if not self._wait.kick:
+                found = tuple(code for code in found if code != "dead_man_fired")
         return found
 
     def _app_faults(self, now: int) -> tuple[str, ...]:
