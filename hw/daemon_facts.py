@@ -57,7 +57,7 @@ def listeners(port: int, proc: Path = Path("/proc/net")) -> tuple[str, ...]:
         table = proc / name
         if name == "tcp6" and not table.exists():  # a kernel without IPv6 has no such listeners
             continue
-        for row in table.read_text(encoding="ascii").splitlines()[1:]:
+        for row in table.read_text(encoding="utf-8").splitlines()[1:]:
             _, local, _, state, *_ = row.split()
             address, _, number = local.partition(":")
             if state == _LISTENING and int(number, 16) == port:

@@ -15,7 +15,7 @@ from gpiozero import LED, MCP3208, Buzzer
 from gpiozero.pins.pigpio import PiGPIOFactory
 
 from hw.board import Board
-from hw.wire import DaemonLost, limit_calls
+from hw.wire import DaemonLost, end_callbacks, limit_calls
 
 _LIGHTS = ("LED_READY", "LED_OUTPUT", "LED_FAULT")
 _LOST: Final = (OSError, AttributeError, TypeError, ValueError, LookupError, struct.error, pigpio.error)
@@ -30,6 +30,7 @@ class Panel:
             self._factory = PiGPIOFactory(host, port)
         except OSError as error:
             raise DaemonLost(f"gpiozero found no pigpio daemon at {host}:{port}: {error}") from error
+        end_callbacks(self._factory.connection, timeout_s)
         limit_calls(self._factory.connection, timeout_s)
         self._lights = {name: LED(board[name].gpio, pin_factory=self._factory) for name in _LIGHTS}
         self._buzzer = Buzzer(board["BUZZER"].gpio, pin_factory=self._factory)

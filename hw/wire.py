@@ -6,6 +6,8 @@ and a burst of commands costs one round trip. Whatever goes wrong becomes one of
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -83,8 +85,25 @@ def connect(host: str, port: int, timeout_s: float) -> Any:
     client = pigpio.pi(host, port, show_errors=False)
     if not client.connected:
         raise DaemonLost(f"no pigpio daemon at {host}:{port}; start it, or use --board sim")
+    end_callbacks(client, timeout_s)
     limit_calls(client, timeout_s)
+    atexit.unregister(client.stop)  # else each client that a stop broke would be kept for as long as this process lives
     return client
+
+
+def end_callbacks(client: Any, timeout_s: float) -> None:
+    """Ends the thread and the connection on which a pigpio client waits for callbacks. Raises DaemonLost.
+
+    Nothing here has callbacks, and once its daemon has died this thread would spin for as long as the process lives.
+    What the client's own ``stop`` does later is right all the same: it asks a thread that has not ended to end.
+    """
+    thread = client._notify
+    thread.go = False
+    with contextlib.suppress(OSError):
+        thread.sl.s.shutdown(socket.SHUT_RDWR)
+    thread.join(timeout_s)
+    if thread.is_alive():
+        raise DaemonLost("the client's callback thread does not end")
 
 
 def dial(host: str, port: int, timeout_s: float) -> socket.socket:

@@ -22,6 +22,7 @@ from safety.errors import LinkError, PelviStimError
 from safety.guard import Guard, Timeouts
 from safety.link import GUARD_SOCKET, STOP_SOCKET, stop_guard
 from safety.store import Store
+from safety.system import Systemd, real_time
 
 VIRTUAL_TIMEOUT_S: Final = 5.0
 """Where a simulator owns time, only a daemon that hangs for good is late: the machine may be busy with other things."""
@@ -48,6 +49,11 @@ def main() -> int:
         if options.new_state:
             Store(options.state).begin()
         timeouts = Timeouts(VIRTUAL_TIMEOUT_S, VIRTUAL_TIMEOUT_S) if options.clock else Timeouts()
+        had = "on a simulator's clock" if options.clock else real_time()
+        systemd = Systemd(os.environ, WallClock().now)
+
+        def checked() -> None:
+            systemd.checked(guard.state.cause or guard.state.mode)
 
         def make_clock(name: str) -> Clock:
             if options.clock:
@@ -56,7 +62,7 @@ def main() -> int:
                 return DaemonClock(PulseOutput(connect(host, int(port), timeouts.call_s), board).tick)
             return WallClock()
 
-        guard = Guard(board, host, int(port), options.runtime, options.state, make_clock, date.today, timeouts)
+        guard = Guard(board, host, int(port), options.runtime, options.state, make_clock, date.today, timeouts, checked)
     except (PelviStimError, OSError, ValueError) as error:
         print(f"guard: {error}", file=sys.stderr, flush=True)
         return 2
@@ -65,7 +71,8 @@ def main() -> int:
         threading.Thread(target=_end_with_stdin, args=(guard, options.runtime), daemon=True).start()
     gc.disable()  # reference counts free what the loop makes; a collection would come at a moment of its own
     gc.freeze()
-    print("ready", flush=True)
+    print(f"ready: {had}", flush=True)
+    systemd.ready(had)
     try:
         guard.run()
         for name in (GUARD_SOCKET, STOP_SOCKET):

@@ -203,12 +203,16 @@ class Desk:
         if not guard.write():
             session.record = before
             return Refusal("ledger_not_written", "the record could not be written")
-        session.begin(now)
-        if guard.check(now, Request.START) and guard.state.output:
-            return None
-        session.record = replace(before, cause=guard.state.cause)
+        now = self._clock.now()  # a slow disk took its time
+        refusal = self._not_rising(now)
+        if refusal is None:
+            session.begin(now)
+            if guard.check(now, Request.START) and guard.state.output:
+                return None
+            refusal = self._not_now()
+        session.record = replace(before, cause=guard.state.cause or before.cause)
         guard.write()
-        return self._not_now()
+        return refusal
 
     def _resume(self, now: int) -> Refusal | None:
         stale = self._not_rising(now)

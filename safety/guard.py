@@ -60,9 +60,10 @@ class Timeouts:
 class Guard:
     """The loop and all it holds. ``make_clock`` gives a clock for a participant's name; each thread has its own.
 
-    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date; ``fed``: is
-    called after each check in which all was well. Raises LinkError when another guard uses one of the folders or the
-    daemon, BoardError when the daemon is not there or not as it must be.
+    ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
+    ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
+    that is ended then would start anew, and the latch be gone). Raises LinkError when another guard uses one of the
+    folders or the daemon, BoardError when the daemon is not there or not as it must be.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Guard:
         make_clock: Callable[[str], Clock],
         today: Callable[[], date],
         timeouts: Timeouts,
-        fed: Callable[[], None] = lambda: None,
+        checked: Callable[[], None] = lambda: None,
     ) -> None:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
-        self._board, self._fed = board, fed
+        self._board, self._checked = board, checked
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
         self._stop = StopThread(
             runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
@@ -92,8 +93,8 @@ class Guard:
         self.left = threading.Event()
         """Set when ``run`` has ended."""
         edges = Edges(figures(board).seven, board["OUTPUT_ENABLE"].mask)
-        self._supply = Supply(edges)
         self._clock = make_clock("guard")
+        self._supply = Supply(edges, self._clock.now)
         self._clock.watch(self._stop.wake)
         self._wakes = self._clock.tally(WAKE_CHANNEL)
         self._tools = Instruments(
@@ -185,8 +186,10 @@ class Guard:
         """
         contacts: list[bool | None] = [None, None]
         self._lost = self._lost or self._stop.lost
+        whole = False
         try:
             bank, found = self._look(now)
+            whole = True
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
             faults = (*faults, *found)
         except BoardError as error:
@@ -214,8 +217,8 @@ class Guard:
             self.check(now, faults=("daemon_lost",))
         if self._lost:
             raise DaemonLost(f"the daemon was lost, its answers can no longer be trusted: {self._why}")
-        if self._good:
-            self._fed()
+        if whole:
+            self._checked()
         return Action.REFUSE not in actions and not self.state.stopped
 
     def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
@@ -230,6 +233,10 @@ class Guard:
         reset = not checking and not testing and seen.may_reset
         sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
         after = self._clock.now()
+        allowed = window.allowed(supply.played, now) | window.allowed(supply.played, after)
+        if self._stopping():  # the daemon may have read it after the halt
+            tools.stopped(now)
+            allowed |= {None}
         judged = watch.Check(
             sample,
             after,
@@ -240,7 +247,7 @@ class Guard:
             tools.enabled,
             tools.enabled_us,
             tools.toggled_us if tools.was_toggled else None,
-            window.allowed(supply.played, now) | window.allowed(supply.played, after),
+            allowed,
         )
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
             a, b = judged.asked
@@ -309,6 +316,7 @@ class Guard:
             case Action.ENABLE:
                 self._confirmed = None
                 self._memory = self._memory.begun()
+                self._peaks = dict.fromkeys(CHANNELS, 0)  # not those of the electrode check
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:
@@ -458,12 +466,15 @@ class Guard:
         self._desk.tell(type_, **fields)
 
     def write(self) -> bool:
-        """Writes the record; whether it is on disk."""
+        """Writes the record; whether it is on disk. Never while current may come out: what a slow disk takes is no
+        lateness of the next check."""
         try:
             self._store.write(self._session.record)
         except OSError as error:
             self.tell("log", text=f"the ledger was not written: {error}")
             return False
+        finally:
+            self._due = max(self._due, self._clock.now())
         return True
 
     def status(self) -> dict[str, Any]:

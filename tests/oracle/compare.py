@@ -145,7 +145,7 @@ class Pair:
 
     def load(self, programme: bytes, caps_ua: dict[str, int]) -> None:
         message: dict[str, Any] = {"programme": programme.decode(), "caps_ua": caps_ua}
-        refusal = self.session.load(message)
+        refusal = self.session.load(message, 0)
         assert refusal is None, refusal
         self.oracle.load(programme, caps_ua)
         self._programme = programme

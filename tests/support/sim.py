@@ -184,7 +184,7 @@ class Sim:
 
 def disconnect(client: Any) -> None:
     """Ends a pigpio client and waits for its callback thread, which must not outlive the daemon it listens to."""
-    thread = client._notify
+    thread = client._notify  # of a client by ``hw.wire.connect`` it has ended already
     client.stop()
     thread.join(REPLY_TIMEOUT_S)
     assert not thread.is_alive()

@@ -1,0 +1,131 @@
+"""The guard process and its operating system: systemd, imports, threads."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+from pathlib import Path
+
+import pigpio
+import pytest
+
+from controller.launch import SimulatedBoard
+from hw.board import load_board
+from hw.panel import Panel
+from hw.pulses import PulseOutput
+from hw.wire import DaemonLost, connect
+from tests.support.sim import Sim
+from tests.support.stack import short_programme, stack
+
+HOST = "127.0.0.1"
+
+
+class Manager(threading.Thread):
+    """A service manager that takes down every line; its queue holds ten messages, so that it must always listen."""
+
+    def __init__(self, address: Path) -> None:
+        super().__init__()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(address))
+        self.lines: list[str] = []
+        self.start()
+
+    def run(self) -> None:
+        with self._socket:
+            while data := self._socket.recv(4096):
+                self.lines += data.decode().split("\n")
+
+    def end(self, address: Path) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"", str(address))
+        self.join()
+
+
+def test_systemd_hears_of_every_state_and_is_fed_also_while_a_cause_is_latched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = tmp_path / "notify"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+    monkeypatch.setenv("WATCHDOG_USEC", "3")  # each check is told
+    manager = Manager(address)
+    try:
+        with stack() as rig:
+            link = rig.link()
+            rig.sleep_until(rig.clock.now() + 100_000)
+            link.stop()
+            rig.sleep_until(rig.clock.now() + 1_000_000)
+            rig.fault("daemon-kill", "KILL")
+            rig.sim.processes[1].wait(30)
+    finally:
+        manager.end(address)
+    told = [line for line in manager.lines if line != "WATCHDOG=1"]
+    assert told == [
+        "READY=1",
+        "STATUS=on a simulator's clock",
+        "STATUS=self_test",
+        "STATUS=idle",
+        "STATUS=person",
+    ], "and not of the daemon's end: that check read nothing"
+    latched = manager.lines[manager.lines.index("STATUS=person") :].count("WATCHDOG=1")
+    assert 40 <= latched <= 60, "one a check"
+
+
+def test_nothing_is_imported_after_the_guard_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import in the midst of a session would read files for as long as a slow card takes."""
+    start = SimulatedBoard._start
+
+    def watched(board: SimulatedBoard, module: str, *options: str) -> str:
+        return start(board, "tests.support.watched_guard" if module == "safety" else module, *options)
+
+    monkeypatch.setattr(SimulatedBoard, "_start", watched)
+    monkeypatch.setenv("MODULES", str(tmp_path / "modules"))
+    with stack() as rig:
+        link = rig.link()
+        assert rig.play(short_programme(repeats=1), 4_000, link=link).cause is None
+        link.send("nonsense")
+        link.send_chunk(1, 0, 0, b"nonsense")
+        link.stop()
+        rig.sleep_until(rig.clock.now() + 100_000)
+        link.acknowledge()
+        rig.fault("estop-press")
+        rig.sleep_until(rig.clock.now() + 100_000)
+        rig.fault("estop-release")
+        rig.fault("adc-dead")
+        rig.sleep_until(rig.clock.now() + 100_000)
+        assert link.latest["cause"] == "emergency_stop"
+    assert (tmp_path / "modules").read_text() == ""
+
+
+def test_no_client_of_the_product_has_a_thread_that_could_spin_when_its_daemon_dies() -> None:
+    before = set(threading.enumerate())
+    with Sim.start() as sim:
+        client = connect(HOST, sim.port, 30)
+        panel = Panel(HOST, sim.port, load_board(), 30)
+        assert set(threading.enumerate()) == before
+        plain = pigpio.pi(HOST, sim.port)
+        assert set(threading.enumerate()) == {*before, plain._notify}, "this one has, if it is not ended"
+        # gpiozero keeps shared buses by host, not port; one that is collected later strikes out the next test's.
+        panel._adc.clear()
+        gc.collect()
+        panel.close()
+        sim.process.kill()
+        sim.process.wait()
+        with pytest.raises(DaemonLost):
+            PulseOutput(client, load_board()).tick()
+        assert set(threading.enumerate()) == {*before, plain._notify}
+        plain._notify.go = False
+        plain._notify.join(30)
+        for one in (client, plain):
+            one.stop()
+
+
+def test_a_client_that_was_left_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stop breaks one connection, and a new one is made: the old one must not stay for life."""
+    kept: list[object] = []
+    monkeypatch.setattr("atexit.register", lambda call: kept.append(call))
+    monkeypatch.setattr("atexit.unregister", lambda call: kept.remove(call))
+    with Sim.start() as sim:
+        client = connect(HOST, sim.port, 30)
+        assert kept == []
+        client.stop()
