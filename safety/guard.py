@@ -248,6 +248,7 @@ class Guard:
             tools.enabled_us,
             tools.toggled_us if tools.was_toggled else None,
             allowed,
+            tools.kept_us,
         )
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
             a, b = judged.asked
@@ -315,7 +316,8 @@ class Guard:
                 self._begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
             case Action.ENABLE:
                 self._confirmed = None
-                self._memory = self._memory.begun()
+                if not self._session.progress.resumed:  # after a pause the loads are those of before
+                    self._memory = self._memory.begun()
                 self._peaks = dict.fromkeys(CHANNELS, 0)  # not those of the electrode check
                 self._instruments().enable(True)
                 self._supply.open(now)
@@ -448,18 +450,18 @@ class Guard:
         return True
 
     def _show(self) -> None:
-        """Lights, and a message to the app, when the state is another than last told."""
+        """A message to the app, and lights, when the state is another than last told."""
         state = self.state
         now = (state.mode, state.cause, self._confirmed, state.ending, state.paused_by)
         if now == self._told:
             return
         self._told = now
+        self.tell("state", **self.status())
         try:
             ready = state.mode in (Mode.IDLE, Mode.ARMED)
             self._tools.panel.show(ready=ready, output=state.output, fault=state.stopped)
         except BoardError as error:
             self._note(error)
-        self.tell("state", **self.status())
 
     def tell(self, type_: str, **fields: object) -> None:
         """A message to the app, if there is one."""
