@@ -119,8 +119,10 @@ def summary(outcome: Outcome) -> list[str]:
         f"{channel} {'not reached' if us is None else f'{us / 1e6:.1f} s'}"
         for channel, us in outcome.reached_us.items()
     )
+    loads = ", ".join(f"{channel} {load} ohm" for channel, load in outcome.checked_load_ohm.items())
     charge = ", ".join(f"{channel} {pc / 1e6:.3f} uC" for channel, pc in outcome.charge_per_phase_pc.items())
     return [
+        *([f"load in the electrode check: {loads}"] if loads else []),
         f"contractions: {outcome.contractions}{_continuous(outcome.continuous_phases)}",
         f"pulses sent: {outcome.pulses}",
         f"charge per phase, largest: {charge}",

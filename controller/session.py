@@ -113,7 +113,9 @@ class Session:
         self.outcome.checked_load_ohm = {channel: one["load_ohm"] for channel, one in found.items()}
         if status["mode"] != "armed":
             channel, finding = next((channel, one["finding"]) for channel, one in found.items() if one["finding"])
-            words = f"channel {channel}: {in_words(finding)}: {found[channel]['load_ohm']} ohm [{finding}]"
+            load_ohm = found[channel]["load_ohm"]
+            seen = "no current" if load_ohm is None else f"{load_ohm} ohm"
+            words = f"channel {channel}: {in_words(finding)}: {seen} [{finding}]"
             raise SessionRefused(words, finding, status)
         return True
 
@@ -271,7 +273,7 @@ class Session:
             case "started":
                 self._began(message)
             case "ramp":
-                self.outcome.notes.append(f"ramped down: {in_words(message['cause'])} [{message['cause']}]")
+                self.outcome.notes.append(f"ramped down: {in_words(message['ramp_cause'])} [{message['ramp_cause']}]")
                 self._fade(message)
             case "refused" if message["code"] == "stale_set_point":
                 self._stale(message)

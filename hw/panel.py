@@ -7,8 +7,10 @@ together by one bank read in every check (``PulseOutput.bank``).
 
 from __future__ import annotations
 
-from typing import Any
+import struct
+from typing import Any, Final
 
+import pigpio
 from gpiozero import LED, MCP3208, Buzzer
 from gpiozero.pins.pigpio import PiGPIOFactory
 
@@ -16,6 +18,8 @@ from hw.board import Board
 from hw.wire import DaemonLost, end_callbacks, limit_calls
 
 _LIGHTS = ("LED_READY", "LED_OUTPUT", "LED_FAULT")
+_LOST: Final = (OSError, AttributeError, TypeError, ValueError, LookupError, struct.error, pigpio.error)
+"""What gpiozero and the client below it raise when the daemon has gone, or answers nonsense."""
 
 
 class Panel:
@@ -46,7 +50,7 @@ class Panel:
             if self._shown.get(name) != on:
                 try:
                     self._lights[name].value = on
-                except (OSError, AttributeError, ValueError) as error:
+                except _LOST as error:
                     raise DaemonLost(f"{name}: {error!r}") from error
                 self._shown[name] = on
 
@@ -54,14 +58,14 @@ class Panel:
         """The buzzer on or off. Raises DaemonLost."""
         try:
             self._buzzer.value = on
-        except (OSError, AttributeError, ValueError) as error:
+        except _LOST as error:
             raise DaemonLost(f"BUZZER: {error!r}") from error
 
     def raw(self, channel: int) -> int:
         """The converter's code (0-4095) for one of its inputs (0-7). Raises DaemonLost."""
         try:
             return int(self._adc[channel].raw_value)
-        except (OSError, AttributeError, ValueError) as error:
+        except _LOST as error:
             raise DaemonLost(f"ADC {channel}: {error!r}") from error
 
     def peak_ua(self, channel: str) -> int:

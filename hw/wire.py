@@ -31,6 +31,7 @@ Commands = Sequence[tuple[int, int, int, bytes]]
 class Command:
     """Numbers in pigpio's socket protocol of the commands that are sent as they stand."""
 
+    SET_MODE = 0
     MODE = 1
     WRITE = 4
     BANK = 10

@@ -19,7 +19,7 @@ from hw.panel import Panel
 from hw.pulses import PulseOutput
 from hw.senses import Sample, Senses, clear_handles
 from hw.wire import DaemonLost, NotAsApproved, connect
-from safety import electrode, selftest
+from safety import electrode, selftest, watch
 from safety.decode import ENTRY_BYTES, Chunk, Refusal
 from safety.edges import Edges
 from safety.steps import Figures
@@ -65,7 +65,7 @@ class Instruments:
         self.panel = Panel(*where, board, timeout_s)
         self.dead_man.start()
         now = clock.now()
-        self.kicked_us = self.toggled_us = self.peaks_since_us = self.enabled_us = now
+        self.kicked_us = self.toggled_us = self.kept_us = self.peaks_since_us = self.enabled_us = now
         self.enabled = self.was_toggled = False
         self._keepalive = 0
 
@@ -89,6 +89,8 @@ class Instruments:
         now = self._clock.now()
         keepalive = None
         if toggle:
+            if now - self.toggled_us > watch.KEPT_US:  # the switch may have opened meanwhile
+                self.kept_us = now
             self._keepalive ^= 1
             keepalive, self.toggled_us, self.was_toggled = self._keepalive, now, True
         if kick:
@@ -127,6 +129,7 @@ class Instruments:
     def halt(self) -> bool:
         """Everything safe on the main connection. Gives whether the lines read low."""
         self.pulses.halt()
+        self.pulses.restore_modes()
         self.pulses.forget()
         return self.pulses.safe()
 

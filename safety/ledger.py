@@ -39,9 +39,7 @@ class Record:
 
     def found(self) -> str | None:
         """The cause with which a guard that finds this record starts stopped, if any."""
-        if not self.clean:
-            return "guard_restarted"
-        return self.locked_by
+        return self.locked_by or (None if self.clean else "guard_restarted")
 
 
 UNKNOWN = Record(

@@ -7,6 +7,7 @@ underrun is counted, and the next starts afresh: a gap of silence, never a guess
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,12 +51,19 @@ class Sent:
     def ends_us(self) -> int:
         return self.began_us + self.approved.chunk.duration_us
 
+    @property
+    def joins_us(self) -> int:
+        """From when on another is joined: once this one has begun for certain."""
+        return max(self.ends_us - JOIN_LEAD_US, self.began_us + window.WAVE_SLACK_US)
+
 
 class Supply:
-    """What waits, what is joined, what plays. ``edges`` are told what to expect."""
+    """What waits, what is joined, what plays. ``edges`` are told what to expect; ``now`` is the guard's clock: a wave
+    counts from its send, not from before it was loaded, which a slow daemon takes its time for.
+    """
 
-    def __init__(self, edges: Edges) -> None:
-        self._edges = edges
+    def __init__(self, edges: Edges, now: Callable[[], int]) -> None:
+        self._edges, self._now = edges, now
         self._waiting: Approved | None = None
         self._playing: Sent | None = None
         self._joined: Sent | None = None
@@ -114,7 +122,7 @@ class Supply:
             return self._not_before_us if self._waiting else None
         if self._joined is not None or self._waiting is None:
             return playing.ends_us
-        return playing.ends_us - JOIN_LEAD_US
+        return playing.joins_us
 
     def due(self, now_us: int) -> bool:
         """Whether ``run`` has something to do."""
@@ -135,10 +143,11 @@ class Supply:
                 self._look(pulses, self._playing, now_us, expects_more)
         if self._playing is not None:
             remaining = self._playing.ends_us - now_us
-            if self._waiting and not self._joined and limits.JOIN_MIN_REMAINING_US <= remaining <= JOIN_LEAD_US:
-                began += self._join(pulses, self._playing, now_us)
+            in_time = now_us >= self._playing.joins_us and remaining >= limits.JOIN_MIN_REMAINING_US
+            if self._waiting and not self._joined and in_time:
+                began += self._join(pulses, self._playing)
         if self._playing is None and self._waiting is not None and now_us >= self._not_before_us:
-            began.append(self._start(pulses, now_us))
+            began.append(self._start(pulses))
         return began
 
     def _look(self, pulses: PulseOutput, playing: Sent, now_us: int, expects_more: bool) -> None:
@@ -154,23 +163,23 @@ class Supply:
         self._playing = None
         self.underruns += expects_more
 
-    def _start(self, pulses: PulseOutput, now_us: int) -> Sent:
+    def _start(self, pulses: PulseOutput) -> Sent:
         approved, wave, at = self._load(pulses)
         if at is not None:
             raise NotAsApproved(f"the daemon plays wave {at}; nothing was sent")
-        self._playing = self._send(pulses, approved, wave, join=False, starts_us=now_us)
+        self._playing = self._send(pulses, approved, wave)
         return self._playing
 
-    def _join(self, pulses: PulseOutput, playing: Sent, now_us: int) -> list[Sent]:
+    def _join(self, pulses: PulseOutput, playing: Sent) -> list[Sent]:
         """Joins what waits to what plays. Gives what began by that: nothing, unless the joining came too late."""
         approved, wave, at = self._load(pulses)
         if at is not None and at != playing.wave:
             raise NotAsApproved(f"the daemon plays wave {at}; sent was {playing.wave}")
         if at is None:  # it ended earlier than believed
             self._ran_out(expects_more=True)
-            self._playing = self._send(pulses, approved, wave, join=False, starts_us=now_us)
+            self._playing = self._send(pulses, approved, wave)
             return [self._playing]
-        self._joined = self._send(pulses, approved, wave, join=True, starts_us=playing.ends_us)
+        self._joined = self._send(pulses, approved, wave, after=playing)
         return []
 
     def _load(self, pulses: PulseOutput) -> tuple[Approved, int, int | None]:
@@ -179,10 +188,12 @@ class Supply:
         wave, at = pulses.load(approved.data, approved.chunk.entries, approved.chunk.duration_us)
         return approved, wave, at
 
-    def _send(self, pulses: PulseOutput, approved: Approved, wave: int, *, join: bool, starts_us: int) -> Sent:
-        pulses.send(wave, join=join)
+    def _send(self, pulses: PulseOutput, approved: Approved, wave: int, after: Sent | None = None) -> Sent:
+        """Sends a loaded wave: at once, or joined to the one that plays (``after``)."""
+        starts_us = self._now() if after is None else after.ends_us
+        pulses.send(wave, join=after is not None)
         self._waiting = None
-        self.note(wave, starts_us, approved.chunk, joined=join)
+        self.note(wave, starts_us, approved.chunk, joined=after is not None)
         self.sent_pulses += len(approved.chunk.pulses)
         self.net_code_us += sum(pulse.net_code_us for pulse in approved.chunk.pulses)
         return Sent(approved, wave, starts_us)

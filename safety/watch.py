@@ -76,6 +76,8 @@ REFERENCE_TOLERANCE_MV: Final = 3
 """0.24 %, for VREF and the reference together: a right reading is within a step, 13 sigma inside. 6 mV would already
 put 80 uA on the average, whose zero is 1.650 V."""
 CODE_MAX: Final = 4095
+DOUBT_US: Final = 1_000_000
+"""A converter that was wrong is believed again after so long without a fault: a noisy one looks right now and then."""
 FROZEN_CHECKS: Final = 50
 """Readings in a row with all eight codes the same: 1 s. The averages rest on the edge of a step (1.650 V is half of
 VREF), so that each keeps its code with probability 1/2: 4^-50."""
@@ -135,7 +137,8 @@ class Check:
 
     ``now_us`` is the time of the reading, ``due_us`` that at which it was to be. ``since_us`` is the PEAK_RESET before;
     ``asked`` (A, B), ``in_flight`` and ``allowed`` come from ``window.py``. ``enabled``: the level OUTPUT_ENABLE was
-    last asked to have, ``enabled_us`` since when. ``keepalive_us``: the last toggle, None if there was none.
+    last asked to have, ``enabled_us`` since when. ``keepalive_us``: the last toggle, None if there was none;
+    ``kept_us``: since when no toggle came later than ``KEPT_US`` after the one before.
     """
 
     sample: Sample
@@ -149,6 +152,7 @@ class Check:
     enabled_us: int
     keepalive_us: int | None
     allowed: frozenset[int | None]
+    kept_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,8 @@ class Track:
 
 @dataclass(frozen=True)
 class Memory:
-    """What is remembered from check to check. ``slow``: round trips that were noted."""
+    """What is remembered from check to check. ``slow``: round trips that were noted. ``doubts``: what was last wrong
+    with the converter, at ``doubted_us``."""
 
     tracks: tuple[Track, Track] = (Track(), Track())
     raw: tuple[int, ...] = ()
@@ -175,6 +180,8 @@ class Memory:
     power_low_us: int | None = None
     battery_low: bool = False
     slow: int = 0
+    doubts: tuple[str, ...] = ()
+    doubted_us: int = 0
 
     @property
     def load_ohm(self) -> tuple[int | None, int | None]:
@@ -216,7 +223,8 @@ def _kept(check: Check) -> bool:
     """Whether the output switch must be closed by now, if button, charger and latches leave it alone."""
     if not check.enabled or check.keepalive_us is None:
         return False
-    return check.now_us - check.enabled_us >= RAIL_RISE_US and check.now_us - check.keepalive_us <= KEPT_US
+    since_us = max(check.enabled_us, check.kept_us)
+    return check.now_us - since_us >= RAIL_RISE_US and check.now_us - check.keepalive_us <= KEPT_US
 
 
 def _power(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list[str]]:
@@ -260,14 +268,20 @@ def _converter(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list
     elif check.now_us > memory.read_us:  # the same instant read twice says nothing
         memory = replace(memory, frozen=memory.frozen + 1)
     memory = replace(memory, raw=raw, read_us=check.now_us)
-    if len(set(raw)) == 1 or memory.frozen >= FROZEN_CHECKS:
-        return memory, ["adc_stuck"]
-    causes = []
+    causes = ["adc_stuck"] if len(set(raw)) == 1 or memory.frozen >= FROZEN_CHECKS else _implausible(facts, check)
+    if causes:
+        return replace(memory, doubts=tuple(causes), doubted_us=check.now_us), causes
+    return memory, list(memory.doubts) if check.now_us - memory.doubted_us < DOUBT_US else []
+
+
+def _implausible(facts: Facts, check: Check) -> list[str]:
+    """What one reading says of the converter by itself."""
+    raw, causes = check.sample.raw, []
     if abs(check.sample.reference_mv - facts.reference_mv) > REFERENCE_TOLERANCE_MV:
         causes.append("adc_reference")
     if any(raw[n] >= CODE_MAX for n in facts.never_full) or any(raw[n] <= 0 for n in facts.averages):
         causes.append("adc_range")
-    return memory, causes
+    return causes
 
 
 def _daemon(check: Check) -> list[str]:

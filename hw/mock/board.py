@@ -186,13 +186,18 @@ class BoardModel(Follower[Program]):
         """Something may have been recorded since the last call."""
         if self._seen != len(self.record):
             if self.on_wave is not None:
-                self._look_for_a_wave(self.on_wave)
+                self._look_for_a_wave(self.on_wave, now)
             self.update(now)
             self._plan(now)
 
-    def _look_for_a_wave(self, found: Callable[[int], None]) -> None:
+    def _look_for_a_wave(self, found: Callable[[int], None], now: int) -> None:
+        """Finds the first wave of a session: a self-test's play with OUTPUT_ENABLE low, an electrode check's empty the
+        peak holds."""
+        check = self.board["PEAK_RESET"].mask
         for entry in self.record[self._seen :]:
-            if isinstance(entry, Block):
+            if not isinstance(entry, Block) or entry.content.touched & check:
+                continue
+            if self.lines.levels(now) & self._enable:
                 self.on_wave = None
                 found(entry.tick)
                 return

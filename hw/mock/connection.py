@@ -31,6 +31,9 @@ class Host(Protocol):
     @property
     def timeline(self) -> Time: ...
 
+    def stir(self) -> None:
+        """What was sent or received has changed."""
+
     def watch(self, fd: int, events: int) -> None: ...
 
     def ignore(self, fd: int) -> None:
@@ -72,6 +75,7 @@ class Connection:
             self._end()
             return
         self.received += len(data)
+        self.host.stir()
         self._in = self._in + data if self._in else data
         if self._work is None and not self.host.hung:
             self._serve()
@@ -93,6 +97,7 @@ class Connection:
         if self.closed:
             return
         self.sent += len(data)
+        self.host.stir()
         if self._out:
             self._out += data
             if len(self._out) > _BACKLOG_LIMIT:

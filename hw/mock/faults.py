@@ -30,7 +30,7 @@ def document() -> str:
         "wrong with the same part, or all that can be mended; the others happen once. The same seed and the same",
         "moment give the same effect. This table is made by `python -m hw.mock.faults` from the one in the code.",
         "",
-        "A scenario is a TOML file. Time 0 is the start of the first wave, which is when the session begins to play:",
+        "A scenario is a TOML file. Time 0 is when the session's first wave begins, after self-test and check:",
         "",
         "```toml",
         "[[fault]]",

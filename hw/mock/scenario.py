@@ -23,7 +23,7 @@ _KEYS: Final = ("at_s", "at_start", "name", "args")
 
 @dataclass(frozen=True)
 class Request:
-    """A fault with its arguments, read and allowed; ``at_us`` from the first wave on, None before anything plays."""
+    """A fault with its arguments, read and allowed; ``at_us`` from the session's first wave on, None before all."""
 
     name: str
     values: Values

@@ -23,13 +23,18 @@ name = "source-gain"
 args = ["B", 0.5]
 
 [[fault]]
-at_s = 2.5
-name = "electrode-open"
-args = { CHANNEL = "A" }
+at_s = 2.2
+name = "source-gain"
+args = { CHANNEL = "A", FACTOR = 0.92 }
 
 [[fault]]
-at_s = 3
+at_s = 2.4
 name = "clear"
+
+[[fault]]
+at_s = 4.5
+name = "electrode-open"
+args = { CHANNEL = "A" }
 """
 
 
@@ -44,9 +49,9 @@ def pelvistim(*arguments: object, runtime: Path) -> subprocess.CompletedProcess[
     )
 
 
-def run(folder: Path, *options: object) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *options: object, **changes: int) -> subprocess.CompletedProcess[str]:
     programme = folder / "short.toml"
-    programme.write_bytes(short_programme(repeats=1))
+    programme.write_bytes(short_programme(repeats=1, **changes))
     return pelvistim("run", programme, "--board", "sim", "--intensity", 10, "--speed", "max", *options, runtime=folder)
 
 
@@ -76,12 +81,16 @@ def test_in_real_time_the_guard_has_ended_before_files_are_written(
 def test_a_scenario_breaks_and_mends_at_its_times(tmp_path: Path) -> None:
     scenario, out, edges = tmp_path / "scenario.toml", tmp_path / "current.csv", tmp_path / "edges.csv"
     scenario.write_text(SCENARIO, encoding="utf-8")
-    done = run(tmp_path, "--faults", scenario, "--current", out, "--edges", edges)
-    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "--faults", scenario, "--current", out, "--edges", edges, hold_ms=6000, rest_ms=7000)
+    assert done.returncode == 3, done.stderr
+    assert "[lead_off]" in done.stdout, "an open electrode stops a session, a source 8 % weak does not"
     points = read(out)["A"]
-    assert largest_ma(points, 2.0, 2.499) > 1
-    assert largest_ma(points, 2.501, 2.999) < 0.1
-    assert largest_ma(points, 3.001, 3.4) > 1
+    before, broken, mended = (largest_ma(points, *times) for times in ((2.0, 2.199), (2.201, 2.399), (2.401, 2.499)))
+    assert before > 1
+    assert broken == pytest.approx(0.92 * before, rel=0.001)
+    assert mended == pytest.approx(before, rel=0.001)
+    assert largest_ma(points, 4.0, 4.499) > 1
+    assert largest_ma(points, 4.501, 6.5) < 0.1
     assert points[0][0] == 0
     rises = {int(row.split(",")[0]) for row in edges.read_text().splitlines() if row.endswith(",24,1")}
     assert next(at for at, ma, _ in points if ma > 0.001) in rises, "both files count from the same moment"

@@ -50,7 +50,7 @@ class Bench:
         edges = Edges(figures(BOARD).seven, BOARD["OUTPUT_ENABLE"].mask)
         where = (HOST, sim.port)
         time = cast("Clock", Time(self.clock))
-        self.port = Instruments(BOARD, where, TIMEOUT_S, time, Supply(edges), edges, lambda _: None)
+        self.port = Instruments(BOARD, where, TIMEOUT_S, time, Supply(edges, time.now), edges, lambda _: None)
         self.looks: list[Sample] = []
         self.before_step: Callable[[], None] = lambda: None
         self.late_us = 0

@@ -111,3 +111,26 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
     last.progress = replace(last.progress, channels={"A": history, "B": History()})
     last.close(None, now)
     assert last.rest_us(now) == (1_000_001 if continuous else wait)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        (Record(), None),
+        (Record(cause="tripped"), None),
+        (Record(clean=False), "guard_restarted"),
+        (Record(locked_by="current_high"), "current_high"),
+        (Record(clean=False, locked_by="current_high"), "current_high"),
+    ],
+)
+def test_with_what_a_guard_starts_stopped(record: Record, found: str | None) -> None:
+    assert ledger.load(ledger.dump(record)).found() == found
+
+
+def test_a_lockout_is_on_record_until_it_is_acknowledged() -> None:
+    locked = session(Record())
+    locked.latched("tripped", "current_high")
+    assert ledger.load(ledger.dump(locked.record)).locked_by == "current_high"
+    locked.acknowledged()
+    assert (locked.record.locked_by, locked.record.cause) == (None, "tripped")
+    assert ledger.load(ledger.dump(replace(locked.record, locked_by="no_such_cause"))) == ledger.UNKNOWN

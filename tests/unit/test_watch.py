@@ -423,6 +423,10 @@ def test_what_plays(playing: int | None, allowed: set[int | None], found: set[st
 
 def test_the_dead_man_runs() -> None:
     assert causes(check(dead_man_running=False)) == {"dead_man_fired"}
+
+
+@pytest.mark.req("SR-143")
+def test_a_mode_that_another_client_changed() -> None:
     assert causes(check(strayed=("ESTOP_A",))) == {"not_what_was_approved"}
 
 
