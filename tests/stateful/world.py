@@ -435,13 +435,12 @@ class World:
             self.rig.fault(f"daemon-{how}")
         self.broken.add("daemon")
 
-    def hang_daemon(self, ms: int) -> None:
-        """The daemon does nothing for so long; the wave that plays goes on, and nobody toggles KEEPALIVE meanwhile."""
+    def slow_daemon(self, ms: int, us: int) -> None:
+        """Each answer of the daemon comes so much later; what plays goes on meanwhile, and KEEPALIVE ends."""
         if ms * 1000 > LOST_US:
             self.rules.ends_by(self.now + LOST_US)
-        self.rules.disturbed()
-        self.rig.fault("daemon-hang", ms)
-        self.advance(ms * 1000 + 100_000)
+        self.break_("daemon-slow", ms)
+        self.advance(us)
 
     def kill_guard(self) -> None:
         """SIGKILL: the dead-man's script and KEEPALIVE remain."""
