@@ -377,11 +377,12 @@ class Guard:
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
-        """Takes notifications as they come; what is wrong with them stops at once."""
+        """Takes notifications as they come; what is wrong with them stops at once. A stop that is under way does not
+        break their connection: a daemon that closed it is lost, and would be heard of again and again until then."""
         try:
             differ = self._edges_differ(now)
         except BoardError as error:
-            self._fault(now, error)
+            self.check(now, faults=(self._note(error),))
             return
         if differ:
             self.check(now, faults=("edges_differ",))
