@@ -155,13 +155,11 @@ class Guard:
                 self._play(now)
 
     def _wake_us(self) -> int:
-        wakes = [self._next_check]
-        if self._job is not None:
-            wakes.append(self._wait.until_us)
+        until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
-        if wake is not None:
-            wakes.append(max(wake, self._clock.now() + LOOK_AGAIN_US))
-        return min(wakes)
+        if wake is None or wake >= until:
+            return until
+        return min(until, max(wake, self._clock.now() + LOOK_AGAIN_US))
 
     def check(
         self,
