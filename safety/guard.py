@@ -155,13 +155,11 @@ class Guard:
                 self._play(now)
 
     def _wake_us(self) -> int:
-        wakes = [self._next_check]
-        if self._job is not None:
-            wakes.append(self._wait.until_us)
+        until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
-        if wake is not None:
-            wakes.append(max(wake, self._clock.now() + LOOK_AGAIN_US))
-        return min(wakes)
+        if wake is None or wake >= until:
+            return until
+        return min(until, max(wake, self._clock.now() + LOOK_AGAIN_US))
 
     def check(
         self,
@@ -377,11 +375,12 @@ class Guard:
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
-        """Takes notifications as they come; what is wrong with them stops at once."""
+        """Takes notifications as they come; what is wrong with them stops at once. A stop that is under way does not
+        break their connection: a daemon that closed it is lost, and would be heard of again and again until then."""
         try:
             differ = self._edges_differ(now)
         except BoardError as error:
-            self._fault(now, error)
+            self.check(now, faults=(self._note(error),))
             return
         if differ:
             self.check(now, faults=("edges_differ",))

@@ -7,7 +7,6 @@ what becomes of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from hw.board import Board
@@ -103,7 +102,7 @@ class Lookout:
         )
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
             a, b = judged.asked
-            judged = replace(judged, asked=(a._replace(must=0), b._replace(must=0)))
+            judged = judged._replace(asked=(a._replace(must=0), b._replace(must=0)))
         self._memory, found = watch.judge(self._facts, self._memory, judged)
         self.rail_mv = sample.rail_mv
         for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):

@@ -51,7 +51,7 @@ class Coordinator:
         self.participants: list[Participant] = []
         self.running = 0
         self.stirred = True
-        """Whether anything that ``quiet`` depends on may have changed since it was last asked: whoever does it says so."""
+        """Whether anything that ``quiet`` depends on may have changed since it was last asked."""
         self._was_quiet = False
         self._connections = connections
         self._links: dict[str, list[Participant]] = {}

@@ -247,7 +247,7 @@ class Server:
         return due
 
     def _run_due(self, until: int, due: int | None) -> int | None:
-        """Everything due up to and at a tick, each at its own; the first of it is due at ``due``. Gives what then is."""
+        """Everything due up to and at a tick, each at its own, the first at ``due``. Gives what is due after it."""
         notifier, timeline = self.daemon.notifier, self.timeline
         while due is not None and due <= until:
             timeline.now = max(timeline.now, due)
@@ -268,8 +268,10 @@ class Server:
         return due
 
     def _advance(self) -> bool:
-        """Virtual time goes on, while everybody is idle: to somebody's tick at most, and not past anything that is sent.
-        Returns whether it did."""
+        """Virtual time goes on, everybody being idle, to somebody's tick at most and not past anything that is sent.
+
+        Returns whether it did.
+        """
         coordinator, moved = self.coordinator, False
         wake, due = coordinator.next_wake(), self._own_tick()
         for _ in range(_MOST_STEPS):
