@@ -6,6 +6,7 @@ here a message is read, put to both, and answered with its reason and where the 
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 from collections.abc import Callable
@@ -66,6 +67,16 @@ class Desk:
     def has_app(self) -> bool:
         """Whether an app is connected."""
         return self._app is not None
+
+    def lease_holds(self, now: int) -> bool:
+        """Whether the person's page was heard of within the lease, as far as there is one. Issues what it must echo."""
+        held = self._session.lease
+        if held is None:
+            return True
+        if now >= held.due_us(now):
+            self._session.lease, nonce = lease.issue(held, secrets.token_bytes(lease.NONCE_BYTES), now)
+            self.tell("nonce", nonce=nonce)
+        return not held.over(now)
 
     def serve(self, ready: list[int], now: int) -> None:
         """Takes what has come in. Who said nothing in time has lost the place."""
@@ -224,13 +235,17 @@ class Desk:
         if not guard.write():
             session.record = before
             return Refusal("ledger_not_written", "the record could not be written")
-        session.begin(now)
-        if guard.check(now, Request.START) and guard.state.output:
-            self._begin_seal(message)
-            return None
-        session.record = replace(before, cause=guard.state.cause)
+        now = self._clock.now()  # a slow disk took its time
+        refusal = self._not_rising(now)
+        if refusal is None:
+            session.begin(now)
+            if guard.check(now, Request.START) and guard.state.output:
+                self._begin_seal(message)
+                return None
+            refusal = self._not_now()
+        session.record = replace(before, cause=guard.state.cause or before.cause)
         guard.write()
-        return self._not_now()
+        return refusal
 
     def _begin_seal(self, message: link.Message) -> None:
         """A session that has a name and a journal behind it is sealed at its end."""
