@@ -222,8 +222,9 @@ class Session:
 
     @property
     def has_step(self) -> bool:
-        """Whether a granted step upward still lies ahead."""
-        return self._feed.has_step
+        """Whether a granted step upward still lies ahead, be it that its chunk is made already."""
+        present = self._link.latest["set_point_ua"]
+        return self._feed.has_step or any(present[one] != value for one, value in self._feed.set_point.items())
 
     @property
     def last_step_us(self) -> int | None:
