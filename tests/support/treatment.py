@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from controller.chain import Kind, Row
 from controller.engine import GuardEngine
 from controller.history import KINDS, Record, records
 from controller.journal import Journal
@@ -58,6 +59,7 @@ class Person:
 
     def begin(self, clock: VirtualClock) -> None:
         """Starts an app: journal and engine."""
+        self.app_clock = clock
         link = GuardLink(self.rig.folder, clock)
         self.journal = Journal(self.folder, link.welcome["device"], lambda: f"{TODAY}T12:00:00.000+00:00")
 
@@ -150,11 +152,18 @@ class Person:
         self.wait(1_000_000)
         return self.record()
 
+    def rows(self, *kinds: Kind) -> list[Row]:
+        """The journal, with all that waits for the disk."""
+        while self.journal._waiting:
+            self.wait(STEP_US)
+        return self.journal.rows(*kinds)
+
     def record(self) -> Record:
         """The last session."""
-        return records(self.journal.rows(*KINDS))[-1]
+        return records(self.rows(*KINDS))[-1]
 
     def verify(self) -> Verdict:
+        self.rows()
         return verify(self.journal.path, self.rig.state)
 
 
@@ -164,6 +173,7 @@ def treatment(folder: Path) -> Iterator[Person]:
     with stack() as rig, contextlib.ExitStack() as after:
         person = Person(rig, folder / "app")
         after.callback(person.clock.close)
+        after.callback(lambda: person.app_clock.close())
         after.callback(person.end)
         person.prescribe()
         yield person
