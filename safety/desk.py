@@ -61,7 +61,7 @@ class Desk:
         self._clock.watch(self._listener.fileno())
         self._app: Peer | None = None
         self._head: JournalHead | None = None
-        self._sealing = False
+        self._sealing = self._anchors = False
 
     @property
     def has_app(self) -> bool:
@@ -100,6 +100,7 @@ class Desk:
     def seal(self) -> dict[str, str] | None:
         """The seal of the session that is over; None when it had no name. Raises SealError, OSError."""
         sealing, self._sealing = self._sealing, False
+        self._anchors = sealing
         return self._guard.signer.close(self._head) if sealing else None
 
     def _lose_app(self) -> None:
@@ -133,7 +134,7 @@ class Desk:
             self.tell("log", text=str(error))
             return
         if message["type"] == "journal" and app.greeted:
-            self._head = _head(message) or self._head
+            self._told_head(_head(message), last=message.get("last") is True)
             return
         if message["type"] == "lease" and app.greeted:  # four a second, and no answer to each
             if self._session.lease is not None:
@@ -246,6 +247,18 @@ class Desk:
         session.record = replace(before, cause=guard.state.cause or before.cause)
         guard.write()
         return refusal
+
+    def _told_head(self, head: JournalHead | None, *, last: bool) -> None:
+        """Where the journal stands. With the last word on a session that was sealed this is sealed too, once."""
+        if head is None:
+            return
+        self._head = head
+        if last and self._anchors and not self._guard.state.output:
+            self._anchors = False
+            try:
+                self.tell("sealed", **self._guard.signer.anchor(head))
+            except OSError as error:
+                self.tell("log", text=f"the journal's head was not sealed: {error}")
 
     def _begin_seal(self, message: link.Message) -> None:
         """A session that has a name and a journal behind it is sealed at its end."""

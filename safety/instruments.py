@@ -64,6 +64,7 @@ class Instruments:
         self.notices = Notices(*where, watched, timeout_s, clock)
         self.panel = Panel(*where, board, timeout_s)
         self.dead_man.start()
+        self.pulses.blip("PEAK_RESET")  # what they hold is of a guard that was here before
         now = clock.now()
         self.kicked_us = self.toggled_us = self.kept_us = self.peaks_since_us = self.enabled_us = now
         self.enabled = self.was_toggled = False
