@@ -139,7 +139,7 @@ def test_a_client_that_was_left_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_daemon_that_dies_while_a_stop_is_under_way_is_lost_at_once() -> None:
-    """The loop, which a broken main connection does not worry then, must not turn on the spot until the stop is over."""
+    """The loop, which a broken main connection does not worry then, must not spin until the stop is over."""
     with stack() as rig:
         link = rig.link()
         link.stop()
