@@ -88,7 +88,12 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         link = GuardLink(runtime, board.clock)
         journal = Journal(app, link.welcome["device"])
         after.callback(journal.close)
-        engine = GuardEngine(link, board.clock, journal, _today, simulated=True)
+
+        def connect() -> GuardLink:
+            board.revive_guard()
+            return GuardLink(runtime, board.clock)
+
+        engine = GuardEngine(link, connect, board.clock, journal, _today, simulated=True)
         after.callback(engine.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None

@@ -1,7 +1,8 @@
 """The engine: one guard, what is prescribed, and the session on it, behind the port that the api knows.
 
 One thread owns the link and the session; whatever is asked goes to it and is answered by a Future. The newest state is
-published after each message of the guard. Everything that happened goes to the journal; nothing waits for it.
+published after each message of the guard. Everything that happened goes to the journal; nothing waits for it. A guard
+that was lost is looked for again each second; what it was doing is over, and a person begins anew.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ import contextlib
 import os
 import secrets
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from controller.chain import Kind
+from controller.chain import Kind, Row
 from controller.dose import Doses
+from controller.history import records
 from controller.journal import Journal
 from controller.port import Action, EngineRefused, Event, State
 from controller.prescribed import Prescriptions
 from controller.prescription import Prescription, contraindicated
 from controller.programme import load_programme, shipped_programmes
 from controller.session import Session, SessionRefused
-from controller.standing import Standing
+from controller.standing import CHANNELS, Standing
 from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import load_board
@@ -33,6 +36,8 @@ from safety.errors import LinkError, PelviStimError
 from safety.link import GuardLink, Message
 from safety.seal import ChunkHash
 
+RECONNECT_US: Final = 1_000_000
+"""A guard that was lost is looked for this often: its service manager starts it again."""
 IDLE_LOOK_US: Final = 250_000
 """Without a session the guard's status is asked for this often: lines, rail and latches change by themselves."""
 AS_THE_API_SAYS: Final = {
@@ -50,20 +55,23 @@ T = TypeVar("T")
 
 class GuardEngine:
     """Serves the guard at the other end of ``link``, whose clock is ``clock``; both belong to the engine's thread from
-    here on. ``today``: this machine's own date as ISO text.
+    here on. ``connect`` gives a new link after the guard was lost. ``today``: this machine's own date as ISO text.
+    Raises LinkError when the guard is of another build.
     """
 
     def __init__(
         self,
         link: GuardLink,
+        connect: Callable[[], GuardLink],
         clock: Clock,
         journal: Journal,
         today: Callable[[], str],
         *,
         simulated: bool,
     ) -> None:
-        self._link, self._clock, self._board, self._journal = link, clock, load_board(), journal
-        self._today = today
+        self._link, self._connect, self._clock, self._journal = link, connect, clock, journal
+        self._today, self._board = today, load_board()
+        self._device = link.welcome.get("device")
         self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
         self._session: Session | None = None
@@ -76,7 +84,10 @@ class GuardEngine:
         self._waker, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)[::-1]
         clock.watch(self._wake)
         self._closing = False
-        self._state = self._standing.state(link.welcome, None, None)
+        self._look_us = clock.now()
+        self._greet(link)
+        self._recover(link.welcome)
+        self._state = self._standing.state(link.welcome, None, self._prescriptions.present)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -96,7 +107,7 @@ class GuardEngine:
         return self._prescriptions.present
 
     def prescribe(self, prescription: Prescription) -> Future[Prescription]:
-        return self._do(lambda: self._prescriptions.put(prescription))
+        return self._do(lambda: self._prescribe(prescription))
 
     def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
         return self._do(lambda: self._open(revision, answers))
@@ -114,6 +125,7 @@ class GuardEngine:
         """Goes out at once, past whatever the engine's thread waits for."""
         with contextlib.suppress(LinkError):  # the thread finds it out
             self._link.send("lease", nonce=nonce)
+            self._nudge()  # a clock that counts messages must learn of it
 
     def close(self) -> None:
         """Ends the thread. A session that is open is stopped by the guard when the link closes."""
@@ -127,12 +139,16 @@ class GuardEngine:
         done: Future[T] = Future()
 
         def run() -> None:
+            if not done.set_running_or_notify_cancel():
+                return
             try:
                 if self._lost is not None:
                     raise self._lost
                 done.set_result(ask())
-            except PelviStimError as refused:
-                done.set_exception(refused)
+            except BaseException as error:
+                done.set_exception(error)
+                if isinstance(error, LinkError) or not isinstance(error, PelviStimError):
+                    raise
 
         self._waiting.append(run)
         self._nudge()
@@ -149,48 +165,93 @@ class GuardEngine:
 
     def _run(self) -> None:
         while not self._closing:
-            try:
-                self._turn()
-            except LinkError as lost:
-                self._lose(lost)
+            self._survive(self._turn)
             self._woken()
             while self._waiting:
-                self._waiting.popleft()()
+                self._survive(self._waiting.popleft())
         self._link.close()
+
+    def _survive(self, do: Callable[[], None]) -> None:
+        """Whatever goes wrong ends the link, so that the guard stops what runs; then it is begun anew."""
+        try:
+            do()
+        except LinkError as lost:
+            self._lose(lost)
+            self._closing = self._closing or lost.code == "clock_lost"
+        except Exception:
+            traceback.print_exc()
+            self._lose(LinkError("the app failed; its log says how", code="guard_lost"))
 
     def _turn(self) -> None:
         """Takes the next message, or looks how the guard is."""
         if self._lost is not None:
-            self._clock.wait(None)
+            self._clock.wait(self._look_us)
+            if self._clock.now() >= self._look_us:
+                self._reconnect()
             return
         session = self._session
-        until = self._clock.now() + IDLE_LOOK_US
         if session is not None and session.started:
             try:
-                over = session.step(until)
+                over = session.step(self._look_us)
             except SessionRefused as refused:
                 over = session.give_up(refused)
             if over:
                 self._over(session)
         else:
-            message = self._link.receive(until)
+            message = self._link.receive(self._look_us)
             if message is not None:
                 self._heard(message)
-        if self._clock.now() >= until:
+        if self._clock.now() >= self._look_us:
             self._heard(self._link.request("status"))
 
     def _lose(self, lost: LinkError) -> None:
         """The guard is gone, and nothing that was told is known to be true any more."""
-        self._lost = lost
+        if self._lost is not None:
+            return
+        self._lost, self._look_us = lost, self._clock.now() + RECONNECT_US
+        self._link.close()  # a guard that is there after all stops when its app leaves
         if self._session is not None:
             self._close_session(self._session, "guard_lost")
-        self._state = replace(self._state, mode="stopped", cause="guard_lost", confirmed=False, clears="clinician")
+        self._state = self._standing.lost(self._state)
         self._journal.append(Kind.CAUSE, code="guard_lost", confirmed=False)
         self._tell(Event("guard_lost", str(lost)))
+
+    def _reconnect(self) -> None:
+        self._look_us = self._clock.now() + RECONNECT_US
+        try:
+            link = self._connect()
+        except PelviStimError:
+            return
+        try:
+            self._greet(link)
+        except LinkError:
+            link.close()
+            return
+        self._link, self._lost = link, None
+        self._tell(Event("guard_back", ""))
+        self._heard(link.welcome)
+
+    def _greet(self, link: GuardLink) -> None:
+        """Only the guard that this journal belongs to, and of this build. Raises LinkError."""
+        welcome = link.welcome
+        if not welcome["ok"]:
+            raise LinkError(f"the guard refused: {welcome['detail']}", code=welcome["code"])
+        if welcome["device"] != self._device:
+            raise LinkError("another device's guard", code="guard_lost")
+        link.woken = self._woken
+
+    def _recover(self, welcome: Message) -> None:
+        """Sessions that an app before this one opened and did not close: it died in them, and the guard stopped."""
+        for record in records(self._journal.rows(Kind.SESSION)):
+            if record.closed is None:
+                guard = welcome["cause"] or welcome["last_cause"]
+                self._journal.append(Kind.SESSION, event="lost", session=record.id, cause="app_lost", guard_cause=guard)
 
     def _heard(self, message: Message) -> None:
         """Every message of the guard comes by here: the state is published, and what is new goes to the journal."""
         kind = message.get("type")
+        if "revision" in message:
+            self._look_us = self._clock.now() + IDLE_LOOK_US
         if kind == "nonce":
             self._standing.nonce = message["nonce"]
         elif kind == "log":
@@ -222,6 +283,16 @@ class GuardEngine:
 
     # --- what is asked --------------------------------------------------------------------------------------------
 
+    def _prescribe(self, wanted: Prescription) -> Prescription:
+        """The caps of a session that runs are those it was begun with; one that was only opened is opened anew."""
+        if self._session is not None:
+            if self._session.started:
+                raise EngineRefused("not_now", "a session runs")
+            self._close_session(self._session, None)
+        put = self._prescriptions.put(wanted)
+        self._publish()
+        return put
+
     def _open(self, revision: int, answers: Mapping[str, bool]) -> State:
         wanted = self._prescriptions.present
         if wanted is None:
@@ -232,13 +303,19 @@ class GuardEngine:
         if against:
             self._prescriptions.close(against)
             raise EngineRefused("contraindicated", ", ".join(against))
-        if self._link.latest["mode"] not in ("idle", "armed"):
-            raise EngineRefused("not_now", f"the guard is {self._link.latest['mode']}")
+        if self._session is not None and self._session.started:
+            raise EngineRefused("not_now", "a session runs")
+        self._need("idle", "armed")
         self._prescriptions.may_open(self._today())
         self._ask(lambda: self._request("self_test"))
         session = self._make(wanted)
-        self._ask(lambda: session.load({ch: wanted.caps_ua.get(ch, 0) for ch in "AB"}, lease_us=wanted.lease_us))
-        self._need("idle")
+        try:
+            caps_ua = {channel: wanted.caps_ua.get(channel, 0) for channel in CHANNELS}
+            self._ask(lambda: session.load(caps_ua, lease_us=wanted.lease_us))
+            self._need("idle")
+        except PelviStimError:
+            self._close_session(session, None)
+            raise
         self._journal.append(Kind.SELF_TEST, passed=True, session=self._standing.session_id)
         self._session = session
         self._publish()
@@ -261,7 +338,6 @@ class GuardEngine:
             show=self._shown,
             rises=False,
             told=self._heard,
-            woken=self._woken,
             played=self._chunks.add,
         )
 
@@ -272,10 +348,16 @@ class GuardEngine:
             self._journal.append(Kind.DOSE, session=self._standing.session_id, **dose)
             self._head()
 
-    def _head(self) -> None:
-        """Tells the guard where the journal stands, for its seal."""
+    def _head(self, *, last: bool = False) -> None:
+        """Tells the guard where the journal stands, for its seal. ``last``: with the last word on a session."""
         head = self._journal.head
-        self._link.send("journal", journal_row=head.number, journal_hash=head.hash)
+        self._link.send("journal", journal_row=head.number, journal_hash=head.hash, last=last)
+
+    def _anchor(self, closed: Future[Row]) -> None:
+        """The last word on a session is on disk (told by the journal's thread): the guard seals that too."""
+        if closed.exception() is None:
+            self._waiting.append(lambda: None if self._lost is not None else self._head(last=True))
+            self._nudge()
 
     def _act(self, action: Action, epoch: int | None) -> State:
         session = self._session
@@ -310,22 +392,26 @@ class GuardEngine:
                 raise self._refused(refused) from None
 
     def _start(self, session: Session) -> None:
-        wanted = self._prescriptions.present
+        if session.started:
+            raise EngineRefused("not_now", "the session runs")
+        self._need("armed")
+        wanted, name = self._prescriptions.present, self._standing.session_id
+        assert wanted is not None
         opened = self._journal.append(
             Kind.SESSION,
             event="opened",
-            session=self._standing.session_id,
-            programme=self._standing.programme,
-            prescription_revision=0 if wanted is None else wanted.revision,
-            caps_ua={} if wanted is None else dict(wanted.caps_ua),
+            session=name,
+            programme=wanted.programme,
+            prescription_revision=wanted.revision,
+            caps_ua=dict(wanted.caps_ua),
         )
         row = opened.result()  # on disk before anything comes out
-        name = self._standing.session_id
-        self._ask(
-            lambda: session.start(
-                self._today(), waits=False, session=name, journal_row=row.number, journal_hash=row.hash
-            )
-        )
+        seal = {"session": name, "journal_row": row.number, "journal_hash": row.hash}
+        try:
+            self._ask(lambda: session.start(self._today(), waits=False, **seal))
+        except EngineRefused as refused:
+            self._journal.append(Kind.SESSION, event="not_started", session=name, code=refused.code)
+            raise
 
     def _set(self, channel: str, amplitude_ua: int, rev: int | None, controls: bool) -> State:
         session, state = self._session, self._state
@@ -334,7 +420,7 @@ class GuardEngine:
             raise EngineRefused("no_session", "no session is running")
         if one is None or channel not in session.outcome.reached_us:
             raise EngineRefused("raise_channel", f"the programme does not use channel {channel}")
-        if amplitude_ua < one.set_point_ua:
+        if amplitude_ua < one.set_point_ua or (amplitude_ua == one.set_point_ua and session.has_step):
             self._ask(lambda: session.lower({channel: amplitude_ua}))
         elif amplitude_ua > one.set_point_ua:
             if not controls:
@@ -345,7 +431,13 @@ class GuardEngine:
                 raise EngineRefused("rev_changed", "the set-point is another one by now")
             if amplitude_ua > one.ceiling_ua:
                 raise EngineRefused("above_cap", f"{one.ceiling_ua} uA is prescribed", one.ceiling_ua)
-            self._ask(lambda: session.raise_({channel: amplitude_ua}))
+            try:
+                session.raise_({channel: amplitude_ua})
+            except SessionRefused as refused:
+                self._publish()
+                one = self._state.channels[channel]
+                code = AS_THE_API_SAYS.get(refused.code, refused.code)
+                raise EngineRefused(code, str(refused), one.allowed_ua, one.after_us) from None
         self._publish()
         return self._state
 
@@ -372,15 +464,13 @@ class GuardEngine:
             raise self._refused(refused) from None
 
     def _refused(self, refused: SessionRefused) -> EngineRefused:
-        """In the api's words, with what would be allowed now, and when."""
-        code = AS_THE_API_SAYS.get(refused.code, refused.code)
-        allowed, after = self._standing.allowed(self._link.latest, self._session)
+        """In the api's words, and with how long to wait, if the guard said so."""
         wait = refused.status.get("wait_us")
-        return EngineRefused(code, str(refused), allowed, after if wait is None else int(wait))
+        return EngineRefused(refused.code, str(refused), None, None if wait is None else int(wait))
 
-    def _need(self, mode: str) -> None:
+    def _need(self, *modes: str) -> None:
         now = self._link.latest["mode"]
-        if now != mode:
+        if now not in modes:
             raise EngineRefused("not_now", f"the guard is {now}, cause {self._link.latest['cause']}")
 
     def _over(self, session: Session) -> None:
@@ -393,9 +483,11 @@ class GuardEngine:
         if session.started and self._doses is not None:
             for dose in self._doses.rest():
                 self._journal.append(Kind.DOSE, session=self._standing.session_id, **dose)
+            heard = cause != "guard_lost"  # else what the guard approved in the end is not known here
+            chunks = {"chunks": self._chunks.chunks, "chunks_sha256": self._chunks.sha256} if heard else {}
             self._journal.append(
                 Kind.SESSION,
-                event="closed",
+                event="closed" if heard else "lost",
                 session=self._standing.session_id,
                 mode=outcome.mode,
                 cause=cause,
@@ -403,7 +495,6 @@ class GuardEngine:
                 session_us=max(0, outcome.session_us),
                 pulses=outcome.pulses,
                 underruns=outcome.underruns,
-                chunks=self._chunks.chunks,
-                chunks_sha256=self._chunks.sha256,
-            )
+                **chunks,
+            ).add_done_callback(self._anchor)
         self._standing.end()

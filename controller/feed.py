@@ -100,6 +100,11 @@ class Feed:
         """Whether a granted step of the set-point is still ahead."""
         return self._step is not None
 
+    @property
+    def step_us(self) -> int | None:
+        """Where a granted step of the set-point lies ahead, if one does."""
+        return None if self._step is None else self._step[0]
+
     def step(self, at_us: int, to_ua: dict[str, int]) -> None:
         """The guard granted this step."""
         self._step = (at_us, dict(to_ua))

@@ -1,9 +1,10 @@
 """What was delivered, read from the journal: one record a session. Currents in uA, charge in pC, times in us.
 
-Every row it reads names its ``session``. Rows ``session`` have ``event`` (opened or closed), closed ones ``mode``,
-``cause`` and ``session_us``; ``dose``: ``contraction``, ``channel``, ``start_us``, ``end_us``, ``pulses``,
-``charge_pc``, ``set_point_ua``, ``measured_ua``; ``state``: ``mode``; ``cause``: ``code``; ``rating``: what the person
-told afterwards, the newest one.
+Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
+nothing came out), closed (with ``mode``, ``cause`` and ``session_us``) or lost (how it ended was not heard: the app or
+the guard went away; ``cause`` says which); ``dose``: ``contraction``, ``channel``, ``start_us``, ``end_us``,
+``pulses``, ``charge_pc``, ``set_point_ua``, ``measured_ua``; ``state``: ``mode``; ``cause``: ``code``;
+``rating``: what the person told afterwards, the newest one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE, Kind.RATING)
 
 @dataclass
 class Record:
-    """One session. ``closed`` is None for one that is open, or whose app died in it."""
+    """One session. ``closed`` is how it ended, or that this was not heard; None for one that is open."""
 
     id: str
     began: str
@@ -65,7 +66,9 @@ def records(rows: Iterable[Row]) -> list[Record]:
             found[name] = Record(name, row.at, told)
         elif name in found:
             record = found[name]
-            if row.kind == Kind.SESSION:
+            if told.get("event") == "not_started":
+                del found[name]
+            elif row.kind == Kind.SESSION:
                 record.closed, record.ended = told, row.at
             elif row.kind == Kind.RATING:
                 record.rating = told

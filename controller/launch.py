@@ -87,13 +87,11 @@ class SimulatedBoard:
             said = self._start("hw.mock", "--port", "0", "--control", str(control), *pace)
             self.port = int(json.loads(said)["port"])
             self._control = Control(control)
-            options = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
-            if new_state:
-                options.append("--new-state")
+            self._guard = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
             if speed != 1:
                 self.clock = VirtualClock(str(control), "app")
-                options += ["--clock", str(control)]
-            self._start("safety", *options)
+                self._guard += ["--clock", str(control)]
+            self._start("safety", *self._guard, *(["--new-state"] if new_state else []))
         except BaseException:
             self.patience_s = START_FAILED_PATIENCE_S
             self.close()
@@ -125,6 +123,12 @@ class SimulatedBoard:
             kind = GuardRefused if (module, code) == ("safety", GUARD_REFUSED) else LaunchError
             raise kind(f"{module} did not start (exit {code}); its words are above")
         return line
+
+    def revive_guard(self) -> None:
+        """Starts the guard again if it has ended, as a service manager does. Raises LaunchError."""
+        if self.processes[-1].poll() is not None:
+            _end(self.processes.pop(), self.patience_s)
+            self._start("safety", *self._guard)
 
     def end_guard(self) -> None:
         """Tells the guard that its app is gone, which makes it stop and end; kills it only if it does not.

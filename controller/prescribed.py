@@ -10,6 +10,7 @@ from typing import Any
 from controller.blocks import blocks
 from controller.chain import Kind
 from controller.figures import ceilings, figures
+from controller.history import records
 from controller.journal import Journal
 from controller.port import EngineRefused
 from controller.prescription import Placement, Prescription, Signature
@@ -67,7 +68,7 @@ class Prescriptions:
             raise EngineRefused("no_prescription", "nothing is prescribed")
         if wanted.valid_until is not None and today > wanted.valid_until:
             raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
-        opened = [row.at[:10] for row in self._journal.rows(Kind.SESSION) if row.fields["event"] == "opened"]
+        opened = [record.began[:10] for record in records(self._journal.rows(Kind.SESSION))]
         week = (date.fromisoformat(today) - timedelta(days=6)).isoformat()
         if opened.count(today) >= wanted.sessions_per_day:
             raise EngineRefused("day_spent", f"{wanted.sessions_per_day} sessions a day are prescribed")

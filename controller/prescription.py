@@ -8,25 +8,25 @@ from typing import Final
 
 CONTRAINDICATIONS: Final = (
     "pregnant",
-    "pacemaker_or_implant",
-    "infection_or_unusual_discharge",
-    "bleeding",
     "recent_birth_or_surgery",
-    "no_feeling_in_the_area",
-    "cancer_in_the_pelvis",
-    "bladder_does_not_empty",
-    "wound_or_pain_in_the_area",
+    "pacemaker_or_implant",
     "epilepsy",
+    "bleeding",
+    "bladder_does_not_empty",
     "cannot_let_go",
     "abnormal_smear",
     "denervated",
+    "cancer_in_the_pelvis",
+    "no_feeling_in_the_area",
+    "infection_or_unusual_discharge",
+    "wound_or_pain_in_the_area",
     "large_prolapse",
     "metal_in_the_field",
     "under_age",
     "cannot_stop_it",
 )
-"""The union of makers' and clinics' lists, some ours (docs/limits.md). Each is answered yes or no before a
-session; a yes that the prescription does not release closes stimulation."""
+"""Each is answered yes or no before a session; a yes that the prescription does not release closes stimulation. What
+each asks, and where the list comes from: docs/limits.md."""
 
 
 @dataclass(frozen=True)

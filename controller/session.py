@@ -15,7 +15,7 @@ from typing import Final
 from controller.causes import in_words
 from controller.feed import Feed, Made
 from controller.outcome import Outcome, View
-from controller.timeline import Timeline
+from controller.timeline import LEAD_IN_US, Timeline
 from controller.waveform import Encoder
 from safety.errors import LinkError, PelviStimError
 from safety.limits import RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
@@ -44,8 +44,8 @@ class Session:
     ``rises``: the set-point goes to the target by itself, as a person would raise it; and the guard's lease is echoed
     here, since whoever runs this sits in front of it. Else both are somebody else's: ``raise_`` and ``echo``.
     ``show`` is called with a View whenever a chunk began to play, ``show_rest`` with the us that are left of a rest
-    that is still due before the start, ``told`` with every message of the guard, ``woken`` when something else than
-    the guard ended a wait, ``played`` with each pulse list that began to play.
+    that is still due before the start, ``told`` with every message of the guard, ``played`` with each pulse list
+    that began to play.
     """
 
     def __init__(
@@ -61,12 +61,11 @@ class Session:
         *,
         rises: bool = True,
         told: Callable[[Message], None] = lambda _: None,
-        woken: Callable[[], None] = lambda: None,
         played: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._link, self._timeline = link, timeline
         self._full_scale_ua, self._target_ua, self._show = full_scale_ua, target_ua, show
-        self._show_rest, self._told, self._woken = show_rest, told, woken
+        self._show_rest, self._told = show_rest, told
         self._played = played
         self._resumed_us: int | None = None
         self._feed = Feed(timeline, encoder, full_scale_ua, list(target_ua), end_us)
@@ -158,9 +157,7 @@ class Session:
         """Waits while the guard is in these modes. False when it was stopped, and the stop is carried through."""
         while self._link.latest["mode"] in modes:
             message = self._link.receive()
-            if message is None:
-                self._woken()
-            elif self._is_stop(message):
+            if message is not None and self._is_stop(message):
                 return False
         if self._loaded and self._link.latest["cause"] is not None:  # it was told while an answer was waited for
             self._await_stop(self._link.latest)
@@ -214,19 +211,27 @@ class Session:
         """
         answer = self._ask("resume")
         self._feed.begins(answer["revision"])
-        self._resumed_us = self._timeline.resume_us(answer["next_us"], answer["rest_us"] + REST_MARGIN_US)
+        next_us = answer["next_us"]  # None: it was paused before anything was played
+        rest_us = answer["rest_us"] + REST_MARGIN_US
+        self._resumed_us = -LEAD_IN_US if next_us is None else self._timeline.resume_us(next_us, rest_us)
         self._feed.resume(self._resumed_us)
         self._ended = False
         self._supply()
 
     def next_step_us(self) -> int | None:
         """Session time of the earliest step upward that could be named now; None when nothing comes any more."""
-        return None if self._feed.has_step or self._ended else self._feed.unsent_us()
+        return None if self._ended else self._feed.unsent_us()
+
+    @property
+    def has_step(self) -> bool:
+        """Whether a granted step upward still lies ahead, be it that its chunk is made already."""
+        present = self._link.latest["set_point_ua"]
+        return self._feed.has_step or any(present[one] != value for one, value in self._feed.set_point.items())
 
     @property
     def last_step_us(self) -> int | None:
-        """Session time of the last step upward since start or resume."""
-        return self._feed.last_step_us
+        """Session time of the last step upward since start or resume, be it one that still lies ahead."""
+        return self._feed.last_step_us if self._feed.step_us is None else self._feed.step_us
 
     def holds(self, at_us: int) -> bool:
         """Whether a contraction is held, or a continuous phase plays, at a session time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from controller.moment import moment
@@ -44,6 +45,24 @@ class Standing:
         """The session is no more."""
         self.session_id = self.nonce = self.view = self._timeline = None
 
+    def lost(self, known: State) -> State:
+        """What is told once the guard does not answer: the worst, for nothing is known any more."""
+        channels = {
+            name: replace(one, allowed_ua=one.set_point_ua, after_us=None) for name, one in known.channels.items()
+        }
+        return replace(
+            known,
+            mode="stopped",
+            cause="guard_lost",
+            clears=None,
+            paused_by=None,
+            ending=None,
+            confirmed=False,
+            session=None,
+            channels=channels,
+            lease=Lease(),
+        )
+
     def state(self, status: Message, session: Session | None, wanted: Prescription | None) -> State:
         """What the port shows, from the guard's last status."""
         caps = {} if wanted is None else wanted.caps_ua
@@ -54,12 +73,13 @@ class Standing:
             found = status["electrodes"].get(name, {})
             ceiling, present = caps.get(name, 0), status["set_point_ua"][name]
             used = session is not None and name in session.outcome.reached_us
+            more = RAISE_STEP_MAX_UA if used and allowed else 0
             channels[name] = Channel(
                 present,
                 status["measured_ua"][name],
                 ceiling,
-                min(ceiling, present + RAISE_STEP_MAX_UA) if used and allowed is not None else present,
-                after if used else None,
+                max(present, min(ceiling, present + more)),
+                after if used and present < ceiling else None,
                 status["load_ohm"].get(name) or found.get("load_ohm"),
                 found.get("finding"),
             )
@@ -80,21 +100,19 @@ class Standing:
             simulated=self._simulated,
         )
 
-    def allowed(self, status: Message, session: Session | None) -> tuple[int | None, int | None]:
-        """By how much the set-point may rise now (None: not at all), and in how many us it may (None: not known)."""
+    def allowed(self, status: Message, session: Session | None) -> tuple[bool, int | None]:
+        """Whether the set-point may rise by a step now, and in how many us it may (None: not known)."""
         if session is None or status["mode"] != "running" or status["ending"] is not None:
-            return None, None
+            return False, None
         at_us = session.next_step_us()
-        if at_us is None or self._timeline is None:
-            return None, None
+        if at_us is None or self._timeline is None or not status["increase_allowed"]:
+            return False, None
         now_us = self.view.playing.start_us if self.view is not None else 0
         soonest = at_us if session.last_step_us is None else max(at_us, session.last_step_us + RAISE_INTERVAL_MIN_US)
         if session.holds(soonest):
-            if soonest == at_us and status["increase_allowed"]:
-                return RAISE_STEP_MAX_UA, 0
-            return None, max(0, soonest - at_us)
+            return (True, 0) if soonest == at_us and not session.has_step else (False, soonest - at_us)
         coming = next((one.hold_start_us for one in self._timeline.trains if one.hold_start_us >= soonest), None)
-        return None, None if coming is None else coming - now_us
+        return False, None if coming is None else coming - now_us
 
     def _playing(self) -> Playing | None:
         timeline = self._timeline

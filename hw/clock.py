@@ -21,6 +21,9 @@ from safety.errors import LinkError
 TICK_WRAP = 1 << 32
 """The daemon's tick is 32 bits of microseconds: it wraps every 71.6 minutes."""
 
+_MOST = 1 << 12
+"""Bytes of one message of the simulator, at most."""
+
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -252,7 +255,7 @@ class VirtualClock(_PollingClock):
 
     def _receive(self) -> dict[str, int]:
         try:
-            data = self._socket.recv(1 << 16)
+            data = self._socket.recv(_MOST)
         except OSError:
             data = b""
         if not data:

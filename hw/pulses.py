@@ -69,6 +69,11 @@ class PulseOutput:
         asked(self._pi.clear_bank_1, self._phases | self._board.mask("OUTPUT_ENABLE", "DAC_SDI", "DAC_SCK"))
         asked(self._pi.set_bank_1, self._board.mask("DAC_CS_N"))
 
+    def restore_modes(self) -> None:
+        """Every line in its mode again, whatever another client made of it; after ``halt``: latches, then modes."""
+        lines = self._board.lines.values()
+        asked(burst, self._pi, [(Command.SET_MODE, line.gpio, int(line.output), b"") for line in lines])
+
     def load(self, data: bytes, entries: int, duration_us: int) -> tuple[int, int | None]:
         """Hands one approved chunk to the daemon and makes sure that it holds just that. Gives the wave's id, and the
         id that plays now (``playing``).

@@ -79,9 +79,9 @@ _CAUSES: Final = (
     Cause("adc_offset", 53),
     # the daemon, and whoever else talks to it
     Cause("daemon_lost", 60),
-    Cause("not_what_was_approved", 61),
-    Cause("edges_differ", 62),
-    Cause("dead_man_fired", 63),
+    Cause("dead_man_fired", 61),  # before what it brings about: the wave is halted, lines fall
+    Cause("not_what_was_approved", 62),
+    Cause("edges_differ", 63),
     Cause("daemon_slow", 64),
     # the guard itself
     Cause("internal_error", 70),

@@ -6,6 +6,7 @@ here a message is read, put to both, and answered with its reason and where the 
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 from collections.abc import Callable
@@ -60,12 +61,22 @@ class Desk:
         self._clock.watch(self._listener.fileno())
         self._app: Peer | None = None
         self._head: JournalHead | None = None
-        self._sealing = False
+        self._sealing = self._anchors = False
 
     @property
     def has_app(self) -> bool:
         """Whether an app is connected."""
         return self._app is not None
+
+    def lease_holds(self, now: int) -> bool:
+        """Whether the person's page was heard of within the lease, as far as there is one. Issues what it must echo."""
+        held = self._session.lease
+        if held is None:
+            return True
+        if now >= held.due_us(now):
+            self._session.lease, nonce = lease.issue(held, secrets.token_bytes(lease.NONCE_BYTES), now)
+            self.tell("nonce", nonce=nonce)
+        return not held.over(now)
 
     def serve(self, ready: list[int], now: int) -> None:
         """Takes what has come in. Who said nothing in time has lost the place."""
@@ -89,6 +100,7 @@ class Desk:
     def seal(self) -> dict[str, str] | None:
         """The seal of the session that is over; None when it had no name. Raises SealError, OSError."""
         sealing, self._sealing = self._sealing, False
+        self._anchors = sealing
         return self._guard.signer.close(self._head) if sealing else None
 
     def _lose_app(self) -> None:
@@ -122,7 +134,7 @@ class Desk:
             self.tell("log", text=str(error))
             return
         if message["type"] == "journal" and app.greeted:
-            self._head = _head(message) or self._head
+            self._told_head(_head(message), last=message.get("last") is True)
             return
         if message["type"] == "lease" and app.greeted:  # four a second, and no answer to each
             if self._session.lease is not None:
@@ -224,13 +236,29 @@ class Desk:
         if not guard.write():
             session.record = before
             return Refusal("ledger_not_written", "the record could not be written")
-        session.begin(now)
-        if guard.check(now, Request.START) and guard.state.output:
-            self._begin_seal(message)
-            return None
-        session.record = replace(before, cause=guard.state.cause)
+        now = self._clock.now()  # a slow disk took its time
+        refusal = self._not_rising(now)
+        if refusal is None:
+            session.begin(now)
+            if guard.check(now, Request.START) and guard.state.output:
+                self._begin_seal(message)
+                return None
+            refusal = self._not_now()
+        session.record = replace(before, cause=guard.state.cause or before.cause)
         guard.write()
-        return self._not_now()
+        return refusal
+
+    def _told_head(self, head: JournalHead | None, *, last: bool) -> None:
+        """Where the journal stands. With the last word on a session that was sealed this is sealed too, once."""
+        if head is None:
+            return
+        self._head = head
+        if last and self._anchors and not self._guard.state.output:
+            self._anchors = False
+            try:
+                self.tell("sealed", **self._guard.signer.anchor(head))
+            except OSError as error:
+                self.tell("log", text=f"the journal's head was not sealed: {error}")
 
     def _begin_seal(self, message: link.Message) -> None:
         """A session that has a name and a journal behind it is sealed at its end."""

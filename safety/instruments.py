@@ -19,7 +19,7 @@ from hw.panel import Panel
 from hw.pulses import PulseOutput
 from hw.senses import Sample, Senses, clear_handles
 from hw.wire import DaemonLost, NotAsApproved, connect
-from safety import electrode, selftest
+from safety import electrode, selftest, watch
 from safety.decode import ENTRY_BYTES, Chunk, Refusal
 from safety.edges import Edges
 from safety.steps import Figures
@@ -64,8 +64,9 @@ class Instruments:
         self.notices = Notices(*where, watched, timeout_s, clock)
         self.panel = Panel(*where, board, timeout_s)
         self.dead_man.start()
+        self.pulses.blip("PEAK_RESET")  # what they hold is of a guard that was here before
         now = clock.now()
-        self.kicked_us = self.toggled_us = self.peaks_since_us = self.enabled_us = now
+        self.kicked_us = self.toggled_us = self.kept_us = self.peaks_since_us = self.enabled_us = now
         self.enabled = self.was_toggled = False
         self._keepalive = 0
 
@@ -89,6 +90,8 @@ class Instruments:
         now = self._clock.now()
         keepalive = None
         if toggle:
+            if now - self.toggled_us > watch.KEPT_US:  # the switch may have opened meanwhile
+                self.kept_us = now
             self._keepalive ^= 1
             keepalive, self.toggled_us, self.was_toggled = self._keepalive, now, True
         if kick:
@@ -101,14 +104,12 @@ class Instruments:
     def seen(self) -> str | None:
         """Takes the notifications that have come. Gives what is wrong with them, in words for the log."""
         wrong = None
-        for tick, levels in self.notices.read():
-            wrong = self.edges.seen(self.unwrapped(tick), levels) or wrong
+        reports = self.notices.read()
+        if reports:
+            now = self._clock.now()
+            for tick, levels in reports:
+                wrong = self.edges.seen(unwrapped(tick, now), levels) or wrong
         return wrong
-
-    def unwrapped(self, tick: int) -> int:
-        """A tick of 32 bits in the guard's microseconds: the one nearest to now."""
-        now = self._clock.now()
-        return now + (tick - now + TICK_WRAP // 2) % TICK_WRAP - TICK_WRAP // 2
 
     def enable(self, on: bool) -> None:
         """Writes OUTPUT_ENABLE."""
@@ -127,6 +128,7 @@ class Instruments:
     def halt(self) -> bool:
         """Everything safe on the main connection. Gives whether the lines read low."""
         self.pulses.halt()
+        self.pulses.restore_modes()
         self.pulses.forget()
         return self.pulses.safe()
 
@@ -195,6 +197,11 @@ class Instruments:
             daemon_facts.permitted(self.client),
             daemon_facts.scripts(self.client, self.dead_man.script_id),
         )
+
+
+def unwrapped(tick: int, now_us: int) -> int:
+    """A tick of 32 bits in the guard's microseconds: the one nearest to now."""
+    return now_us + (tick - now_us + TICK_WRAP // 2) % TICK_WRAP - TICK_WRAP // 2
 
 
 def figures(board: Board) -> Figures:

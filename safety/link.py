@@ -17,6 +17,7 @@ import struct
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -145,6 +146,9 @@ class GuardLink:
         self._waiting: deque[Message] = deque()
         self.latest: Message = {}
         """The last message that told where the guard stands, whoever waited for it."""
+        self.woken: Callable[[], None] = lambda: None
+        """Called when something else than the guard or the time ended a wait, so that it does not end the next too."""
+        self._sending = threading.Lock()
         self._numbers = 0
         channel = f"link:{os.getpid()}-{self._socket.fileno()}"
         self._channel = channel
@@ -158,14 +162,17 @@ class GuardLink:
             raise
 
     def send(self, type_: str, **fields: object) -> int:
-        """Sends a message and gives its number."""
-        self._numbers += 1
-        self._out(encode({"type": type_, "id": self._numbers, **fields}))
-        return self._numbers
+        """Sends a message and gives its number; may be called by any thread, all else here by one."""
+        with self._sending:
+            self._numbers += 1
+            number = self._numbers
+            self._out(encode({"type": type_, "id": number, **fields}))
+        return number
 
     def send_chunk(self, number: int, start_us: int, revision: int, pulses: bytes) -> None:
         """Sends one chunk for the gate to judge."""
-        self._out(CHUNK_HEADER.pack(CHUNK_MARK, revision, number, start_us) + pulses)
+        with self._sending:
+            self._out(CHUNK_HEADER.pack(CHUNK_MARK, revision, number, start_us) + pulses)
 
     def request(self, type_: str, **fields: object) -> Message:
         """Sends a message and waits for its answer; what else arrives meanwhile is kept for ``receive``.
@@ -227,7 +234,10 @@ class GuardLink:
         self._tally.sent += 1
 
     def _arrived(self, until_us: int | None) -> list[Message]:
-        if self._socket.fileno() not in self._clock.wait(until_us):
+        ready = self._clock.wait(until_us)
+        if self._socket.fileno() not in ready:
+            if ready:
+                self.woken()
             return []
         try:
             try:

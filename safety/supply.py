@@ -58,8 +58,8 @@ class Sent:
 
 
 class Supply:
-    """What waits, what is joined, what plays. ``edges`` are told what to expect; ``now`` is the guard's clock: a send
-    counts from when it was answered, not from before all that a slow daemon took its time for.
+    """What waits, what is joined, what plays. ``edges`` are told what to expect; ``now`` is the guard's clock: a wave
+    counts from its send, not from before it was loaded, which a slow daemon takes its time for.
     """
 
     def __init__(self, edges: Edges, now: Callable[[], int]) -> None:
@@ -190,8 +190,8 @@ class Supply:
 
     def _send(self, pulses: PulseOutput, approved: Approved, wave: int, after: Sent | None = None) -> Sent:
         """Sends a loaded wave: at once, or joined to the one that plays (``after``)."""
-        pulses.send(wave, join=after is not None)
         starts_us = self._now() if after is None else after.ends_us
+        pulses.send(wave, join=after is not None)
         self._waiting = None
         self.note(wave, starts_us, approved.chunk, joined=after is not None)
         self.sent_pulses += len(approved.chunk.pulses)

@@ -50,6 +50,9 @@ class Coordinator:
     def __init__(self, connections: Mapping[int, Traffic]) -> None:
         self.participants: list[Participant] = []
         self.running = 0
+        self.stirred = True
+        """Whether anything that ``quiet`` depends on may have changed since it was last asked."""
+        self._was_quiet = False
         self._connections = connections
         self._links: dict[str, list[Participant]] = {}
         self._datagrams: dict[str, list[Participant]] = {}
@@ -64,10 +67,12 @@ class Coordinator:
         process it is nobody can tell: time goes on when no more of them are at work than answers are waited for.
         """
         self._held[port] = process
+        self.stirred = True
 
     def let_go(self, port: int) -> list[Participant]:
         """The answer comes. Gives those for whom time may have gone on meanwhile although they are at work."""
         process = self._held.pop(port, None)
+        self.stirred = True
         return [one for one in self.participants if one.process == process and self._at_work(one)]
 
     def join(self, name: str, process: int = 0) -> Participant:
@@ -100,6 +105,7 @@ class Coordinator:
 
         ``counts`` holds the channels whose figures changed; None drops one. Raises ValueError for a port that is none.
         """
+        self.stirred = self.stirred or bool(counts)
         for channel, figures in counts.items():
             if channel.startswith(_TCP):
                 port = int(channel[len(_TCP) :])
@@ -134,10 +140,14 @@ class Coordinator:
 
         There must be somebody for whom time goes on: a participant, or a client that waits for an answer.
         """
-        if not self._held:
-            return self.running == 0 and bool(self.participants) and self.unbalanced() is None
-        at_work = [one for one in self.participants if self._at_work(one)]
-        return all(map(self._blocked, at_work)) and self.unbalanced() is None
+        if self.stirred:
+            if self._held:
+                at_work = [one for one in self.participants if self._at_work(one)]
+                self._was_quiet = all(map(self._blocked, at_work)) and self.unbalanced() is None
+            else:
+                self._was_quiet = self.running == 0 and bool(self.participants) and self.unbalanced() is None
+            self.stirred = False
+        return self._was_quiet
 
     def _blocked(self, participant: Participant) -> bool:
         """Whether a participant that is at work waits for the answer to a command, with all at work in its process."""
@@ -191,6 +201,7 @@ class Coordinator:
                 participant.waiting = False
                 granted.append(participant)
         self.running += len(granted)
+        self.stirred = self.stirred or bool(granted)
         return granted
 
     def unbalanced(self) -> str | None:
@@ -229,6 +240,7 @@ class Coordinator:
             self._left[channel] = (*self._left.get(channel, ()), figures)
 
     def _recount(self) -> None:
+        self.stirred = True
         self.running = sum(not (participant.waiting or participant.frozen) for participant in self.participants)
 
 

@@ -24,6 +24,8 @@ _MOST_SPINS: Final = 40
 
 While looking finds nothing it is done less and less, so that slow clients do not share their processor with it.
 """
+_MOST_STEPS: Final = 32
+"""Steps of virtual time between two looks at the sockets, while nobody's tick comes and nothing is sent."""
 _LONGEST_WAIT_US: Final = 600_000_000
 _CATCH_UP_US: Final = 100_000
 """A paced clock that fell behind its wall by more than this does not make up for the rest."""
@@ -125,7 +127,12 @@ class Server:
         connection.sock.close()
         if self.connections.get(connection.port) is connection:
             del self.connections[connection.port]
+        self.stir()
         self.daemon.gone(connection)
+
+    def stir(self) -> None:
+        """What goes over the connections has changed: time may have to wait."""
+        self.coordinator.stirred = True
 
     def ignore(self, fd: int) -> None:
         """Looks at a client's descriptor no more."""
@@ -169,6 +176,7 @@ class Server:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(self, self.daemon.handlers, sock, address[1])
             self.connections[connection.port] = connection
+            self.stir()
             self.add(sock.fileno(), connection.readable, connection.writable)
 
     # The loop
@@ -179,14 +187,16 @@ class Server:
         while not self.stopping:
             if self._alone:
                 self._choose_clock()
+            self._braked = False
             if self.realtime:
                 self._follow_wall()
-            events = poll(0)
-            if events:
-                self._handle(events)
-                continue
-            if not self.realtime and self._advance():
-                continue
+            if self.realtime or self.coordinator.quiet:
+                events = poll(0)
+                if events:
+                    self._handle(events)
+                    continue
+                if not self.realtime and self._advance():
+                    continue
             # Without news nothing changes what was just found, but for a brake that wall time lets go.
             for _ in range(budget):
                 events = poll(0)
@@ -236,8 +246,8 @@ class Server:
                 due = end
         return due
 
-    def _run_due(self, until: int, due: int | None) -> None:
-        """Everything due up to and at a tick, each at its own; the first of it is due at ``due``."""
+    def _run_due(self, until: int, due: int | None) -> int | None:
+        """Everything due up to and at a tick, each at its own, the first at ``due``. Gives what is due after it."""
         notifier, timeline = self.daemon.notifier, self.timeline
         while due is not None and due <= until:
             timeline.now = max(timeline.now, due)
@@ -255,19 +265,23 @@ class Server:
             self._news()
             due = self._own_tick()
         timeline.now = max(timeline.now, until)
+        return due
 
     def _advance(self) -> bool:
-        """One step of virtual time, if everybody is idle. Returns whether it was made."""
-        coordinator = self.coordinator
-        self._braked = False
-        if not coordinator.quiet:
-            return False
-        due, wake = self._own_tick(), coordinator.next_wake()
-        target = wake if due is None else due if wake is None else min(due, wake)
-        self._braked = target is not None and not self._allows(target)
-        if target is None or self._braked:
-            return False
-        self._run_due(target, due)
+        """Virtual time goes on, everybody being idle, to somebody's tick at most and not past anything that is sent.
+
+        Returns whether it did.
+        """
+        coordinator, moved = self.coordinator, False
+        wake, due = coordinator.next_wake(), self._own_tick()
+        for _ in range(_MOST_STEPS):
+            target = wake if due is None else due if wake is None else min(due, wake)
+            self._braked = target is not None and not self._allows(target)
+            if target is None or self._braked:
+                return moved
+            due, moved = self._run_due(target, due), True
+            if target == wake or wake is None or not coordinator.quiet:
+                break
         self._grant()
         return True
 

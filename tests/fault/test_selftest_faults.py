@@ -212,14 +212,14 @@ def test_a_line_that_trips_again_at_once_is_not_re_armed() -> None:
 
 def test_dead_man_gone_or_deaf() -> None:
     with bench() as broken:
-        broken.client.stop_script(broken.port.dead_man.script_id)
+        broken.port.client.stop_script(broken.port.dead_man.script_id)
         broken.clock.sleep(6_000)
         assert broken.self_test() == "self_test_dead_man"
 
 
 def test_a_script_of_somebody_else() -> None:
     with bench() as shared:
-        shared.client.store_script(b"TAG 1 MILS 5 JMP 1")
+        shared.port.client.store_script(b"TAG 1 MILS 5 JMP 1")
         assert shared.self_test() == "self_test_left_over"
 
 
@@ -237,6 +237,6 @@ def test_a_phase_line_that_somebody_made_an_input() -> None:
 
 def test_somebody_else_enables_the_output() -> None:
     with bench() as shared:
-        shared.before_step = lambda: shared.client.write(ENABLE, 1)
+        shared.before_step = lambda: shared.port.client.write(ENABLE, 1)
         assert shared.self_test() == "self_test_lines"
         shared.assert_all_safe()

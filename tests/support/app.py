@@ -20,7 +20,7 @@ from safety.link import GuardLink
 
 
 def main(folder: Path, programme: Path, intensity_ua: int, *, real_time: bool) -> None:
-    clock: Clock = WallClock() if real_time else VirtualClock(str(folder / "sim.sock"), "app")
+    clock: Clock = WallClock() if real_time else VirtualClock(str(folder / "sim.sock"), "child")
     board = load_board()
     timeline = Timeline(load_programme(programme))
     said: list[int] = []

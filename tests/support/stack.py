@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +129,7 @@ class Stack:
         show: Callable[[View], None] = lambda _: None,
         kind: type[Session] = Session,
         show_rest: Callable[[int], None] = lambda _: None,
+        **more: Any,
     ) -> Session:
         if isinstance(programme, bytes):
             programme = parse_programme(programme, "test")
@@ -133,7 +137,8 @@ class Stack:
         target = dict.fromkeys(channels, intensity_ua)
         encoder = Encoder(self.board)
         full = self.board.full_scale_ua
-        return kind(link or self.link(), Timeline(programme), encoder, full, target, end_us, show, show_rest)
+        link = link or self.link()
+        return kind(link, Timeline(programme), encoder, full, target, end_us, show, show_rest, **more)
 
     def play(self, programme: bytes | Programme, intensity_ua: int, **options: Any) -> Outcome:
         return self.session(programme, intensity_ua, **options).run(None)
@@ -179,6 +184,21 @@ class Stack:
         """Breaks something (docs/faults.md), or mends it ("clear"). ``at``: at a tick."""
         answer = self.sim.control.ask("fault", name=name, args=list(args), **more)
         assert not answer.get("problems"), answer
+
+    @contextlib.contextmanager
+    def frozen(self, pid: int, *names: str) -> Iterator[None]:
+        """A process stands still (SIGSTOP) while time goes on; ``names``: its participants of the clock."""
+        os.kill(pid, signal.SIGSTOP)
+        while Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
+        for name in names:
+            self.sim.control.ask("frozen", name=name, value=True)
+        try:
+            yield
+        finally:
+            for name in names:
+                self.sim.control.ask("frozen", name=name, value=False)
+            os.kill(pid, signal.SIGCONT)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:

@@ -1,0 +1,276 @@
+"""The engine with the real guard on the simulated board: what a person may, what is written down, what is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from controller.chain import Kind
+from controller.port import Action, EngineRefused
+from hw.clock import VirtualClock
+from safety.errors import LinkError
+from tests.decoder import decode
+from tests.support.treatment import NONE_APPLIES, TODAY, Person, treatment
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    with treatment(tmp_path) as one:
+        yield one
+
+
+def refused(ask: object, *args: object, **options: object) -> EngineRefused:
+    with pytest.raises(EngineRefused) as raised:
+        ask(*args, **options)  # type: ignore[operator]
+    return raised.value
+
+
+def test_a_whole_session_its_dose_and_its_seal(person: Person) -> None:
+    state = person.start()
+    assert (state.mode, state.epoch, state.channels["A"].set_point_ua) == ("running", 1, 0)
+    person.raise_to(12_000)
+    assert person.set(11_000).channels["A"].set_point_ua == 11_000
+    person.wait(3_000_000)
+    assert person.state.channels["A"].measured_ua == pytest.approx(11_000, rel=0.02)
+    record = person.finish()
+    assert (record.closed or {})["mode"] == "idle"
+    assert (record.closed or {})["cause"] is None
+    edges = person.rig.edges(gpios=None)
+    closed = [at for at, gpio, level in edges if gpio == 25 and level]
+    came = decode(edge for edge in edges if edge[0] >= closed[-1]).by_channel["A"]
+    groups = [[came[0]]]
+    for one, other in pairwise(came):
+        if other.start_us - one.start_us > 1_000_000:
+            groups.append([])
+        groups[-1].append(other)
+    told = [(dose["pulses"], dose["charge_pc"]) for dose in record.doses]
+    assert told == [(len(g), sum(p.code * p.pos_us * 50_000 // 4096 for p in g)) for g in groups]
+    assert [dose["end_us"] - dose["start_us"] for dose in record.doses] == [
+        g[-1].end_us - g[0].start_us for g in groups
+    ]
+    assert max(dose["measured_ua"] for dose in record.doses) == pytest.approx(12_000, rel=0.02)
+    assert person.rows(Kind.SELF_TEST)[-1].fields["passed"] is True
+    verdict = person.verify()
+    assert (verdict.findings, verdict.good, verdict.seals) == ((), True, 2)
+    last = person.rows(Kind.SESSION)[-1]
+    assert verdict.sealed_rows >= last.number, "the session's last row could be cut off unseen"
+    assert len(person.rows(Kind.SEAL)) == 2
+
+
+def test_the_dose_of_a_contraction_is_written_before_the_next_begins(person: Person) -> None:
+    person.start()
+    person.raise_to(2_000)
+    person.until(lambda state: state.session is not None and state.session.part == "rest")
+    person.wait(500_000)
+    assert [dose["contraction"] for dose in person.record().doses] == [1]
+
+
+def test_what_the_state_allows_is_granted_and_what_it_does_not_is_refused_with_the_figure(person: Person) -> None:
+    person.start()
+    for _ in range(6):
+        person.until(lambda state: state.channels["A"].allowed_ua > state.channels["A"].set_point_ua)
+        present = person.state.channels["A"].set_point_ua
+        too_much = refused(person.set, present + 2_100)
+        assert (too_much.code, too_much.allowed_ua, too_much.after_us) == ("step_too_large", present + 2_000, 0)
+        person.set(present + 1_000)
+        soon = refused(person.set, present + 2_000)
+        assert soon.code == "too_soon"
+        assert soon.allowed_ua == present
+        assert soon.after_us is not None
+        assert soon.after_us > 0
+    person.until(lambda state: state.session is not None and state.session.part == "rest")
+    present = person.state.channels["A"].set_point_ua
+    wait = refused(person.set, present + 1_000)
+    assert (wait.code, wait.allowed_ua) == ("wait_for_contraction", present)
+    assert wait.after_us is not None
+    person.wait(wait.after_us + 200_000)
+    person.set(present + 1_000)
+    over = refused(person.set, 20_500)
+    assert (over.code, over.allowed_ua) == ("above_cap", 20_000)
+
+
+def test_who_does_not_control_may_lower_and_not_raise(person: Person) -> None:
+    person.start()
+    person.raise_to(4_000)
+    assert refused(person.set, 5_000, controls=False).code == "not_controlling"
+    assert refused(person.set, 5_000, rev=person.state.rev - 1).code == "rev_changed"
+    assert (
+        refused(lambda: person.has(person.engine.set_intensity("A", 5_000, None, controls=True))).code == "rev_missing"
+    )
+    assert refused(person.set, 1_000, "B").code == "raise_channel"
+    assert person.set(1_000, controls=False, rev=-1).channels["A"].set_point_ua == 1_000
+
+
+def test_a_raise_that_is_still_ahead_is_taken_back_by_asking_for_the_present_value(person: Person) -> None:
+    person.start()
+    person.raise_to(4_000)
+    person.until(lambda state: state.channels["A"].allowed_ua > 4_000)
+    person.set(6_000)
+    person.set(4_000, controls=False)
+    person.wait(800_000)
+    assert person.state.channels["A"].set_point_ua == 4_000
+
+
+def test_without_heartbeats_nothing_rises_and_then_the_session_pauses(person: Person) -> None:
+    person.start()
+    person.raise_to(4_000)
+    person.echoes = False
+    person.wait(1_200_000)
+    stale = refused(person.set, 5_000)
+    assert (stale.code, stale.allowed_ua, stale.after_us) == ("lease_stale", 4_000, None)
+    person.until(lambda state: state.mode == "paused", 3_000_000)
+    assert (person.state.paused_by, person.state.clears) == ("lease_lost", "resume")
+    assert refused(person.act, Action.RESUME, 1).code == "lease_stale"
+    person.echoes = True
+    person.wait(500_000)
+    assert person.act(Action.RESUME, 1).channels["A"].set_point_ua == 0
+
+
+def test_pause_resume_end_and_the_next_session(person: Person) -> None:
+    person.start()
+    person.raise_to(2_000)
+    person.act(Action.PAUSE)
+    person.until(lambda state: state.mode == "paused")
+    person.wait(1_000_000)
+    person.act(Action.RESUME, 1)
+    person.raise_to(2_000)
+    person.act(Action.END)
+    first = person.finish()
+    assert [event["mode"] for event in first.events if event["kind"] == "state"] == [
+        *("running", "paused", "running", "idle")
+    ]
+    person.wait(12_000_000)  # the rest that the muscle is due
+    state = person.start()
+    assert (state.epoch, state.mode) == (2, "running")
+    assert refused(person.act, Action.PAUSE, 1).code == "old_epoch"
+    person.act(Action.END)
+    person.finish()
+    assert person.verify().findings == ()
+
+
+def test_what_is_prescribed_is_held(person: Person) -> None:
+    def ask(revision: int, **answers: bool) -> str:
+        return refused(lambda: person.has(person.engine.open_session(revision, {**NONE_APPLIES, **answers}))).code
+
+    person.until(lambda state: state.mode == "idle")
+    assert ask(2) == "prescription_revision"
+    assert ask(1, epilepsy=True) == "contraindicated"
+    assert refused(person.prescribe, revision=7).code == "prescription_revision"
+    assert refused(person.prescribe, caps_ua={"A": 60_000}).code == "prescription_cap"
+    assert refused(person.prescribe, programme="none").code == "prescription_programme"
+    person.prescribe(released={"epilepsy": "seen by the neurologist"}, valid_until="2027-01-30")
+    assert ask(2, epilepsy=True) == "prescription_expired"
+    person.prescribe(sessions_per_day=1)
+    person.start()
+    assert refused(person.prescribe).code == "not_now"
+    assert ask(3) == "not_now"
+    person.act(Action.END)
+    person.finish()
+    assert ask(3) == "day_spent"
+    person.prescribe(sessions_per_week=1)
+    assert ask(4) == "week_spent"
+
+
+def test_a_cap_that_is_missing_gives_nothing(person: Person) -> None:
+    person.prescribe(caps_ua={})
+    person.until(lambda state: state.mode == "idle")
+    person.open()
+    assert refused(person.act, Action.CHECK_ELECTRODES, 1).code == "over_cap"
+
+
+def test_a_start_that_the_guard_refuses_is_no_session(person: Person) -> None:
+    person.prescribe(sessions_per_day=1)
+    person.arm()
+    person.echoes = False
+    person.wait(1_500_000)
+    assert refused(person.act, Action.START, 1).code == "lease_stale"
+    assert [row.fields["event"] for row in person.rows(Kind.SESSION)] == ["opened", "not_started"]
+    person.echoes = True
+    person.wait(500_000)
+    assert person.act(Action.START, 1).mode == "running"
+    assert refused(person.act, Action.START, 1).code == "not_now"
+    person.act(Action.END)
+    person.finish()
+    assert person.verify().findings == ()
+
+
+def test_a_finding_of_the_electrode_check_is_an_answer(person: Person) -> None:
+    person.rig.fault("lead-open", "A")
+    state = person.arm()
+    assert (state.mode, state.channels["A"].finding) == ("idle", "electrode_open")
+    assert refused(person.act, Action.START, 1).code == "not_now"
+    person.rig.fault("clear")
+    assert person.act(Action.CHECK_ELECTRODES, 1).mode == "armed"
+
+
+def test_a_stop_is_told_written_down_and_acknowledged(person: Person) -> None:
+    person.start()
+    person.raise_to(4_000)
+    person.engine._link.stop()
+    state = person.until(lambda state: state.cause is not None and state.confirmed is not None)
+    assert (state.mode, state.cause, state.confirmed, state.clears) == ("stopped", "person", True, "acknowledge")
+    person.until(lambda state: state.session is None)
+    assert (person.record().closed or {})["cause"] == "person"
+    assert refused(person.open).code == "not_now"
+    person.has(person.engine.acknowledge("patient"))
+    person.until(lambda state: state.mode == "idle")
+    assert refused(lambda: person.has(person.engine.acknowledge("patient"))).code == "nothing_latched"
+    assert person.verify().findings == ()
+
+
+def test_a_guard_that_died_is_told_and_found_again(person: Person) -> None:
+    person.start()
+    person.raise_to(2_000)
+    guard = person.rig.sim.processes[-1]
+    os.kill(guard.pid, signal.SIGKILL)
+    guard.wait()
+    lost = person.until(lambda state: state.cause == "guard_lost")
+    assert (lost.mode, lost.confirmed, lost.session, lost.clears) == ("stopped", False, None, None)
+    assert not person.engine.healthy()
+    with pytest.raises(LinkError):
+        person.has(person.engine.act(Action.END, None))
+    back = person.until(lambda state: state.cause == "guard_restarted", 5_000_000)
+    assert person.engine.healthy()
+    assert back.mode == "stopped"
+    assert person.rig.live_edges(person.now - 1_000_000) == []
+    closed = person.record().closed or {}
+    assert (closed["event"], closed["cause"]) == ("lost", "guard_lost")
+    person.has(person.engine.acknowledge("patient"))
+    person.until(lambda state: state.mode == "idle")
+    assert [event.code for event in person.events if event.code.startswith("guard")] == [
+        *("guard_lost", "guard_back", "guard_restarted")
+    ]
+    assert person.verify().findings == ()
+
+
+def test_a_session_whose_app_died_says_so(person: Person) -> None:
+    person.start()
+    person.raise_to(2_000)
+    person.end()
+    person.rig.clock.close()
+    person.clock.wait(person.now + 500_000)
+    clock = VirtualClock(str(person.rig.folder / "sim.sock"), "next app")
+    person.begin(clock)
+    person.until(lambda state: state.cause is not None)
+    assert person.state.cause == "app_lost"
+    closed = person.record().closed or {}
+    assert (closed["event"], closed["cause"], closed["guard_cause"]) == ("lost", "app_lost", "app_lost")
+    assert person.verify().findings == ()
+
+
+def test_a_fault_of_the_engine_itself_ends_the_output_and_not_the_app(
+    person: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person.start()
+    person.raise_to(2_000)
+    monkeypatch.setattr(person.engine._standing, "allowed", lambda *_: 1 // 0)
+    person.until(lambda state: state.cause == "guard_lost")
+    monkeypatch.undo()
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    person.until(lambda state: state.cause == "app_lost", 5_000_000)
+    assert TODAY in person.record().began
