@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def loads(browser: Any, base: str) -> bool:
-    """First visits over a LAN (20 ms, 10 Mbit/s) on a processor four times slower: when STOPP and when the view is there."""
+    """First visits over a LAN (20 ms, 10 Mbit/s), four times slower: when STOPP is there, and when the view."""
     stop, view = [], []
     for _ in range(LOADS):
         page = browser.new_page(locale="nb-NO", viewport={"width": 360, "height": 740})
@@ -91,7 +91,8 @@ def tell(what: str, took_ms: list[Any], p95_ms: int) -> bool:
     p95 = statistics.quantiles(took_ms, n=20)[-1]
     middle = statistics.median(took_ms)
     print(
-        f"{what}: median {middle:.0f} ms, p95 {p95:.0f} ms (at most {p95_ms}), worst {max(took_ms):.0f} ms, n {len(took_ms)}"
+        f"{what}: median {middle:.0f} ms, p95 {p95:.0f} ms (at most {p95_ms}), worst {max(took_ms):.0f} ms, "
+        f"n {len(took_ms)}"
     )
     return p95 <= p95_ms
 
