@@ -1,17 +1,19 @@
 # The list of habits. `make` alone prints it; every target sets up what it needs by itself (deploy/set-up.sh).
 
-RUN_COMMAND = .venv/bin/pelvistim run stress-50hz --board sim --intensity 20 --minutes 1
+PHONE =
+RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
+SCREENSHOTS = build/screenshots
 PYTEST_ARGS =
 SOAK_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak lock clean set-up-run set-up-test
+.PHONY: help run test check bench soak screenshots lock clean set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-run: set-up-run ## set up, then a minute of training on the simulated board
+run: set-up-run ## set up, then the page on the simulated board, with a link for each role (PHONE=1: for a phone on the LAN)
 	$(RUN_COMMAND)
 
 test: check ## set up, check, then every test
@@ -28,6 +30,9 @@ bench: set-up-test ## the measurements that take long or need real time
 
 soak: set-up-test ## the gate against an independent oracle, a million chunks, with a report
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
+
+screenshots: set-up-test ## every view of the page in both languages, light and dark, into $(SCREENSHOTS)
+	.venv/bin/python -m tests.browser.screenshots $(SCREENSHOTS)
 
 lock: ## remake the lock files from pyproject.toml (LOCK_ARGS=--upgrade takes the newest of everything)
 	deploy/lock.sh $(LOCK_ARGS)

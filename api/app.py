@@ -1,4 +1,4 @@
-"""The application: every endpoint under ``/api/v1``, behind the boundary, with problems for refusals."""
+"""The application: the page, and every endpoint under ``/api/v1``, behind the boundary, with problems for refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import models, problems, routes_people, routes_records, routes_session
+from api import models, page, problems, routes_people, routes_records, routes_session
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.boundary import Boundary
 from api.service import Service
@@ -47,6 +47,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     for routes in (routes_session, routes_people, routes_records):
         app.include_router(routes.router, prefix=PREFIX)
+    app.router.routes.extend(page.routes())
     app.add_middleware(Boundary, place=service.place)
     app.add_exception_handler(PelviStimError, _of_ours)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.passphrase import LENGTH_MAX
+from controller.blocks import ADVERSE
 from controller.prescription import CONTRAINDICATIONS
 from safety import limits
 
@@ -250,15 +251,16 @@ class PlacementIn(In):
     turn_degrees: Annotated[int, Field(ge=-180, le=180, description="degrees"), WHOLE]
 
 
+AreaMm2 = Annotated[
+    int, Field(ge=limits.AREA_MIN_MM2, le=limits.AREA_MAX_MM2, description="Area of the smallest contact, in mm2.")
+]
+
+
 class ElectrodeIn(In):
     """The electrode."""
 
     kind: Literal["vaginal probe", "anal probe", "surface"]
-    area_mm2: Annotated[
-        int,
-        Field(ge=limits.AREA_MIN_MM2, le=limits.AREA_MAX_MM2, description="Area of the smallest contact, in mm2."),
-        WHOLE,
-    ]
+    area_mm2: Annotated[AreaMm2, WHOLE]
     placement: PlacementIn | None = None
 
 
@@ -304,18 +306,74 @@ class PrescriptionIn(In):
     signature: SignatureIn | None = None
 
 
+class PhaseOut(Out):
+    """One phase of a programme. Without channels it is a pause."""
+
+    name: dict[str, str]
+    channels: list[str]
+    frequency_hz: float | None = None
+    phase_width_us: int | None = None
+    interphase_us: int | None = None
+    ramp_up_ms: float = 0
+    hold_ms: float = Field(0, description="Of a continuous phase: what lies between its ramps.")
+    ramp_down_ms: float = 0
+    rest_ms: float = 0
+    repeats: int = 1
+    continuous: bool = False
+    duration_s: float
+
+
 class ProgrammeOut(Out):
-    """A programme and its figures at the highest maximum that passes, as `pelvistim check --json` gives them."""
+    """A programme and its figures, as `pelvistim check --json` gives them."""
 
     id: str
     figures: dict[str, Any]
+    phases: list[PhaseOut] = Field(description="As they are played, in one cycle.")
 
 
 # --- what was delivered -----------------------------------------------------------------------------------------------
 
 
+Adverse = Literal[ADVERSE]  # type: ignore[valid-type]
+Of5 = Annotated[int, Field(ge=1, le=5), WHOLE]
+Of10 = Annotated[int, Field(ge=0, le=10), WHOLE]
+Note = Annotated[str, Field(max_length=500)]
+
+
+class RatingIn(In):
+    """How a session was. Comfort and strength 1 to 5, pain 0 to 10. Any `adverse` closes stimulation until a clinician
+    releases it. `felt_from_ma`: where the current was first felt.
+    """
+
+    comfort: Of5
+    strength: Of5
+    pain_before: Of10
+    pain_after: Of10
+    adverse: Annotated[list[Adverse], Field(max_length=len(ADVERSE))] = []
+    felt_from_ma: dict[ChannelName, Milliamps] = {}
+    note: Note = ""
+
+
+class BlockOut(Out):
+    """What keeps stimulation closed until a clinician releases it."""
+
+    id: int
+    at: str = Field(description="When, ISO 8601 in UTC.")
+    why: Literal["contraindicated", "adverse"]
+    what: list[str] = Field(description="The contraindications, or the complaints.")
+    note: str
+
+
+class ReleaseIn(In):
+    """Why it may go on."""
+
+    reason: Text
+
+
 class SessionSummary(Out):
-    """One session in the list. Charge in uC: of the first phase of every pulse."""
+    """One session in the list. Charge in uC: of the first phase of every pulse. `comfortable_ma`: per channel, the
+    set-point that half of the contractions had at least.
+    """
 
     id: str
     began: str
@@ -326,6 +384,8 @@ class SessionSummary(Out):
     charge_uc: float
     mode: str | None
     cause: str | None
+    comfortable_ma: dict[str, float]
+    rating: RatingIn | None
 
 
 class SessionRecord(SessionSummary):

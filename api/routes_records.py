@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -14,12 +16,15 @@ from api.auth import AClinician, APatient, AtHomeOrClinician, AViewer, TheServic
 from api.problems import ApiRefused, documented
 from api.routes_session import GUARD, PATIENT, VIEWER
 from api.views import prescription_of, prescription_out, summary, whole
-from controller.catalogue import programme_figures, programme_ids
+from controller.blocks import blocks
+from controller.catalogue import programme_figures, programme_ids, programme_phases
+from controller.chain import Kind
 from controller.history import KINDS, Record, records
 
 router = APIRouter()
 ProgrammeId = Annotated[str, Path(max_length=64, examples=["stress-50hz"])]
 SessionId = Annotated[str, Path(max_length=64)]
+BlockId = Annotated[int, Path(ge=1, le=2**53)]
 
 
 @router.get("/programmes", summary="The programmes", tags=["prescription"], responses=documented(*VIEWER))
@@ -32,17 +37,23 @@ def programmes(device: AViewer) -> list[models.ProgrammeOut]:
 @router.get(
     "/programmes/{id}", summary="One programme", tags=["prescription"], responses=documented(*VIEWER, "not_found")
 )
-def programme(device: AViewer, id: ProgrammeId) -> models.ProgrammeOut:
-    """One programme with its derived figures."""
+def programme(
+    device: AViewer,
+    id: ProgrammeId,
+    max_ma: Annotated[models.Milliamps | None, Query(description="mA; missing: the highest that passes.")] = None,
+    area_mm2: Annotated[models.AreaMm2 | None, Query(description="Smallest contact; missing: the programme's.")] = None,
+) -> models.ProgrammeOut:
+    """One programme with its derived figures at a maximum."""
     del device
-    return _programme(id)
+    return _programme(id, max_ma, area_mm2)
 
 
-def _programme(name: str) -> models.ProgrammeOut:
-    found = programme_figures(name)
+def _programme(name: str, max_ma: float | None = None, area_mm2: int | None = None) -> models.ProgrammeOut:
+    found = programme_figures(name, None if max_ma is None else round(max_ma * 1000), area_mm2)
     if found is None:
         raise ApiRefused(f"there is no programme {name}", code="not_found")
-    return models.ProgrammeOut(id=name, figures=found)
+    phases = [models.PhaseOut(**phase) for phase in programme_phases(name)]
+    return models.ProgrammeOut(id=name, figures=found, phases=phases)
 
 
 @router.get(
@@ -105,6 +116,58 @@ def session(service: TheService, device: APatient, id: SessionId) -> models.Sess
     """What was delivered, contraction by contraction; pauses, stops and causes."""
     del device
     return whole(_record(service, id))
+
+
+@router.post(
+    "/sessions/{id}/rating",
+    status_code=201,
+    summary="How a session was",
+    tags=["history"],
+    responses=documented(*PATIENT, "not_found", "session_open", "journal_not_written"),
+)
+async def rate(service: TheService, device: APatient, id: SessionId, told: models.RatingIn) -> models.RatingIn:
+    """Journals comfort, strength, pain and complaints. A complaint closes stimulation until a clinician releases it.
+
+    May be told again; the newest one counts.
+    """
+    session = service.engine.state().session
+    if session is not None and session.id == id:
+        raise ApiRefused("rate it when it is over", code="session_open")
+    await asyncio.to_thread(_record, service, id)
+    fields = told.model_dump(exclude={"felt_from_ma"})
+    felt = {name: round(ma * 1000) for name, ma in told.felt_from_ma.items()}
+    if told.adverse:
+        what = sorted(set(told.adverse))
+        await service.settle(
+            service.note(Kind.BLOCK, event="closed", why="adverse", what=what, note=told.note, of=id, who=device.id)
+        )
+    await service.settle(service.note(Kind.RATING, session=id, **fields, felt_from_ua=felt))
+    return told
+
+
+@router.get("/blocks", summary="What keeps stimulation closed", tags=["history"], responses=documented(*PATIENT))
+def open_blocks(service: TheService, device: APatient) -> list[models.BlockOut]:
+    """Contraindications and complaints that no clinician has released yet. While there is one, no session opens."""
+    del device
+    return [
+        models.BlockOut.model_validate(asdict(one) | {"what": list(one.what)})
+        for one in blocks(service.journal.rows(Kind.BLOCK))
+    ]
+
+
+@router.post(
+    "/blocks/{id}/release",
+    status_code=204,
+    summary="Release stimulation",
+    tags=["history"],
+    responses=documented(*PATIENT, "not_found", "journal_not_written"),
+)
+async def release(service: TheService, device: AClinician, id: BlockId, told: models.ReleaseIn) -> None:
+    """A clinician has looked, and says why it may go on."""
+    listed = await asyncio.to_thread(lambda: blocks(service.journal.rows(Kind.BLOCK)))
+    if all(one.id != id for one in listed):
+        raise ApiRefused("there is nothing to release", code="not_found")
+    await service.settle(service.note(Kind.BLOCK, event="released", block=id, who=device.id, reason=told.reason))
 
 
 @router.get(

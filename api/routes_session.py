@@ -106,8 +106,8 @@ async def heartbeat(service: TheService, device: APatient, beat: models.Heartbea
     summary="Open a session",
     tags=["session"],
     responses=documented(
-        *(*PATIENT, *GUARD, "no_prescription", "prescription_revision", "contraindicated", "not_now"),
-        "journal_not_written",
+        *(*PATIENT, *GUARD, "no_prescription", "prescription_revision", "contraindicated", "blocked", "not_now"),
+        *("day_spent", "week_spent", "prescription_expired", "journal_not_written"),
     ),
 )
 async def open_session(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api import models
 from api.control import Standing
 from controller.history import Record
@@ -138,7 +140,15 @@ def summary(record: Record) -> models.SessionSummary:
         charge_uc=record.charge_pc / 1e6,
         mode=closed.get("mode"),
         cause=closed.get("cause"),
+        comfortable_ma={name: ua / 1000 for name, ua in record.comfortable_ua.items()},
+        rating=None if record.rating is None else _rating(record.rating),
     )
+
+
+def _rating(told: dict[str, Any]) -> models.RatingIn:
+    felt = {name: ua / 1000 for name, ua in told["felt_from_ua"].items()}
+    fields = {name: value for name, value in told.items() if name != "felt_from_ua"}
+    return models.RatingIn.model_validate({**fields, "felt_from_ma": felt})
 
 
 def whole(record: Record) -> models.SessionRecord:

@@ -1,28 +1,57 @@
-"""The programmes that can be prescribed, with their derived figures."""
+"""The programmes that can be prescribed, with their phases and derived figures."""
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import replace
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from controller.contrast import contrasts
 from controller.figure_table import as_json
 from controller.figures import ceilings, figures, highest_ua
-from controller.programme import load_programme, shipped_programmes
+from controller.programme import Pause, Phase, load_programme, shipped_programmes
 from hw.board import REFERENCE_BOARD, load_board
 
 
-@cache
-def programme_figures(name: str) -> dict[str, Any] | None:
-    """A shipped programme at the highest maximum that passes, as ``pelvistim check --json`` gives it; None if there is
-    no such programme.
+@lru_cache(maxsize=200)
+def programme_figures(name: str, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any] | None:
+    """A shipped programme at a maximum, as ``pelvistim check --json`` gives it; None if there is no such programme.
+
+    Without ``max_ua`` at the highest one that passes; ``area_mm2``: another electrode's smallest contact.
     """
     path = shipped_programmes().get(name)
     if path is None:
         return None
     programme, board = load_programme(path), load_board(REFERENCE_BOARD)
-    found = figures(programme, board, highest_ua(programme, board))
+    if area_mm2 is not None:
+        programme = replace(programme, electrode=replace(programme.electrode, area_cm2=Fraction(area_mm2, 100)))
+    found = figures(programme, board, highest_ua(programme, board) if max_ua is None else max_ua)
     return as_json(programme, board, found, ceilings(programme, found), False, contrasts(programme))
+
+
+def programme_phases(name: str) -> list[dict[str, Any]]:
+    """The phases of a shipped programme in one cycle, in ms and s, as they are drawn."""
+    return [_phase(phase) for phase in load_programme(shipped_programmes()[name]).phases]
+
+
+def _phase(phase: Phase) -> dict[str, Any]:
+    named = {"name": dict(phase.name), "duration_s": phase.duration_us / 1e6}
+    if isinstance(phase, Pause):
+        return {**named, "channels": []}
+    return {
+        **named,
+        "channels": list(phase.channels),
+        "frequency_hz": float(phase.frequency_hz),
+        "phase_width_us": phase.phase_width_us,
+        "interphase_us": phase.interphase_us,
+        "ramp_up_ms": phase.ramp_up_us / 1000,
+        "hold_ms": phase.plateau_us / 1000,
+        "ramp_down_ms": phase.ramp_down_us / 1000,
+        "rest_ms": phase.rest_us / 1000,
+        "repeats": phase.repeats,
+        "continuous": phase.continuous,
+    }
 
 
 def programme_ids() -> tuple[str, ...]:

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
     SEAL = "seal"
+    RATING = "rating"
+    BLOCK = "block"
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,7 @@ class GuardEngine:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision} is in force")
         against = contraindicated(answers, wanted.released)
         if against:
+            self._prescriptions.close(against)
             raise EngineRefused("contraindicated", ", ".join(against))
         if self._session is not None and self._session.started:
             raise EngineRefused("not_now", "a session runs")

@@ -3,18 +3,20 @@
 Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
 nothing came out), closed (with ``mode``, ``cause`` and ``session_us``) or lost (how it ended was not heard: the app or
 the guard went away; ``cause`` says which); ``dose``: ``contraction``, ``channel``, ``start_us``, ``end_us``,
-``pulses``, ``charge_pc``, ``set_point_ua``, ``measured_ua``; ``state``: ``mode``; ``cause``: ``code``.
+``pulses``, ``charge_pc``, ``set_point_ua``, ``measured_ua``; ``state``: ``mode``; ``cause``: ``code``;
+``rating``: what the person told afterwards, the newest one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median_low
 from typing import Any, Final
 
 from controller.chain import Kind, Row
 
-KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE)
+KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE, Kind.RATING)
 
 
 @dataclass
@@ -26,6 +28,7 @@ class Record:
     opened: dict[str, Any]
     closed: dict[str, Any] | None = None
     ended: str | None = None
+    rating: dict[str, Any] | None = None
     doses: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -38,6 +41,14 @@ class Record:
     def charge_pc(self) -> int:
         """Charge of the first phases of all these pulses."""
         return sum(int(dose.get("charge_pc", 0)) for dose in self.doses)
+
+    @property
+    def comfortable_ua(self) -> dict[str, int]:
+        """Per channel the set-point that half of the contractions had at least (the lower median)."""
+        by_channel: dict[str, list[int]] = {}
+        for dose in self.doses:
+            by_channel.setdefault(dose["channel"], []).append(int(dose["set_point_ua"]))
+        return {name: median_low(found) for name, found in sorted(by_channel.items())}
 
     @property
     def contractions(self) -> int:
@@ -59,6 +70,8 @@ def records(rows: Iterable[Row]) -> list[Record]:
                 del found[name]
             elif row.kind == Kind.SESSION:
                 record.closed, record.ended = told, row.at
+            elif row.kind == Kind.RATING:
+                record.rating = told
             elif row.kind == Kind.DOSE:
                 record.doses.append(told)
             else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 
+from controller.blocks import blocks
 from controller.chain import Kind
 from controller.figures import ceilings, figures
 from controller.history import records
@@ -48,8 +50,19 @@ class Prescriptions:
         self.present = wanted
         return wanted
 
+    def close(self, against: Sequence[str]) -> None:
+        """Closes stimulation for these contraindications until a clinician releases it; durable.
+
+        Raises JournalError.
+        """
+        self._journal.append(Kind.BLOCK, event="closed", why="contraindicated", what=list(against)).result()
+
     def may_open(self, today: str) -> None:
-        """Raises EngineRefused when the one in force is no longer valid, or its sessions are used up."""
+        """Raises EngineRefused when something waits for the clinician, the one in force is no longer valid, or its
+        sessions are used up.
+        """
+        if blocks(self._journal.rows(Kind.BLOCK)):
+            raise EngineRefused("blocked", "a clinician must look at what was told, and release it")
         wanted = self.present
         if wanted is None:
             raise EngineRefused("no_prescription", "nothing is prescribed")

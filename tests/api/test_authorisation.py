@@ -37,6 +37,9 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("GET", "/sessions"): ("patient", None),
     ("GET", "/sessions/{id}"): ("patient", None),
     ("GET", "/sessions/{id}/export"): ("patient", None),
+    ("POST", "/sessions/{id}/rating"): ("patient", {"comfort": 3, "strength": 3, "pain_before": 0, "pain_after": 0}),
+    ("GET", "/blocks"): ("patient", None),
+    ("POST", "/blocks/{id}/release"): ("clinician", {"reason": "looked at"}),
     ("POST", "/pairing"): ("clinician", {"role": "viewer"}),
     ("DELETE", "/pairing"): ("clinician", None),
     ("GET", "/devices"): ("clinician", None),
@@ -69,7 +72,7 @@ def _finite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def code_of(client: TestClient, method: str, path: str, body: Any, **headers: str) -> str | None:
     """Why the request was not let in; None when it was, whatever became of it then."""
-    answer = client.request(method, path.replace("{id}", "none").lstrip("/"), json=body, headers=headers)
+    answer = client.request(method, path.replace("{id}", "77").lstrip("/"), json=body, headers=headers)
     assert answer.status_code < 500, answer.text
     if answer.headers.get("content-type") != "application/problem+json":
         return None

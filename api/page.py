@@ -1,0 +1,89 @@
+"""The phone page: static files out of ``api/web``, read once, each with its ETag and a compressed copy.
+
+Nothing here asks who is there: the page shows nothing by itself, all it shows comes through the API.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+WEB: Final = Path(__file__).with_name("web")
+KINDS: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+}
+"""What is served of the folder; anything else in it (licences) is not."""
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",  # the QR code of a pairing is an SVG out of the API
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",  # STOPP is a form until its script is there
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """One file as it is sent."""
+
+    kind: str
+    etag: str
+    plain: bytes
+    packed: bytes
+
+
+def files() -> dict[str, File]:
+    """Path on the server -> file. The page itself is at ``/``, all else under ``/web/``."""
+    found = {}
+    for path in sorted(WEB.rglob("*")):
+        if path.suffix in KINDS:
+            name = path.relative_to(WEB).as_posix()
+            plain = path.read_bytes()
+            etag = f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
+            file = File(KINDS[path.suffix], etag, plain, gzip.compress(plain, 9, mtime=0))
+            found["/" if name == "index.html" else f"/web/{name}"] = file
+    return found
+
+
+def routes() -> list[Route]:
+    """A route for each file."""
+    return [Route(path, _serves(file), methods=["GET"], include_in_schema=False) for path, file in files().items()]
+
+
+def _serves(file: File) -> Callable[[Request], Awaitable[Response]]:
+    headers = {
+        "Content-Type": file.kind,
+        "ETag": file.etag,
+        "Cache-Control": "no-cache",
+        "Vary": "Accept-Encoding",
+        "Content-Security-Policy": POLICY,
+    }
+
+    async def serve(request: Request) -> Response:
+        if file.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(file.packed, headers={**headers, "Content-Encoding": "gzip"})
+        return Response(file.plain, headers=headers)
+
+    return serve

@@ -1,0 +1,145 @@
+// Start, routes, and what surrounds every view. STOPP is not here: it is in index.html and stop.js.
+import { html, render } from "./html.js";
+import { connect, controls, command, loadAll, loadMe, onState } from "./net.js";
+import { changed, drawsWith, keep, set, store } from "./store.js";
+import { LANGUAGES, cause, language, speak, t } from "./text.js";
+import { Start } from "./before.js";
+import { After } from "./after.js";
+import { Clinician, Devices, Journal } from "./clinician.js";
+import { Guided } from "./guided.js";
+import { History } from "./history.js";
+import { Pair, pairFromLink } from "./pair.js";
+import { Live, Session } from "./session.js";
+import { More } from "./more.js";
+
+const VIEWS = {
+  viewer: { "": Live, more: More },
+  patient: { "": Start, guided: Guided, history: History, more: More },
+  clinician: { "": Live, plan: Clinician, journal: Journal, history: History, devices: Devices, more: More },
+};
+
+const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
+
+function follow() {
+  if (location.hash.startsWith("#pair=")) {
+    const token = location.hash.slice("#pair=".length);
+    history.replaceState(null, "", "#/");
+    pairFromLink(token);
+  }
+  set({ route: route(), told: null });
+  document.getElementById("view")?.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+const Language = () => html`<div class="languages" role="group" aria-label=${t("language")}>
+  ${LANGUAGES.map((name) => html`<button type="button" lang=${name} aria-pressed=${language() === name}
+    onClick=${() => speak(name)}>${name === "nb" ? "Norsk" : "English"}</button>`)}
+</div>`;
+
+function Notices() {
+  const { state } = store;
+  return html`
+    ${state?.simulated && html`<p class="banner">${t("simulated")}</p>`}
+    ${location.protocol === "http:" && !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)
+      && html`<p class="banner warn">${t("plain")}</p>`}
+    ${store.me && store.stale && html`<p class="banner warn" role="status">${
+      navigator.onLine === false ? t("no_network") : state ? t("stale") : t("connecting")} ${state?.session && t("stale_device")}</p>`}
+    ${state?.journal === "not_written" && html`<p class="banner warn" role="status">${t("journal_not_written")}</p>`}
+    ${controls() && state?.control.asking && html`<p class="banner warn" role="status">${t("asks_control")}
+      <button type="button" onClick=${() => command("POST", "/sessions/current/control", { action: "allow" })}>${t("allow")}</button></p>`}`;
+}
+
+function Nav() {
+  const views = Object.keys(VIEWS[store.me.role]);
+  return html`<nav aria-label=${t("nav")} class=${views.length > 4 ? "many" : ""}>${views.map((name) => html`
+    <a href=${`#/${name}`} aria-current=${store.route === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
+}
+
+// After a stop: what happened, whether output is off, how to go on.
+function Latched({ state }) {
+  const off = state.confirmed === true;
+  const clinician = state.clears === "clinician";
+  const held = state.mode === "estop_held";
+  const may = store.me.role !== "viewer" && (!clinician || store.me.role === "clinician");
+  return html`<section class="card latched">
+    <h1>${t("stopped")}</h1>
+    <p>${cause(state.cause)}</p>
+    <p class=${off ? "good" : "bad"}><strong>${off ? t("off_confirmed") : t("off_not_confirmed")}</strong></p>
+    ${!off && html`<ol><li>${t("red_button")}</li><li>${t("pull_lead")}</li><li>${t("probe_out")}</li></ol>`}
+    ${held && html`<p>${t("release_first")}</p>`}
+    ${clinician && html`<p>${t("clinician_clears")}</p>`}
+    ${may && !held && html`<p>${t("acknowledge_note")}</p>
+      <button type="button" class="main" onClick=${() => command("POST", "/acknowledge")}>${t("acknowledge")}</button>`}
+  </section>`;
+}
+
+function View() {
+  const { me, state, told } = store;
+  if (me === undefined) return html`<p>${t("loading")}</p>`;
+  if (me === null) return html`<${Pair} />`;
+  const patient = me.role === "patient";
+  const here = VIEWS[me.role][store.route] ?? VIEWS[me.role][""];
+  const main = here === VIEWS[me.role][""];
+  if (state?.cause && (main || patient) && store.step !== "button") return html`<${Latched} state=${state} />`;
+  if (state?.session && patient) return html`<${Session} state=${state} />`;
+  if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
+  return html`<${here} />`;
+}
+
+function Page() {
+  const { me, state, told } = store;
+  const busy = me?.role === "patient" && state?.session;
+  return html`
+    <header><div class="top"><span class="name">${t("title")}</span><${Language} /></div><${Notices} /></header>
+    ${me && !busy && html`<${Nav} />`}
+    ${told && html`<p class="told toast" role="alert">${told.text}${me?.role === "clinician" && told.problem?.detail
+      ? html` <span lang="en">${told.problem.detail}</span>` : ""}</p>`}
+    <main id="view" tabindex="-1" class=${store.stale && me ? "is-stale" : ""}>
+      <${View} />
+      ${!busy && html`<p class="disclaimer">${t("disclaimer")}</p>`}
+    </main>`;
+}
+
+// A session that ended after it had played asks for its rating; what was prescribed or done is read again.
+onState((state, before) => {
+  if (state.session && state.session.part !== "waiting" && store.played !== state.session.id) keep("played", state.session.id);
+  if (before?.session && !state.session) {
+    const id = before.session.id;
+    store.step = null;
+    if (store.me?.role === "patient" && store.played === id) keep("rate", id);
+    keep("back", {});
+    loadAll();
+  }
+  if (state.mode !== before?.mode) loadAllSoon(before);
+});
+
+const loadAllSoon = (before) => { if (before && store.me?.role === "clinician") loadAll(); };
+
+document.addEventListener("stop", changed);
+addEventListener("hashchange", follow);
+
+// What was told is read and then goes, by itself or with the next tap on it.
+const TOLD_MS = 8000;
+let toldTimer = 0;
+let toldBefore = null;
+function forgetTold() {
+  if (store.told === toldBefore) return;
+  toldBefore = store.told;
+  clearTimeout(toldTimer);
+  if (store.told) toldTimer = setTimeout(() => set({ told: null }), TOLD_MS);
+}
+document.addEventListener("click", (event) => { if (event.target instanceof Element && event.target.closest(".toast")) set({ told: null }); });
+
+async function start() {
+  const root = document.getElementById("app");
+  await speak(language());
+  root.textContent = "";
+  drawsWith(() => { render(html`<${Page} />`, root); forgetTold(); });
+  changed();
+  const linked = location.hash.startsWith("#pair=");
+  follow();
+  connect();
+  if (!linked) await loadMe();
+}
+
+start();

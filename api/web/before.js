@@ -1,0 +1,163 @@
+// Before a session: the plan of today, the questions, the red button, the preparation.
+import { html } from "./html.js";
+import { command, loadAll } from "./net.js";
+import { keep, kept, remember, remembered, set, store } from "./store.js";
+import { cause, date, inLanguage, number, t } from "./text.js";
+import { Lying, Picture } from "./pictures.js";
+
+export const QUESTIONS = [
+  "pregnant", "recent_birth_or_surgery", "pacemaker_or_implant", "epilepsy", "bleeding", "bladder_does_not_empty",
+  "cannot_let_go", "abnormal_smear", "denervated", "cancer_in_the_pelvis", "no_feeling_in_the_area",
+  "infection_or_unusual_discharge", "wound_or_pain_in_the_area", "large_prolapse", "metal_in_the_field", "under_age",
+  "cannot_stop_it",
+];
+
+const today = () => new Date().toISOString().slice(0, 10);
+
+function counts() {
+  const from = new Date(Date.now() - 6 * 86_400_000).toISOString().slice(0, 10);
+  const days = store.sessions.map((one) => one.began.slice(0, 10));
+  return { today: days.filter((day) => day === today()).length, week: days.filter((day) => day >= from).length };
+}
+
+async function openSession(answers) {
+  set({ opening: true });
+  const opened = await command("POST", "/sessions", { prescription_revision: store.plan.revision, answers }, { withinMs: 20_000 });
+  set({ opening: false });
+  if (opened) set({ step: null });
+  else await loadAll();
+  return opened;
+}
+
+// --- the questions ----------------------------------------------------------------------------------------------------
+
+const released = () => new Set(store.plan.released.map((one) => one.contraindication));
+
+function afterAnswers(answers) {
+  remember("answers", { answers, at: Date.now() });
+  keep("pain", store.pain ?? kept("pain") ?? 0);
+  if (QUESTIONS.some((one) => answers[one] && !released().has(one))) {
+    set({ step: null });
+    openSession(answers); // refused and journalled by the device, which then stays closed until the clinician has looked
+    return;
+  }
+  set({ step: remembered("button") === today() ? "prepare" : "button" });
+}
+
+function Questions() {
+  const before = remembered("answers");
+  if (before && !store.anew) {
+    return html`<section class="card">
+      <h1>${t("again.title")}</h1>
+      <p>${t("again.text", { date: date(before.at) })}</p>
+      <details><summary>${t("again.list")}</summary><ul>${QUESTIONS.map((one) => html`<li>${t(`question.${one}`)}
+        <strong> ${before.answers[one] ? t("yes") : t("no")}</strong></li>`)}</ul></details>
+      <${Pain} />
+      <button type="button" class="main" onClick=${() => afterAnswers(before.answers)}>${t("again.same")}</button>
+      <button type="button" onClick=${() => set({ anew: true })}>${t("again.new")}</button>
+      <${Later} />
+    </section>`;
+  }
+  const submit = (event) => {
+    event.preventDefault();
+    const told = new FormData(event.target);
+    set({ anew: false });
+    afterAnswers(Object.fromEntries(QUESTIONS.map((one) => [one, told.get(one) === "yes"])));
+  };
+  return html`<section class="card">
+    <h1>${t("questions.title")}</h1><p>${t("questions.text")}</p>
+    <form onSubmit=${submit}>
+      ${QUESTIONS.map((one) => html`<fieldset class="question"><legend>${t(`question.${one}`)}</legend>
+        <label><input type="radio" name=${one} value="no" required /> ${t("no")}</label>
+        <label><input type="radio" name=${one} value="yes" /> ${t("yes")}</label></fieldset>`)}
+      <${Pain} />
+      <button type="submit" class="main">${t("next")}</button>
+    </form>
+    <${Later} />
+  </section>`;
+}
+
+const Pain = () => html`<label class="scale">${t("pain.before")}
+  <input type="range" min="0" max="10" step="1" defaultValue=${store.pain ?? 0} onInput=${(event) => keep("pain", Number(event.target.value))} />
+  <output>${t("pain.of", { n: store.pain ?? 0 })}</output></label>`;
+
+const Later = () => html`<button type="button" class="link" onClick=${() => set({ step: null, anew: false })}>${t("later")}</button>`;
+
+// --- the red button ---------------------------------------------------------------------------------------------------
+
+function RedButton() {
+  const { mode, cause: why, simulated } = store.state ?? {};
+  const pressed = mode === "estop_held";
+  const seen = pressed || mode === "estop_released";
+  const done = async () => {
+    if (seen && !(await command("POST", "/acknowledge"))) return;
+    remember("button", today());
+    set({ step: "prepare" });
+  };
+  return html`<section class="card">
+    <h1>${t("button.title")}</h1>
+    <ol><li>${t("button.press")}</li><li>${t("button.see")}</li><li>${t("button.release")}</li></ol>
+    <p role="status" class=${seen ? "good" : ""}><strong>${pressed ? t("button.pressed") : seen ? t("button.released") : why ? cause(why) : t("button.waiting")}</strong></p>
+    ${seen && !pressed && html`<button type="button" class="main" onClick=${done}>${t("button.works")}</button>`}
+    ${simulated && !seen && html`<button type="button" onClick=${done}>${t("button.none")}</button>`}
+    <${Later} />
+  </section>`;
+}
+
+// --- preparation ------------------------------------------------------------------------------------------------------
+
+function Prepare() {
+  const { plan, state } = store;
+  const busy = store.opening || !["idle", "armed"].includes(state?.mode); // after the red button it tests itself first
+  const kind = plan.electrode.kind;
+  const inside = kind !== "surface";
+  const place = plan.electrode.placement;
+  const points = inside ? ["own", "bladder", "tampon", "gel", "lie", "place", "reach"] : ["skin", "stick", "lie", "reach"];
+  return html`<section class="card">
+    <h1>${t("prepare.title")}</h1>
+    <div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
+    <ol>${points.filter((one) => one !== "tampon" || kind === "vaginal probe").map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>
+    ${place && html`<p><strong>${t("prepare.recorded", { depth: number(place.depth_mm), turn: number(place.turn_degrees) })}</strong></p>`}
+    <p class="small">${t("prepare.menstruation")}</p>
+    <button type="button" class="main" aria-disabled=${busy} onClick=${() => !busy && openSession(remembered("answers").answers)}>
+      ${busy ? t("prepare.testing") : t("prepare.ready")}</button>
+    <${Later} />
+  </section>`;
+}
+
+// --- today ------------------------------------------------------------------------------------------------------------
+
+const Closed = () => html`<section class="card closed">
+  <h1>${t("closed.title")}</h1>
+  ${store.blocks.map((one) => html`<p>${t(`closed.${one.why}`, { date: date(one.at) })}</p>
+    ${one.why === "contraindicated" && html`<ul>${one.what.map((what) => html`<li>${t(`question.${what}`)}</li>`)}</ul>`}`)}
+  <p>${t("closed.ask", { name: store.plan?.prescriber ?? t("your_clinician") })}</p>
+  <p>${t("closed.guided")}</p>
+  <a class="button main" href="#/guided">${t("guided.open")}</a>
+</section>`;
+
+export function Start() {
+  const { plan, programme, blocks, step } = store;
+  if (plan === undefined) return html`<p>${t("loading")}</p>`;
+  if (blocks.length) return html`<${Closed} />`;
+  if (plan === null) {
+    return html`<section class="card"><h1>${t("no_plan.title")}</h1><p>${t("no_plan.text")}</p>
+      <a class="button" href="#/guided">${t("guided.open")}</a></section>`;
+  }
+  if (step === "answers") return html`<${Questions} />`;
+  if (step === "button") return html`<${RedButton} />`;
+  if (step === "prepare") return html`<${Prepare} />`;
+  const done = counts();
+  const left = Math.min(plan.sessions_per_day - done.today, plan.sessions_per_week - done.week);
+  return html`<section class="card">
+    <h1>${t("today.title")}</h1>
+    <p class="plan"><strong>${inLanguage(programme?.figures.programme.title) || plan.programme}</strong></p>
+    <p>${t("today.plan", { minutes: number(plan.minutes), day: number(plan.sessions_per_day), week: number(plan.sessions_per_week) })}</p>
+    <p>${t("today.done", { done: number(done.week), of: number(plan.sessions_per_week) })}</p>
+    <progress max=${plan.sessions_per_week} value=${Math.min(done.week, plan.sessions_per_week)} aria-label=${t("today.week")}></progress>
+    ${left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
+      : html`<p class="good"><strong>${t(done.today >= plan.sessions_per_day ? "today.enough" : "today.week_enough")}</strong></p>`}
+    <a class="button" href="#/guided">${t("guided.open")}</a>
+  </section>`;
+}
+

@@ -1,0 +1,31 @@
+// Look, language of the page, this phone, and what the thing is.
+import { html } from "./html.js";
+import { call } from "./net.js";
+import { changed, forgetAll, set, store } from "./store.js";
+import { date, t } from "./text.js";
+
+const THEMES = ["auto", "light", "dark"];
+
+function look(theme) {
+  document.documentElement.dataset.theme = theme;
+  try { localStorage.setItem("theme", theme); } catch { /* for this visit only */ }
+  changed();
+}
+
+async function leave() {
+  try { await call("DELETE", "/me"); } catch { /* wiped here all the same */ }
+  forgetAll();
+  set({ me: null, plan: undefined, sessions: [], state: null, told: null });
+  location.replace("/");
+}
+
+export const More = () => html`<section class="card">
+  <h1>${t("nav.patient.more")}</h1>
+  <fieldset><legend>${t("theme")}</legend>${THEMES.map((one) => html`<label class="check"><input type="radio" name="theme" value=${one}
+    defaultChecked=${document.documentElement.dataset.theme === one} onChange=${() => look(one)} /> ${t(`theme.${one}`)}</label>`)}</fieldset>
+  <h2>${t("this_phone")}</h2>
+  <p>${t(`role.${store.me.role}`)}. ${t("until", { date: date(store.me.expires_s * 1000) })}</p>
+  <button type="button" onClick=${leave}>${t("leave")}</button>
+  <p class="small">${t("leave.note")}</p>
+  <h2>${t("about")}</h2><p>${t("about.text")}</p><p>${t("about.stop")}</p>
+</section>`;

@@ -1,0 +1,54 @@
+// Words, numbers and dates in the chosen language. The words are in lang/nb.json and lang/en.json.
+import { changed, store } from "./store.js";
+
+export const LANGUAGES = ["nb", "en"];
+let words = {};
+let formats = {};
+
+export const language = () => document.documentElement.lang;
+
+export async function speak(name) {
+  const chosen = LANGUAGES.includes(name) ? name : "nb";
+  const answer = await fetch(`/web/lang/${chosen}.json`);
+  words = await answer.json();
+  document.documentElement.lang = chosen;
+  document.title = words.title;
+  try { localStorage.setItem("language", chosen); } catch { /* for this visit only */ }
+  const tag = chosen === "nb" ? "nb-NO" : "en-GB";
+  formats = {
+    ma: new Intl.NumberFormat(tag, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+    number: new Intl.NumberFormat(tag, { maximumFractionDigits: 2 }),
+    date: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", year: "numeric" }),
+    short: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short" }),
+    moment: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+  };
+  changed();
+}
+
+// The words of a key; {name} in them is filled in.
+export function t(key, values) {
+  const found = words[key];
+  if (found === undefined) { console.error(`no words for ${key}`); return key; }
+  return values ? found.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "") : found;
+}
+
+export const has = (key) => key in words;
+
+export const cause = (code) => (has(`cause.${code}`) ? t(`cause.${code}`) : t("cause.other", { code }));
+export const refusal = (code) => (has(`refusal.${code}`) ? t(`refusal.${code}`) : t("refusal.other", { code }));
+export const finding = (code) => t(`finding.${code}`);
+
+export const ma = (value) => formats.ma.format(value);
+export const number = (value) => formats.number.format(value);
+export const date = (value) => formats.date.format(new Date(value));
+export const shortDate = (value) => formats.short.format(new Date(value));
+export const moment = (value) => formats.moment.format(new Date(value));
+
+export function clock(ms) {
+  const seconds = Math.ceil(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+export const seconds = (ms) => String(Math.ceil(ms / 1000));
+export const programmeTitle = (id) => inLanguage(store.titles[id]) || id;
+export const inLanguage = (texts) => texts?.[language()] ?? texts?.nb ?? texts?.en ?? "";

@@ -1,0 +1,201 @@
+"""A real browser on the real server: `pelvistim serve` with guard and simulated board, each test with its own.
+
+The browser is Debian's (or the one that ``$CHROMIUM`` names), never one that the test tool brings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+
+from controller.launch import Control
+from safety.link import runtime_root
+
+ROOT: Final = Path(__file__).parent.parent.parent
+WAIT_MS: Final = 20_000
+PLAN: Final[dict[str, Any]] = {
+    "revision": 1,
+    "programme": "stress-50hz",
+    "caps_ma": {"A": 15.0},
+    "electrode": {"kind": "vaginal probe", "area_mm2": 1000, "placement": {"depth_mm": 40, "turn_degrees": 0}},
+    "minutes": 20,
+    "sessions_per_day": 3,
+    "sessions_per_week": 5,
+    "weeks": 12,
+    "prescriber": "K. Larsen",
+}
+
+
+def chromium() -> str | None:
+    """The browser's path."""
+    named = os.environ.get("CHROMIUM")
+    return named or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    needs = pytest.mark.needs("chromium", apt="chromium", available=lambda: chromium() is not None)
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(needs)
+
+
+def first_in_line(*command: str) -> list[str]:
+    """Where it may be, the guard goes before the browser, as on a real board: all of this runs in real time."""
+    first = ["chrt", "--rr", "5"]
+    with contextlib.suppress(OSError):
+        if subprocess.run([*first, "true"], capture_output=True).returncode == 0:
+            return [*first, *command]
+    return list(command)
+
+
+@dataclass
+class Served:
+    """One server; ``links``: per role a link that pairs one phone."""
+
+    process: subprocess.Popen[str]
+    base: str
+    links: dict[str, str]
+    _cookies: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, role: str, method: str, path: str, body: object = None) -> Any:
+        """One request to the API as a phone of this role, that is paired for it when it is first asked."""
+        if role not in self._cookies:
+            token = self.link(role).partition("#pair=")[2]
+            answer = self._request("POST", "/pair", {"token": token}, None)
+            self._cookies[role] = answer.headers["set-cookie"].partition(";")[0]
+        text = self._request(method, path, body, self._cookies[role]).read()
+        return json.loads(text) if text else None
+
+    def states(self) -> Iterator[dict[str, Any]]:
+        """The live stream, as a phone that only looks on has it."""
+        self.ask("viewer", "GET", "/me")
+        for line in self._request("GET", "/live", None, self._cookies["viewer"]):
+            if line.startswith(b'data: {"mode"'):
+                yield json.loads(line.removeprefix(b"data: "))
+
+    def _request(self, method: str, path: str, body: object, cookie: str | None) -> Any:
+        headers = {"Content-Type": "application/json"} | ({"Cookie": cookie} if cookie else {})
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.base}/api/v1{path}", data, headers, method=method)
+        return urllib.request.urlopen(request, timeout=WAIT_MS / 1000)
+
+    def link(self, role: str) -> str:
+        """A link for one phone of this role: the one printed at the start, then new ones from the device."""
+        if role in self.links:
+            return self.links.pop(role)
+        command = [sys.executable, "-m", "controller.cli", "pair", role]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return re.findall(r"\S+#pair=\S+", said)[0]
+
+    def board(self, op: str, **fields: object) -> dict[str, Any]:
+        """One operation on the simulated board: what a hand or a broken wire does."""
+        control = Control(next(runtime_root().glob("app-*/sim.sock")))
+        try:
+            return control.ask(op, patience_s=5, **fields)
+        finally:
+            control.close()
+
+    def mode(self) -> str:
+        """The guard's mode."""
+        return str(self.ask("viewer", "GET", "/state")["mode"])
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(tmp_path))
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        links: dict[str, str] = {}
+        for line in process.stdout:
+            if found := re.match(r"(\w+), once", line):
+                role = found[1]
+            elif "#pair=" in line:
+                links[role] = line.strip()
+                if role == "clinician":
+                    break
+        assert len(links) == 3
+        yield Served(process, links["viewer"].partition("/#")[0], links)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(WAIT_MS / 1000)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture
+def planned(served: Served) -> Served:
+    """A server on which something is prescribed."""
+    served.ask("clinician", "PUT", "/prescription", PLAN)
+    return served
+
+
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Callable[[], Any]]:
+    """Starts a browser."""
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        yield lambda: playwright.chromium.launch(executable_path=chromium(), args=arguments)
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable[[], Any]) -> Iterator[Any]:
+    made = launch()
+    yield made
+    made.close()
+
+
+Phone = Callable[..., Any]
+
+
+@pytest.fixture
+def phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Phone]:
+    """Makes phones: ``phone(url)``. What a page complains of, or asks of another host, fails the test."""
+    complaints: list[str] = []
+    here = "127.0.0.1"
+    contexts: list[Any] = []
+
+    def make(url: str, language: str = "nb", script: str = "", **options: Any) -> Any:
+        options = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "service_workers": "block"} | options
+        context = browser.new_context(locale={"nb": "nb-NO", "en": "en-GB"}[language], **options)
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        if script:
+            context.add_init_script(script)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complain(said.type, said.text))
+        page.on("request", lambda asked: urlsplit(asked.url).hostname in (None, here) or complaints.append(asked.url))
+        page.goto(url)
+        return page
+
+    def complain(kind: str, text: str) -> None:
+        if kind == "error" and ("no words for" in text or "Content Security Policy" in text):
+            complaints.append(text)
+
+    yield make
+    for number, context in enumerate(contexts):
+        if folder := os.environ.get("BROWSER_SHOTS"):  # what each phone showed last, to find out why a test failed
+            Path(folder, f"{request.node.name[:60].replace('/', '_')}-{number}.png").write_bytes(
+                context.pages[0].screenshot()
+            )
+        context.close()
+    assert not complaints

@@ -1,0 +1,163 @@
+"""Every view of the page over the fake engine, each brought about and then handed to a visitor: axe, or a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.models import PrescriptionIn
+from api.roles import Role
+from api.views import prescription_of
+from controller.chain import Kind
+from controller.port import Channel, Lease, Playing, State
+from tests.browser.conftest import PLAN
+from tests.browser.steps import Person
+from tests.support.api import Api
+
+Open = Callable[[str], Any]
+NOW = datetime(2027, 3, 15, 18, 30, tzinfo=UTC)
+HOLD = Playing("s1", "stress-50hz", 1, 1, {"nb": "Styrke", "en": "Strength"}, "hold", 3_200_000, 12, 89, 150_000_000,
+               1_200_000_000)  # fmt: skip
+CHANNEL = Channel(11_500, 11_430, 15_000, 13_500, 0, 492)
+IDLE = {name: Channel(0, 0, 15_000 if name == "A" else 0, 0) for name in "AB"}
+
+
+def furnish(api: Api) -> None:
+    """A plan, and three weeks of sessions with their ratings."""
+    api.engine.prescribed = prescription_of(PrescriptionIn.model_validate(PLAN))
+    clock = api.journal._now
+    for day in range(21):
+        if day % 7 in (2, 5):
+            continue
+        at = (datetime.now(UTC) - timedelta(days=21 - day, hours=3)).isoformat()
+        api.journal._now = lambda at=at: at
+        name = f"s-{day}"
+        api.journal.append(Kind.SESSION, event="opened", session=name, programme="stress-50hz")
+        for number in range(1, 4):
+            api.journal.append(Kind.DOSE, session=name, contraction=number, channel="A", start_us=0, end_us=1,
+                               pulses=325, charge_pc=1_000_000 * (9 + day), set_point_ua=500 * (14 + day // 2),
+                               measured_ua=7_000)  # fmt: skip
+        cause = "person" if day == 9 else None
+        api.journal.append(Kind.SESSION, event="closed", session=name, mode="idle", cause=cause, session_us=1)
+        pain = 2 - day // 10
+        api.journal.append(Kind.RATING, session=name, comfort=3 + day % 3, strength=2 + day // 8, pain_before=pain,
+                           pain_after=2 - day // 9, adverse=[], felt_from_ua={"A": 4000}, note="")  # fmt: skip
+    api.journal._now = clock
+
+
+def pair(api: Api, base: str, open_: Open, role: Role, language: str) -> Person:
+    person = Person(open_(f"{base}/#pair={api.service.pairing.open(role).token}"), language)
+    person.page.locator("nav").wait_for()
+    return person
+
+
+def to(person: Person, view: str) -> None:
+    person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+    person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
+
+
+def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:
+    """Each view by its name. ``open_`` opens a page in this language."""
+    engine = api.engine
+    engine.now = State("idle", 0, 0, IDLE, simulated=True)
+    stranger = Person(open_(base), language)
+    stranger.sees("pair.title")
+    yield "pair", stranger
+    stranger.page.close()
+
+    patient = pair(api, base, open_, Role.PATIENT, language)
+    page = patient.page
+    patient.sees("today.begin")
+    yield "today", patient
+    patient.presses("today.begin")
+    page.locator(".question").first.wait_for()
+    yield "questions", patient
+    patient.presses("later")
+    patient.answers()
+    yield "red-button", patient
+    patient.presses("button.none")
+    yield "prepare", patient
+    patient.presses("prepare.ready")
+    patient.sees("check.how")
+    yield "check", patient
+    open_channels = {**engine.now.channels, "A": replace(engine.now.channels["A"], finding="electrode_open")}
+    engine.now = replace(engine.now, channels=open_channels)
+    patient.sees("finding.electrode_open")
+    yield "check-open", patient
+    engine.now = replace(engine.now, mode="armed", channels={**IDLE, "A": replace(IDLE["A"], load_ohm=492)})
+    patient.sees("check.good")
+    yield "ready", patient
+
+    lease = Lease("5f3c", 100_000, 2_000_000, True)
+    engine.now = replace(engine.now, mode="running", session=HOLD, lease=lease, channels={**IDLE, "A": CHANNEL})
+    patient.part("hold")
+    yield "squeeze", patient
+    resting = replace(HOLD, part="rest", part_left_us=5_000_000)
+    quiet = replace(CHANNEL, measured_ua=0, allowed_ua=CHANNEL.set_point_ua, after_us=6_000_000)
+    engine.now = replace(engine.now, session=resting, channels={**IDLE, "A": quiet})
+    patient.part("rest")
+    yield "rest", patient
+    engine.now = replace(engine.now, mode="paused", paused_by="lease_lost")
+    patient.sees("cause.lease_lost")
+    yield "paused", patient
+    low = replace(CHANNEL, set_point_ua=0, measured_ua=0, allowed_ua=2_000)
+    engine.now = replace(engine.now, mode="running", paused_by=None, session=HOLD, channels={**IDLE, "A": low})
+    page.locator(".back").wait_for()
+    yield "back", patient
+    both = {"A": CHANNEL, "B": replace(CHANNEL, set_point_ua=9_000)}
+    engine.now = replace(engine.now, channels=both)
+    page.locator(".channel").nth(1).wait_for()
+    yield "two-channels", patient
+
+    patient.stops()
+    page.locator('[data-when="confirmed"]').wait_for()
+    yield "stop-confirmed", patient
+    api.stopper.answer = replace(api.stopper.answer, confirmed=False)
+    patient.stops()
+    page.locator('[data-when="not_confirmed"]').wait_for()
+    yield "stop-not-confirmed", patient
+    api.stopper.answer = replace(api.stopper.answer, confirmed=True)
+    page.locator("#stopped-go-on").click()
+    patient.sees("off_not_confirmed")
+    yield "latched", patient
+    engine.now = replace(engine.now, mode="idle", cause=None, clears=None, confirmed=None, session=None, channels=IDLE)
+    patient.sees("after.title")
+    yield "after", patient
+    patient.presses("after.skip")
+
+    to(patient, "guided")
+    yield "guided", patient
+    patient.presses("guided.begin", name=patient.words["guided.marathon"])
+    patient.part("hold")
+    yield "guided-squeeze", patient
+    to(patient, "history")
+    page.locator(".chart canvas").nth(2).wait_for()
+    yield "history", patient
+    to(patient, "more")
+    yield "more", patient
+    block = api.journal.append(Kind.BLOCK, event="closed", why="contraindicated", what=["pregnant"]).result()
+    to(patient, "")
+    page.reload()
+    patient.sees("closed.title")
+    yield "closed", patient
+
+    clinician = pair(api, base, open_, Role.CLINICIAN, language)
+    engine.now = replace(engine.now, mode="running", session=HOLD, lease=lease, channels={**IDLE, "A": CHANNEL})
+    clinician.part("hold")
+    yield "live", clinician
+    engine.now = replace(engine.now, mode="idle", session=None, channels=IDLE)
+    to(clinician, "plan")
+    clinician.page.locator(".wave").first.wait_for()
+    yield "plan", clinician
+    to(clinician, "journal")
+    clinician.page.locator("article").first.wait_for()
+    yield "journal", clinician
+    to(clinician, "devices")
+    clinician.page.locator(".actions button").first.click()
+    clinician.page.locator(".invitation").wait_for()
+    yield "devices", clinician
+    api.journal.append(Kind.BLOCK, event="released", block=block.number, who="x", reason="x").result()
+    patient.page.close()
+    clinician.page.close()

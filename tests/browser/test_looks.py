@@ -1,0 +1,71 @@
+"""How every view looks, measured: axe, narrow windows, large text, targets for a thumb, the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import Phone
+from tests.browser.gallery import furnish, views
+from tests.support.api import Api
+from tests.support.served import serving
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+TOO_WIDE = """() => {
+  const wide = document.documentElement.scrollWidth > innerWidth
+    ? [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+      .slice(0, 3).map((one) => one.outerHTML.slice(0, 90)) : [];
+  return wide; }"""
+TOO_SMALL = """() => [...document.querySelectorAll("button, a, input, select, summary, textarea")].filter((one) => {
+  const at = (one.closest("label") ?? one).getBoundingClientRect();
+  return at.width > 0 && (at.height < 43.5 || at.width < 43.5) && one.type !== "range";
+}).map((one) => `${one.outerHTML.slice(0, 60)} ${Math.round(one.getBoundingClientRect().height)}`)"""
+UNREACHABLE = """() => [...document.querySelectorAll("button, a[href], input, select, textarea, summary")].filter(
+  (one) => one.tabIndex < 0 || one.disabled).map((one) => one.outerHTML.slice(0, 60))"""
+STOP_IN_VIEW = """() => { const at = document.getElementById("stop").getBoundingClientRect();
+  const middle = document.elementFromPoint(at.left + at.width / 2, at.top + at.height / 2);
+  return at.height >= 96 && at.top >= 0 && at.bottom <= innerHeight + 0.5 && at.left >= 0
+    && at.right <= innerWidth + 0.5 && document.getElementById("stop").contains(middle); }"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[tuple[Api, str]]:
+    api = Api(tmp_path)
+    furnish(api)
+    with serving(api, tmp_path) as port:
+        yield api, f"http://127.0.0.1:{port}"
+    api.close()
+
+
+@pytest.mark.parametrize("language", ["nb", "en"])
+def test_every_view(base: tuple[Api, str], phone: Phone, language: str) -> None:
+    api, url = base
+    found: dict[str, Any] = {}
+    for name, person in views(api, url, lambda at: phone(at, language, reduced_motion="reduce"), language):
+        page = person.page
+        for theme, rules in (("dark", ["color-contrast"]), ("light", TAGS)):
+            page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+            axe = Axe().run(page, options={"resultTypes": ["violations"], "runOnly": rules})
+            found |= {
+                f"{name} {theme} {one['id']}": [node["html"][:100] for node in one["nodes"]]
+                for one in axe.response["violations"]
+            }
+        note(found, f"{name}: small targets", page.evaluate(TOO_SMALL))
+        note(found, f"{name}: out of reach", page.evaluate(UNREACHABLE))
+        for width, percent in ((320, 100), (360, 200), (320, 200)):
+            page.set_viewport_size({"width": width, "height": 740})
+            page.evaluate("(percent) => { document.documentElement.style.fontSize = `${percent}%`; }", percent)
+            note(found, f"{name}: too wide at {width}, {percent} %", page.evaluate(TOO_WIDE))
+            note(found, f"{name}: STOP at {width}, {percent} %", not page.evaluate(STOP_IN_VIEW))
+        page.evaluate("document.documentElement.style.fontSize = ''")
+        page.set_viewport_size({"width": 360, "height": 740})
+    assert not found, "\n".join(f"{what}: {why}" for what, why in found.items())
+
+
+def note(found: dict[str, Any], what: str, wrong: object) -> None:
+    if wrong:
+        found[what] = wrong

@@ -1,0 +1,224 @@
+"""A session from pairing to rating, and what may come between, in a browser on the real server, guard and board."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import WAIT_MS, Phone, Served
+from tests.browser.steps import Person
+
+MA = {"nb": "1,0", "en": "1.0"}
+
+
+@pytest.mark.parametrize("language", ["nb", "en"])
+def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
+    clinician = Person(phone(served.link("clinician"), language), language)
+    clinician.presses("nav.clinician.plan")
+    page = clinician.page
+    page.locator("[name=programme]").select_option("stress-50hz")
+    page.fill("[name=cap_A]", "12.5")
+    page.fill("[name=prescriber]", "K. Larsen")
+    clinician.sees("figures.caption", ma={"nb": "12,5", "en": "12.5"}[language])
+    clinician.presses("plan.save", n=1)
+    clinician.sees("plan.saved", n=1)
+
+    patient = Person(phone(served.link("patient"), language), language)
+    page = patient.page
+    assert page.locator("html").get_attribute("lang") == language
+    page.locator(".plan").wait_for()
+    patient.sees("today.done", done=0, of=5)
+    patient.answers()
+    patient.sees("button.waiting")
+    served.board("estop", pressed=True)
+    patient.sees("button.pressed")
+    served.board("estop", pressed=False)
+    patient.sees("button.released")
+    patient.presses("button.works")
+    patient.presses("prepare.ready")
+    patient.presses("check.do")
+    patient.sees("check.good")
+    patient.presses("start")
+    patient.part("hold")
+    patient.raises_to(MA[language])
+    patient.shows("measured-A", MA[language])
+
+    patient.part("rest")
+    page.get_by_role("button", name=patient.words["plus"]).click(force=True)
+    patient.sees("refusal.wait_for_contraction")
+    assert patient.figure("set-A") == MA[language]
+
+    patient.presses("pause")
+    patient.sees("part.paused")
+    patient.shows("set-A", MA[language].replace("1", "0"))
+    patient.presses("resume")
+    back = page.locator(".back")
+    back.wait_for()
+    patient.part("hold")
+    assert patient.figure("set-A") == MA[language].replace("1", "0")  # nothing rises by itself
+    box = back.bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 20)
+    page.mouse.down()
+    patient.shows("set-A", MA[language])
+    page.mouse.up()
+
+    patient.presses("end")
+    patient.sees("after.title")
+    page.locator("[name=comfort]").fill("4")
+    page.locator("[name=pain_after]").fill("1")
+    page.locator("[name=note]").fill("fint")
+    patient.presses("after.send")
+    patient.sees("today.done", done=1, of=5)
+    patient.presses("nav.patient.history")
+    page.locator(".chart canvas").first.wait_for()
+    rated = served.ask("clinician", "GET", "/sessions")[0]
+    assert rated["rating"]["comfort"] == 4
+    assert rated["rating"]["note"] == "fint"
+    assert rated["comfortable_ma"]["A"] > 0
+
+
+def test_the_strength_ends_at_the_cap(planned: Served, phone: Phone) -> None:
+    patient = Person(phone(planned.link("patient"), script="sessionStorage.setItem('back', '{\"A\": 14.5}')"))
+    patient.starts()
+    patient.part("hold")
+    back = patient.page.locator(".back")
+    back.focus()
+    patient.page.keyboard.down("Enter")  # 2 mA a second, as the guard lets it, through three squeezes
+    patient.page.locator('[data-figure="set-A"]', has_text="14,5").wait_for(timeout=3 * WAIT_MS)
+    patient.page.keyboard.up("Enter")
+    patient.raises_to("15,0")
+    patient.page.get_by_role("button", name=patient.words["plus"]).click(force=True)
+    patient.page.locator(".toast", has_text=patient.words["at_ceiling"].partition(":")[0]).wait_for()
+    state = planned.ask("viewer", "GET", "/state")
+    assert state["channels"]["A"]["set_point_ma"] == 15.0
+
+
+def test_an_electrode_that_is_open_is_told_in_words(planned: Served, phone: Phone) -> None:
+    patient = Person(phone(planned.link("patient")))
+    patient.gets_ready()
+    planned.board("fault", name="electrode-open", args=["A"])
+    patient.presses("check.do")
+    patient.sees("finding.electrode_open")
+    planned.board("fault", name="clear", args=["electrode-open"])
+    patient.presses("check.again")
+    patient.sees("check.good")
+
+
+def test_the_red_button_in_a_session(planned: Served, phone: Phone) -> None:
+    patient = Person(phone(planned.link("patient")))
+    patient.starts()
+    planned.board("estop", pressed=True)
+    patient.sees("cause.emergency_stop")
+    patient.sees("off_confirmed")
+    patient.sees("release_first")
+    planned.board("estop", pressed=False)
+    patient.presses("acknowledge")
+    patient.sees("after.title")
+
+
+def test_a_contraindication_closes_stimulation_until_the_clinician_releases_it(planned: Served, phone: Phone) -> None:
+    patient = Person(phone(planned.link("patient")))
+    patient.answers("pregnant")
+    patient.sees("closed.title")
+    patient.sees("closed.ask", name="K. Larsen")
+    patient.presses("guided.open")
+    patient.sees("technique.up")
+    patient.presses("guided.begin", name="Sprint")
+    patient.part("hold", "rest")
+
+    clinician = Person(phone(planned.link("clinician")))
+    clinician.presses("nav.clinician.journal")
+    clinician.page.locator("[name=reason]").fill("Snakket med henne.")
+    clinician.presses("block.release")
+    clinician.sees("history.none")
+    patient.page.goto(planned.base)
+    patient.sees("today.begin")
+
+
+def test_a_complaint_closes_stimulation_too(planned: Served, phone: Phone) -> None:
+    patient = Person(phone(planned.link("patient")))
+    patient.starts()
+    patient.presses("end")
+    patient.page.locator("[name=burning]").check()
+    patient.presses("after.send")
+    patient.sees("closed.title")
+    blocks = planned.ask("clinician", "GET", "/blocks")
+    assert [(one["why"], one["what"]) for one in blocks] == [("adverse", ["burning"])]
+
+
+def hide(page: Any, hidden: bool) -> None:
+    page.evaluate(
+        """(hidden) => { Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange")); }""",
+        hidden,
+    )
+
+
+def test_reload_second_phone_and_hidden_page(planned: Served, phone: Phone) -> None:
+    patient = Person(phone(planned.link("patient")))
+    patient.starts()
+    patient.part("hold")
+    patient.raises_to("1,0")
+    patient.page.reload()
+    patient.shows("set-A", "1,0")
+    assert planned.mode() == "running"
+
+    other = Person(phone(planned.link("patient")))
+    other.sees("other_controls")
+    assert other.page.get_by_role("button", name=other.words["plus"]).count() == 0
+    other.presses("take_control")
+    other.page.get_by_role("button", name=other.words["plus"]).wait_for()
+    patient.sees("other_controls")
+    patient.presses("take_control")
+    other.sees("other_controls")
+
+    hide(patient.page, True)
+    other.sees("cause.lease_lost")
+    hide(patient.page, False)
+    patient.sees("cause.lease_lost")
+    patient.shows("set-A", "0,0")
+    other.stops()
+    other.page.locator('[data-when="confirmed"]').wait_for()
+    patient.sees("cause.person")
+
+
+def test_a_frozen_browser_loses_its_lease(planned: Served, launch: Any) -> None:
+    browser = launch()
+    page = browser.new_page(locale="nb-NO", viewport={"width": 360, "height": 740})
+    page.goto(planned.link("patient"))
+    patient = Person(page)
+    patient.starts()
+    patient.part("hold")
+    patient.raises_to("0,5")
+    frozen = [pid for pid in descendants(os.getpid()) if "chrom" in name_of(pid)]
+    assert planned.mode() == "running"
+    try:
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        for state in planned.states():  # the lease, 2 s, and a ramp of half a second at most
+            assert (state["lease"]["age_ms"] or 0) < 4000, state
+            if state["mode"] == "paused":
+                break
+        assert state["paused_by"] == "lease_lost"
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    patient.sees("cause.lease_lost")
+    browser.close()
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    found = [int(child) for path in children for child in path.read_text().split()]
+    return found + [deeper for child in found for deeper in descendants(child)]
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""

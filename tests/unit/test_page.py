@@ -1,0 +1,159 @@
+"""The page's files: what is vendored is what was taken, the words are complete in both languages, nothing is fetched
+from elsewhere, and all of it is light.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from api import page, problems
+from controller.blocks import ADVERSE
+from controller.causes import CAUSES, FINDINGS
+from controller.prescription import CONTRAINDICATIONS
+from safety.interlock import Mode
+from tests.support.api import HOST, LAN, Api
+
+WEB = page.WEB
+OURS = sorted(path for path in WEB.iterdir() if path.is_file())
+WEIGHT_MAX_BYTES = 120_000
+LANGUAGES = {name: json.loads((WEB / "lang" / f"{name}.json").read_text("utf-8")) for name in ("nb", "en")}
+SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".js")
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_both_languages_have_the_same_words_with_the_same_blanks() -> None:
+    nb, en = LANGUAGES["nb"], LANGUAGES["en"]
+    assert list(nb) == list(en)
+    for key in nb:
+        assert nb[key].strip(), key
+        assert en[key].strip(), key
+        assert sorted(set(re.findall(r"\{\w+\}", nb[key]))) == sorted(set(re.findall(r"\{\w+\}", en[key]))), key
+
+
+def of(prefix: str) -> set[str]:
+    return {key.removeprefix(prefix) for key in LANGUAGES["nb"] if key.startswith(prefix)} - {"other"}
+
+
+def test_every_code_has_words() -> None:
+    assert of("cause.") == set(CAUSES)
+    assert of("finding.") == set(FINDINGS)
+    assert of("refusal.") >= set(problems.CODES)
+    assert of("question.") == set(CONTRAINDICATIONS)
+    assert of("adverse.") == set(ADVERSE)
+    assert of("mode.") == {mode.value for mode in Mode}
+
+
+def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> None:
+    named = set(re.findall(r'"([a-z]\w*(?:\.[\w ]+)*)"', SCRIPTS))
+    direct = set(re.findall(r'\bt\("([\w. ]+)"', SCRIPTS))
+    assert direct <= set(LANGUAGES["nb"])
+    made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
+            "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
+            "contact.")  # fmt: skip
+    left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
+    assert not left
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_frightens_or_blames(language: str) -> None:
+    words = {
+        "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
+        "en": r"danger|dead.?man|warning|you failed|alarm|accident",
+    }[language]
+    assert not {key for key, text in LANGUAGES[language].items() if re.search(words, text, re.IGNORECASE)}
+    if language == "nb":
+        emergency = {key for key, text in LANGUAGES["nb"].items() if "nødstopp" in text.lower()}
+        assert all("røde knappen" in LANGUAGES["nb"][key] for key in emergency), "nødstopp is the red button alone"
+
+
+def test_the_questions_of_the_page_are_those_of_the_device() -> None:
+    before = (WEB / "before.js").read_text("utf-8")
+    listed = re.findall(r'"(\w+)"', before.partition("QUESTIONS = [")[2].partition("]")[0])
+    assert sorted(listed) == sorted(CONTRAINDICATIONS)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_vendored_is_what_was_taken() -> None:
+    listed = json.loads((WEB / "vendor" / "vendor.json").read_text("utf-8"))
+    told = {}
+    for package in listed:
+        assert {"name", "version", "licence", "from", "files"} <= set(package)
+        assert f"LICENSE-{package['name']}" in package["files"]
+        told |= package["files"]
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (WEB / "vendor").iterdir()}
+    del there["vendor.json"]
+    assert told == there
+
+
+def test_the_page_is_light() -> None:
+    packed = sum(len(file.packed) for file in page.files().values())
+    assert packed <= WEIGHT_MAX_BYTES, packed
+
+
+def test_nothing_is_fetched_from_another_host() -> None:
+    for path in OURS:
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|//[a-z]+\.[a-z]", text), path.name
+
+
+def test_every_module_is_loaded_at_once() -> None:
+    """Modules that wait for each other would cost a round trip each."""
+    html = (WEB / "index.html").read_text("utf-8")
+    modules = {path.name for path in OURS if path.suffix == ".js"} - {"stop.js", "app.js"}
+    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == modules
+    first = html.index("<script")
+    assert html[first:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"
+
+
+def test_no_script_and_no_style_stands_in_the_page() -> None:
+    html = (WEB / "index.html").read_text("utf-8")
+    assert not re.search(r"<style|style=|\son[a-z]+=|<script(?![^>]* src=)", html)
+
+
+# --- as it is served --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(tmp_path: Path):
+    api = Api(tmp_path)
+    yield api.stranger(tls=True, peer=LAN)
+    api.close()
+
+
+def test_the_page_has_a_policy_of_its_own_and_the_api_keeps_its(client: TestClient) -> None:
+    page_ = client.get(f"https://{HOST}/")
+    policy = page_.headers["content-security-policy"]
+    assert page_.status_code == 200
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert page_.headers["cache-control"] == "no-cache"
+    assert client.get("state").headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_a_file_that_is_known_is_not_sent_again(client: TestClient) -> None:
+    for path in page.files():
+        first = client.get(f"https://{HOST}{path}")
+        assert first.status_code == 200, path
+        again = client.get(f"https://{HOST}{path}", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+    assert client.get(f"https://{HOST}/web/vendor/LICENSE-htm").status_code == 404
+    assert client.get(f"https://{HOST}/web/../app.py").status_code == 404
+
+
+def test_it_goes_compressed_to_whoever_takes_that(client: TestClient) -> None:
+    plain = client.get(f"https://{HOST}/web/app.js", headers={"Accept-Encoding": "identity"})
+    packed = client.get(f"https://{HOST}/web/app.js", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content == (WEB / "app.js").read_bytes()
