@@ -49,6 +49,7 @@ class At(StrEnum):
 STATES: Final = tuple(At)[:8]
 CONTRACTION: Final = (At.UP, At.HOLD, At.DOWN)
 LATCHED: Final = ("stopped", "estop_held", "estop_released", "lockout")
+DAC_CS_N: Final = 16
 OFF_MASK: Final = sum(1 << gpio for gpio in (*PHASE_GPIOS, 25))
 """The phase lines and OUTPUT_ENABLE."""
 
@@ -265,7 +266,8 @@ class Bench:
         path = rig.folder / "current.csv"
         zero = rig.sim.control.ask("current", path=str(path), since=tick)["zero"] - tick
         flows = sorted((at + zero, abs(ma) * 1000) for one in current.read(path).values() for at, ma, _ in one)
-        rises = [at + zero for at, _, level in rig.edges(since=tick, gpios=PHASE_GPIOS) if level]
+        edges = rig.edges(since=tick, gpios=(*PHASE_GPIOS, DAC_CS_N))  # a frame or a phase is what times count from
+        rises = [at + zero for at, gpio, level in edges if level and gpio != DAC_CS_N]
         cell.first_us = next((at for at in rises if at >= 0), None)
         cell.last_us = next((int(at) for at, ua in reversed(flows) if ua >= OFF_UA), None)
         asked = [(at - tick, width, ua) for at, width, ua in self.session.asked if at >= tick]

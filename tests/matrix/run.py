@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.util import Finalize
 from typing import Any, Final
 
 from tests.matrix.bench import STATES, At, Bench, Cell, bench
@@ -14,7 +15,7 @@ from tests.matrix.table import ROWS
 
 Wanted = list[tuple[int, At]]
 """Cells by the number of their row."""
-WAITERS: Final = ("daemon-hang", "daemon-slow")
+WAITERS: Final = ("daemon-hang",)
 """Seconds of the wall's time go by until a call of the guard is over."""
 _own = contextlib.ExitStack()
 _bench: Bench | None = None
@@ -43,6 +44,7 @@ def everything() -> Wanted:
 
 def _begin(queue: Any) -> None:
     os.sched_setaffinity(0, {queue.get()})
+    Finalize(None, _own.close, exitpriority=10)  # a worker runs no atexit
 
 
 def _cells(wanted: Wanted) -> list[tuple[tuple[int, At], Cell]]:
