@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
@@ -27,10 +27,12 @@ class Serving:
     base: str
     tokens: dict[str, str]
     said: str
+    phones: list[httpx2.Client] = field(default_factory=list)
 
     def phone(self, role: str | None = None) -> httpx2.Client:
         """A client, paired in this role."""
         client = httpx2.Client(base_url=f"{self.base}/api/v1", timeout=END_WITHIN_S, trust_env=False)
+        self.phones.append(client)
         if role is not None:
             client.post("pair", json={"token": self.tokens[role], "name": role}).raise_for_status()
         return client
@@ -58,10 +60,13 @@ def serve(folder: Path, *options: object) -> Iterator[Serving]:
             assert line, f"it ended: {said}"
             said += line
             links = dict(zip(ROLES, re.findall(r"^(https?://127\S+)/#pair=(\S+)$", said, re.MULTILINE), strict=False))
+        tokens = {role: token for role, (_, token) in links.items()}
+        serving = Serving(process, links["viewer"][0], tokens, said)
         try:
-            tokens = {role: token for role, (_, token) in links.items()}
-            yield Serving(process, links["viewer"][0], tokens, said)
+            yield serving
         finally:
+            for phone in serving.phones:
+                phone.close()
             if process.poll() is None:
                 process.terminate()
                 process.wait(END_WITHIN_S)
