@@ -80,7 +80,7 @@ def test_what_the_state_allows_is_granted_and_what_it_does_not_is_refused_with_t
         person.set(present + 1_000)
         soon = refused(person.set, present + 2_000)
         assert soon.code == "too_soon"
-        assert soon.allowed_ua == present
+        assert soon.allowed_ua in (present, present + 1_000)  # the step may be in force already
         assert soon.after_us is not None
         assert soon.after_us > 0
     person.until(lambda state: state.session is not None and state.session.part == "rest")
@@ -200,7 +200,7 @@ def test_a_start_that_the_guard_refuses_is_no_session(person: Person) -> None:
 
 
 def test_a_finding_of_the_electrode_check_is_an_answer(person: Person) -> None:
-    person.rig.fault("lead-open", "A")
+    person.rig.fault("electrode-open", "A")
     state = person.arm()
     assert (state.mode, state.channels["A"].finding) == ("idle", "electrode_open")
     assert refused(person.act, Action.START, 1).code == "not_now"
