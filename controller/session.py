@@ -15,7 +15,7 @@ from typing import Final
 from controller.causes import in_words
 from controller.feed import Feed, Made
 from controller.outcome import Outcome, View
-from controller.timeline import Timeline
+from controller.timeline import LEAD_IN_US, Timeline
 from controller.waveform import Encoder
 from safety.errors import LinkError, PelviStimError
 from safety.limits import RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
@@ -207,7 +207,9 @@ class Session:
         """
         answer = self._ask("resume")
         self._feed.begins(answer["revision"])
-        self._resumed_us = self._timeline.resume_us(answer["next_us"], answer["rest_us"] + REST_MARGIN_US)
+        next_us = answer["next_us"]  # None: it was paused before anything was played
+        rest_us = answer["rest_us"] + REST_MARGIN_US
+        self._resumed_us = -LEAD_IN_US if next_us is None else self._timeline.resume_us(next_us, rest_us)
         self._feed.resume(self._resumed_us)
         self._ended = False
         self._supply()

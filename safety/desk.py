@@ -6,6 +6,7 @@ here a message is read, put to both, and answered with its reason and where the 
 
 from __future__ import annotations
 
+import secrets
 import socket
 import struct
 from collections.abc import Callable
@@ -60,6 +61,16 @@ class Desk:
     def has_app(self) -> bool:
         """Whether an app is connected."""
         return self._app is not None
+
+    def lease_holds(self, now: int) -> bool:
+        """Whether the person's page was heard of within the lease, as far as there is one. Issues what it must echo."""
+        held = self._session.lease
+        if held is None:
+            return True
+        if now >= held.due_us(now):
+            self._session.lease, nonce = lease.issue(held, secrets.token_bytes(lease.NONCE_BYTES), now)
+            self.tell("nonce", nonce=nonce)
+        return not held.over(now)
 
     def serve(self, ready: list[int], now: int) -> None:
         """Takes what has come in. Who said nothing in time has lost the place."""

@@ -8,10 +8,9 @@ toggles once for each check in which all was well, with the next reading. What t
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ from hw.board import Board
 from hw.clock import Clock
 from hw.pulses import StopLines
 from hw.wire import DaemonLost, connect
-from safety import electrode, interlock, lease, limits, selftest, watch, window
+from safety import electrode, interlock, limits, selftest, window
 from safety.alone import alone
 from safety.desk import Desk
 from safety.edges import Edges
@@ -28,6 +27,7 @@ from safety.electrode import Finding
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
+from safety.lookout import Lookout
 from safety.schedule import CHANNELS
 from safety.session import Session
 from safety.steps import Steps, Wait
@@ -43,10 +43,6 @@ LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
 QUIET_WITHIN_US: Final = 5_000
 """By how much a check may come later so that it does not read in the midst of a pulse."""
-TESTING: Final = frozenset(
-    ("tripped", "phase_stuck", "not_what_was_approved", "dead_man_fired", "daemon_slow", "check_late")
-)
-"""What a check judges before and during the self-test; the rest is the self-test's own to find and to name."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ class Guard:
             board, (host, port), timeouts.call_s, self._clock, self._supply, edges, self._stop.breaks
         )
         self._clock.watch(self._tools.notices.fd)
-        self._facts = facts(board)
+        self._lookout = Lookout(board, self._supply, self._clock)
         now = self._clock.now()
         self._store = Store(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
@@ -110,15 +106,11 @@ class Guard:
         found = self._session.record.found()
         if found is not None:
             self.state, _ = interlock.step(self.state, Inputs(False, False, (found,)), now)
-        self._memory = watch.Memory()
         self._job: Steps[Any] | None = None
         self._wait = Wait(now)
         self._good = self._rearm = self._is_new = False
         self._passed: bool | None = None
         self.electrodes: dict[str, Finding] = {}
-        self._peaks = dict.fromkeys(CHANNELS, 0)
-        self._measured = dict.fromkeys(CHANNELS, 0)
-        self._rail_mv = 0
         self._confirmed: bool | None = None
         self._told: tuple[object, ...] = ()
         self._fed_us = now
@@ -152,6 +144,7 @@ class Guard:
             if self._tools.notices.fd in ready:
                 self._notified(now)
             self._desk.serve(ready, now)
+            now = self._clock.now()  # a slow disk may have taken its time
             if now >= self._next_check:
                 self.check(now)
                 self._due = max(self._due + limits.CHECK_INTERVAL_US, now)
@@ -162,13 +155,11 @@ class Guard:
                 self._play(now)
 
     def _wake_us(self) -> int:
-        wakes = [self._next_check]
-        if self._job is not None:
-            wakes.append(self._wait.until_us)
+        until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
-        if wake is not None:
-            wakes.append(max(wake, self._clock.now() + LOOK_AGAIN_US))
-        return min(wakes)
+        if wake is None or wake >= until:
+            return until
+        return min(until, max(wake, self._clock.now() + LOOK_AGAIN_US))
 
     def check(
         self,
@@ -223,56 +214,18 @@ class Guard:
 
     def _look(self, now: int) -> tuple[int, tuple[str, ...]]:
         """Reads everything: the bank, and the causes that hold now."""
-        tools, supply, mode = self._instruments(), self._supply, self.state.mode
-        testing = mode in (Mode.BOOT, Mode.SELF_TEST)
-        checking = mode is Mode.ELECTRODE_CHECK
-        toggle = self._good and (self._wait.toggle or not testing)
-        self._good = False
-        since = tools.peaks_since_us
-        seen = window.look(supply.played, since, now)
-        reset = not checking and not testing and seen.may_reset
-        sample = tools.check(toggle=toggle, kick=self._wait.kick or not testing, reset_peaks=reset)
-        after = self._clock.now()
-        allowed = window.allowed(supply.played, now) | window.allowed(supply.played, after)
-        if self._stopping():  # the daemon may have read it after the halt
-            tools.stopped(now)
-            allowed |= {None}
-        judged = watch.Check(
-            sample,
-            after,
+        good, self._good = self._good, False
+        bank, found = self._lookout.look(
+            self._instruments(),
+            self.state,
+            self._wait,
+            now,
             self._due,
-            after - now,
-            since,
-            *window.between(supply.played, seen, since, now, after),
-            tools.enabled,
-            tools.enabled_us,
-            tools.toggled_us if tools.was_toggled else None,
-            allowed,
-            tools.kept_us,
+            good=good,
+            begins=self._is_new,
+            stopping=self._stopping,
         )
-        if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
-            a, b = judged.asked
-            judged = replace(judged, asked=(a._replace(must=0), b._replace(must=0)))
-        self._memory, found = watch.judge(self._facts, self._memory, judged)
-        self._rail_mv = sample.rail_mv
-        for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):
-            self._peaks[channel] = max(self._peaks[channel], peak)
-        if self._edges_differ(now):
-            found = (*found, "edges_differ")
-        return sample.bank, self._filtered(found, testing, sample.dead_man_running)
-
-    def _filtered(self, found: tuple[str, ...], testing: bool, dead_man_running: bool) -> tuple[str, ...]:
-        """Without what the self-test brings about or finds itself; a dead-man that fired while nothing could come out
-        (a slow disk) is started again."""
-        if testing:
-            found = tuple(code for code in found if code in TESTING)
-            if self._wait.trips:
-                found = tuple(code for code in found if code not in ("tripped", "phase_stuck"))
-            return found if self._wait.kick else tuple(code for code in found if code != "dead_man_fired")
-        if not dead_man_running and not self.state.output:
-            self._tools.start_dead_man()
-            return tuple(code for code in found if code != "dead_man_fired")
-        return found
+        return bank, (*found, "edges_differ") if self._edges_differ(now) else found
 
     def _app_faults(self, now: int) -> tuple[str, ...]:
         """What is wrong with the app, and with the person's end of the lease."""
@@ -281,13 +234,8 @@ class Guard:
             faults.append("app_lost")
         if self._is_starved(now):
             faults.append("app_late")
-        held = self._session.lease
-        if held is not None:
-            if now >= held.due_us(now):
-                self._session.lease, nonce = lease.issue(held, secrets.token_bytes(lease.NONCE_BYTES), now)
-                self.tell("nonce", nonce=nonce)
-            if held.over(now):
-                faults.append("lease_lost")
+        if not self._desk.lease_holds(now):
+            faults.append("lease_lost")
         return tuple(faults)
 
     def _is_starved(self, now: int) -> bool:
@@ -316,9 +264,7 @@ class Guard:
                 self._begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
             case Action.ENABLE:
                 self._confirmed = None
-                if not self._session.progress.resumed:  # after a pause the loads are those of before
-                    self._memory = self._memory.begun()
-                self._peaks = dict.fromkeys(CHANNELS, 0)  # not those of the electrode check
+                self._lookout.begins(resumed=self._session.progress.resumed)
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:
@@ -407,7 +353,7 @@ class Guard:
         """Takes the result of a job: whether it passed, or the causes it found."""
         if self.state.mode is Mode.SELF_TEST:
             self._tools.stopped(self._clock.now())  # what it did to the lines was asked by nobody else
-            self._memory = watch.Memory()
+            self._lookout.forget()
             self._passed = result is None
             return () if result is None else (result,)
         self.electrodes = dict(result)
@@ -425,15 +371,16 @@ class Guard:
             self._fault(now, error)
             return
         for sent in began:
-            self._measured, self._peaks = self._peaks, dict.fromkeys(CHANNELS, 0)
+            self._lookout.chunk_began()
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
-        """Takes notifications as they come; what is wrong with them stops at once."""
+        """Takes notifications as they come; what is wrong with them stops at once. A stop that is under way does not
+        break their connection: a daemon that closed it is lost, and would be heard of again and again until then."""
         try:
             differ = self._edges_differ(now)
         except BoardError as error:
-            self._fault(now, error)
+            self.check(now, faults=(self._note(error),))
             return
         if differ:
             self.check(now, faults=("edges_differ",))
@@ -498,9 +445,9 @@ class Guard:
             "rest_us": session.muscle_rest_us(now),
             "revision": set_point.revision,
             "set_point_ua": dict(zip(CHANNELS, set_point.values_ua, strict=True)),
-            "measured_ua": self._measured,
-            "load_ohm": dict(zip(CHANNELS, self._memory.load_ohm, strict=True)),
-            "rail_mv": self._rail_mv,
+            "measured_ua": self._lookout.measured_ua,
+            "load_ohm": self._lookout.load_ohm,
+            "rail_mv": self._lookout.rail_mv,
             "electrodes": {
                 channel: {"load_ohm": finding.load_ohm, "finding": finding.code}
                 for channel, finding in self.electrodes.items()
@@ -512,18 +459,3 @@ class Guard:
             "underruns": self._supply.underruns,
             "last_cause": session.record.cause,
         }
-
-
-def facts(board: Board) -> watch.Facts:
-    """The board's figures as the watch needs them."""
-    adc = board.adc
-    return watch.Facts(
-        board.full_scale_ua,
-        int(board.compliance_v * 1000),
-        adc.reference_mv,
-        board.mask("FAULT_N"),
-        board.mask("POWER_OK"),
-        (board.mask("A_POS", "A_NEG"), board.mask("B_POS", "B_NEG")),
-        (adc.average_a, adc.average_b),
-        (adc.electrode_a, adc.electrode_b, adc.rail, adc.average_a, adc.average_b),
-    )

@@ -260,9 +260,8 @@ class Channel:
     # The record
 
     def record(self) -> None:
-        """Keeps every point of current and voltage from now on."""
-        if self.points is None:
-            self.points = [self._point(self.tick)]
+        """Keeps every point of current and voltage from now on, and none from before."""
+        self.points = [self._point(self.tick)]
 
     def _point(self, tick: float) -> Point:
         return tick, self.electrode_ma(), self.electrode_volt()

@@ -15,10 +15,17 @@ from hw.board import load_board
 from hw.panel import Panel
 from hw.pulses import PulseOutput
 from hw.wire import DaemonLost, connect
+from safety.errors import LinkError
+from safety.link import GuardLink
 from tests.support.sim import Sim
 from tests.support.stack import short_programme, stack
 
 HOST = "127.0.0.1"
+
+
+def _hear_all(link: GuardLink) -> None:
+    while link.receive():
+        pass
 
 
 class Manager(threading.Thread):
@@ -129,3 +136,17 @@ def test_a_client_that_was_left_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> 
         client = connect(HOST, sim.port, 30)
         assert kept == []
         client.stop()
+
+
+def test_a_daemon_that_dies_while_a_stop_is_under_way_is_lost_at_once() -> None:
+    """The loop, which a broken main connection does not worry then, must not spin until the stop is over."""
+    with stack() as rig:
+        link = rig.link()
+        link.stop()
+        while link.request("status")["cause"] != "person":
+            pass
+        rig.fault("daemon-kill", "KILL")
+        assert rig.sim.processes[1].wait(30) == 3, "no time has passed for anybody"
+        with pytest.raises(LinkError, match="gone"):
+            _hear_all(link)
+        assert link.latest["cause"] == "daemon_lost"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hw.mock.adc import Converter
@@ -57,7 +57,7 @@ def check(now_us: int = NOW_US, **changes: Any) -> Check:
         keepalive_us=now_us - 20_000,
         allowed=frozenset({1}),
     )
-    return replace(whole, **changes)
+    return whole._replace(**changes)
 
 
 def converted(

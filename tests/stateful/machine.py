@@ -1,0 +1,347 @@
+"""People, faults and time at random: a hypothesis state machine over one ``World``.
+
+``python -m tests.stateful.machine --seed N --examples N --steps N --session-s N`` runs one part and prints what it came
+to as JSON. What remains of the session time that is asked for is then played in order (``days``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import faulthandler
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from tests.stateful.days import days
+from tests.stateful.world import PROGRAMMES, World, world
+
+FAULTS: tuple[tuple[Any, ...], ...] = (
+    ("electrode-open", "A"),
+    ("electrode-open", "B"),
+    ("electrode-short", "A"),
+    ("electrode-peeled", "A"),
+    ("electrode-drying", "A", 5_000),
+    ("adc-dead",),
+    ("adc-stuck", 2048),
+    ("adc-noisy", 20),
+    ("adc-factor", 1.3),
+    ("adc-reference", 1.0),
+    ("dac-stuck", "A", 3_000),
+    ("dac-bit", 13, "low"),
+    ("dac-bit", 11, "high"),
+    ("phase-line", "A_NEG", "low"),
+    ("phase-line", "A_POS", "high"),
+    ("source-gain", "A", 1.5),
+    ("source-gain", "B", 0.3),
+    ("source-polarity", "A", "positive", 1.4),
+    ("rail-sag", 40),
+    ("rail-stuck",),
+    ("current-trip",),
+    ("keepalive-stuck", "low"),
+    ("drop-out-defeated",),
+    ("trip-defeated",),
+    ("one-shot-defeated",),
+    ("estop-stuck", 2),
+    ("estop-cut", 3),
+    ("battery-low",),
+    ("charger",),
+    ("late-scheduling", "guard", 5),
+    ("late-scheduling", "guard", 100),
+    ("late-scheduling", "app", 80),
+    ("disk-full", "guard"),
+)
+"""Faults that stay until they are mended, or that happen once and change nothing that was asked for."""
+OTHERS: tuple[tuple[Any, ...], ...] = (
+    ("client-add", 24, 500),
+    ("client-clear",),
+    ("client-delete", 0),
+    ("client-delete", 1),
+    ("client-send", 0, "once"),
+    ("client-send", 1, "repeat"),
+    ("client-mode", 24, 0),
+    ("client-mode", 25, 0),
+    ("client-spi", "auxiliary", 0),
+    ("client-spi", "main", 0),
+)
+REQUESTS = ("status", "self_test", "load", "check_electrodes", "start", "pause", "resume", "end", "raise", "lower", "no")
+CHANNELS = st.sampled_from("AB")
+
+
+class Totals:
+    """What all examples came to, so far."""
+
+    def __init__(self) -> None:
+        self.steps = self.examples = self.session_us = self.sessions = self.pulses = self.contractions = 0
+        self.causes: Counter[str] = Counter()
+        self.modes: Counter[str] = Counter()
+
+    def add(self, one: World) -> None:
+        self.examples += 1
+        self.session_us += one.session_us
+        self.sessions += one.sessions
+        self.pulses += one.rules.pulses
+        self.contractions += one.rules.judged_contractions
+        self.causes.update(one.causes)
+        self.modes.update(one.modes)
+
+    def told(self) -> dict[str, Any]:
+        return {key: dict(value) if isinstance(value, Counter) else value for key, value in vars(self).items()}
+
+
+HANGS_AFTER_S = 120
+"""Of the wall's time, for one step: then time stands still, and where is told."""
+TOTALS = Totals()
+
+
+def has_app(machine: Whole) -> bool:
+    return machine.world.link is not None and machine.world.guard_lives
+
+
+def has_session(machine: Whole) -> bool:
+    return machine.world.session is not None
+
+
+def has_none(machine: Whole) -> bool:
+    return machine.world.session is None and has_app(machine)
+
+
+def lives(machine: Whole) -> bool:
+    return machine.world.guard_lives
+
+
+class Whole(RuleBasedStateMachine):
+    """Each rule is one act of a person or a fault, or time that passes; after each the current is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = contextlib.ExitStack()
+        self.world = self._open.enter_context(world())
+
+    def teardown(self) -> None:
+        with self._open:
+            TOTALS.add(self.world)
+            if self.world.guard_lives:
+                self.world.advance(200_000)
+            self.world.look()
+
+    def check_invariants(self, *args: Any) -> None:
+        super().check_invariants(*args)
+        faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
+        TOTALS.steps += 1
+        self.world.straight()
+        self.world.look()
+
+    # time
+
+    @rule(us=st.integers(20_000, 1_000_000))
+    def a_moment(self, us: int) -> None:
+        self.world.advance(us)
+
+    @precondition(has_session)
+    @rule(us=st.integers(500_000, 10_000_000), to_ua=st.integers(500, 20_000))
+    def train(self, us: int, to_ua: int) -> None:
+        self.world.train(us, to_ua)
+
+    @precondition(has_session)
+    @rule(us=st.integers(5_000_000, 30_000_000))
+    def a_while(self, us: int) -> None:
+        self.world.advance(us)
+
+    @precondition(has_none)
+    @rule(us=st.integers(1_000_000, 12_000_000))
+    def a_rest(self, us: int) -> None:
+        self.world.advance(us)
+
+    @precondition(has_none)
+    @rule()
+    def midnight(self) -> None:
+        self.world.next_day()
+
+    # people: the app
+
+    @precondition(has_none)
+    @rule(name=st.sampled_from(sorted(PROGRAMMES)))
+    def begin(self, name: str) -> None:
+        """The whole way to a session, as far as it goes."""
+        self.world.recover()
+        if self.world.arm(name):
+            self.world.start()
+
+    @precondition(has_none)
+    @rule(name=st.sampled_from(sorted(PROGRAMMES)), cap_ua=st.sampled_from((0, 1_000, 5_000, 50_000)))
+    def load(self, name: str, cap_ua: int) -> None:
+        self.world.load(name, cap_ua)
+
+    @precondition(has_none)
+    @rule()
+    def check_electrodes(self) -> None:
+        self.world.check()
+
+    @precondition(has_none)
+    @rule()
+    def start(self) -> None:
+        self.world.start()
+
+    @precondition(has_session)
+    @rule(wish=st.sampled_from(("pause", "resume", "end")))
+    def act(self, wish: str) -> None:
+        self.world.act(wish)
+
+    @precondition(has_session)
+    @rule(us=st.integers(0, 600_000))
+    def pause_and_resume(self, us: int) -> None:
+        if self.world.act("pause"):
+            self.world.advance(700_000 + us)
+            self.world.act("resume")
+
+    @precondition(has_session)
+    @rule(channel=CHANNELS, by_ua=st.sampled_from((-500, 0, 1, 500, 2_000, 2_001, 10_000)))
+    def raise_(self, channel: str, by_ua: int) -> None:
+        self.world.raise_(channel, by_ua)
+
+    @precondition(has_session)
+    @rule(channel=CHANNELS, percent=st.integers(0, 100))
+    def lower(self, channel: str, percent: int) -> None:
+        self.world.lower(channel, percent)
+
+    @precondition(has_none)
+    @rule(type_=st.sampled_from(REQUESTS))
+    def a_request_whatever_the_moment(self, type_: str) -> None:
+        if not (type_ == "start" and self.world.mode == "armed"):  # that one is ``start``
+            self.world.ask(type_)
+
+    @precondition(has_app)
+    @rule(role=st.sampled_from(("patient", "clinician")))
+    def acknowledge(self, role: str) -> None:
+        if self.world.session is None:
+            self.world.acknowledge(role)
+
+    @precondition(has_app)
+    @rule(us=st.integers(200_000, 6_000_000))
+    def the_phone_is_gone(self, us: int) -> None:
+        self.world.forget_lease(us)
+
+    # people: from outside
+
+    @precondition(has_app)
+    @rule()
+    def stop(self) -> None:
+        self.world.stop()
+
+    @precondition(lives)
+    @rule(us=st.integers(0, 100_000))
+    def press(self, us: int) -> None:
+        self.world.press()
+        self.world.advance(us)
+
+    @precondition(lambda machine: machine.world.pressed)
+    @rule()
+    def release(self) -> None:
+        self.world.release()
+
+    # faults
+
+    @precondition(lives)
+    @rule(fault=st.sampled_from(FAULTS), us=st.integers(0, 500_000))
+    def something_breaks(self, fault: tuple[Any, ...], us: int) -> None:
+        self.world.break_(*fault)
+        self.world.advance(us)
+
+    @precondition(lives)
+    @rule(fault=st.sampled_from(OTHERS), us=st.integers(0, 200_000))
+    def another_client(self, fault: tuple[Any, ...], us: int) -> None:
+        self.world.break_(*fault)
+        self.world.advance(us)
+
+    @precondition(lambda machine: machine.world.broken and machine.world.guard_lives)
+    @rule()
+    def mend(self) -> None:
+        self.world.mend()
+
+    @precondition(lives)
+    @rule(ms=st.sampled_from((1, 8, 30, 60, 110, 300)), us=st.integers(10_000, 1_000_000))
+    def the_daemon_is_slow(self, ms: int, us: int) -> None:
+        self.world.slow_daemon(ms, us)
+
+    @precondition(lives)
+    @rule(how=st.sampled_from(("KILL", "TERM", "close", "garbage", "guard")), us=st.integers(0, 500_000))
+    def the_guard_must_end(self, how: str, us: int) -> None:
+        """Its daemon is lost, or it is killed itself."""
+        if how == "guard":
+            self.world.kill_guard()
+        else:
+            self.world.lose_daemon(how)
+        self.world.advance(us)
+
+    @precondition(lambda machine: not machine.world.guard_lives)
+    @rule()
+    def a_new_guard(self) -> None:
+        self.world.revive()
+
+    @precondition(has_app)
+    @rule()
+    def the_app_is_killed(self) -> None:
+        self.world.lose_app()
+        self.world.advance(100_000)
+
+    @precondition(has_app)
+    @rule(us=st.integers(1_000, 1_500_000))
+    def the_app_is_frozen(self, us: int) -> None:
+        self.world.freeze_app(us)
+
+    @precondition(lambda machine: machine.world.link is None and machine.world.guard_lives)
+    @rule()
+    def a_new_app(self) -> None:
+        self.world.connect()
+
+
+def run(
+    number: int, examples: int, steps: int, session_us: int, say: Callable[[str], None], *, shrinks: bool = True
+) -> Totals:
+    """Runs one part. ``number``: its seed, so that it is the same each time. Raises what was broken."""
+    wanted = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
+        print_blob=False,
+        verbosity=Verbosity.normal if shrinks else Verbosity.debug,
+    )
+    run_state_machine_as_test(seed(number)(Whole), settings=wanted)
+    say(f"{TOTALS.steps} steps, {TOTALS.session_us / 1e6:.0f} s of sessions")
+    if TOTALS.session_us < session_us:
+        TOTALS.add(days(session_us - TOTALS.session_us, number))
+    return TOTALS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--examples", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--session-s", type=int, default=0)
+    parser.add_argument("--as-found", action="store_true", help="show the first failure without making it smaller")
+    options = parser.parse_args()
+    totals = run(
+        options.seed,
+        options.examples,
+        options.steps,
+        options.session_s * 1_000_000,
+        lambda text: print(text, file=sys.stderr, flush=True),
+        shrinks=not options.as_found,
+    )
+    print(json.dumps(totals.told()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
