@@ -48,7 +48,6 @@ class At(StrEnum):
 
 STATES: Final = tuple(At)[:8]
 CONTRACTION: Final = (At.UP, At.HOLD, At.DOWN)
-LATCHED: Final = ("stopped", "estop_held", "estop_released", "lockout")
 DAC_CS_N: Final = 16
 OFF_MASK: Final = sum(1 << gpio for gpio in (*PHASE_GPIOS, 25))
 """The phase lines and OUTPUT_ENABLE."""
@@ -314,7 +313,7 @@ class Bench:
     def _mend(self) -> None:
         """Mends all; the guard must be idle again after a passed self-test."""
         self.rig.fault("clear")
-        self._wait(1_100_000 if self.mode in LATCHED else 60_000)
+        self._wait(60_000)
         if self.mode in ("armed", "paused"):
             self.link.request("end")
         for _ in range(3):

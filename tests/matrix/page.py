@@ -13,19 +13,25 @@ from tests.matrix.table import CHECK_MS, NEVER, RAMP_MS, ROWS, SELF_TEST, START,
 Times = dict[str, list[list[float | None]]]
 """Of each row and each of its states: ms until it was named and until the last current, None where there is none."""
 
-_HEAD: Final = """# The fault matrix
+_HEAD: Final = f"""# The fault matrix
 
-Each fault of the simulated board ([faults.md](faults.md)) comes in each state of a session, through the whole stack on the virtual clock:
-simulated board, pigpio's own client, guard, app. Made by `python -m tests.matrix`, which runs all of it; `tests/matrix/table.py` holds what
-is expected, and `tests/matrix/test_matrix.py` tries it, this page included.
+Each fault of the simulated board ([faults.md](faults.md)) comes in each state of a session, through the whole stack on
+the virtual clock: simulated board, pigpio's own client, guard, app. Made by `python -m tests.matrix`, which runs all of
+it; `tests/matrix/table.py` holds what is expected, and `tests/matrix/test_matrix.py` tries it, this page included.
 
-In every cell that ends in a stop: the cause is latched and on disk; a start, a resume, an electrode check and a self-test are refused; an
-acknowledgement while the fault is there either changes nothing or leads through the self-test; there is no current and no high line after the
-stop (where the guard has ended itself, no high voltage); and when the fault is mended the guard passes its self-test again.
+In every cell that ends in a stop: the cause is latched and on disk; a start, a resume, an electrode check and a
+self-test are refused; an acknowledgement while the fault is there either changes nothing or leads through the
+self-test; there is no current and no high line after the stop (where the guard has ended itself, no high voltage); and
+when the fault is mended the guard passes its self-test again.
 
-How to read a cell: what is named, and how many ms after "since" it is told / the last current comes at an electrode. "electrode check:" and
-the like: nothing happens in that state, and this is where it is found when the session goes on; its time counts from the output switch's
-closing or the pulse that shows it. "nothing": the session and the self-test after it end in order.
+How to read a cell: what is named, and how many ms after "since" it is told / the last current comes at an electrode.
+"electrode check:" and the like: nothing happens in that state, and this is where it is found when the session goes on;
+its time counts from the output switch's closing or the pulse that shows it. "nothing": the session and the self-test
+after it end in order.
+
+An electrode check judges at its end, at most {CHECK_MS} ms after its first pulse, and asks for 2 mA at most. A ramp is
+over after at most {RAMP_MS} ms. Where the guard has ended itself the output switch opens 80 to 120 ms after the last
+KEEPALIVE. Current is 2 mA, the pulses are 250 us at 50 Hz.
 """
 
 
@@ -33,8 +39,6 @@ def document(times: Times) -> str:
     """The page."""
     lines = [
         _HEAD,
-        f"An electrode check judges at its end, at most {CHECK_MS} ms after its first pulse, and asks for 2 mA at most. A ramp is over after "
-        f"at most\n{RAMP_MS} ms.\n",
         "| fault | since | within ms | "
         + " | ".join(STATES)
         + " | while it is not mended, an acknowledgement leads to |",
@@ -73,7 +77,7 @@ _TIME: Final = re.compile(r"([\d.]+) / ([\d.]+|-)$")
 
 
 def read(page: str) -> Times:
-    """The times that stand on a page; None where none does. Raises KeyError or ValueError for a page of another form."""
+    """The times that stand on a page; None where none does."""
     found: Times = {}
     rows = {f"`{row.name}`": row for row in ROWS}
     for line in page.splitlines():
