@@ -1,1 +1,1 @@
-"""The part that talks to people: the local API. The page, and the command that serves both, are not built yet."""
+"""The part that talks to people: the local API, the phone page, and the command that serves both."""

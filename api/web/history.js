@@ -41,10 +41,10 @@ class Plot extends Component {
         paths: bars ? U.paths.bars({ size: [0.6, 40] }) : undefined, points: { show: !bars, size: 8 }, dash: n ? [6, 4] : undefined,
       }))],
     }, [xs, ...lines.map((line) => line.ys)], place);
-    this.resize = () => this.plot.setSize({ width: place.clientWidth, height: 180 });
-    addEventListener("resize", this.resize);
+    this.sized = new ResizeObserver(() => this.plot.setSize({ width: place.clientWidth, height: 180 }));
+    this.sized.observe(place);
   }
-  componentWillUnmount() { removeEventListener("resize", this.resize); this.plot?.destroy(); }
+  componentWillUnmount() { this.sized?.disconnect(); this.plot?.destroy(); }
   shouldComponentUpdate() { return false; }
   render({ title, note, lines }) {
     return html`<figure class="chart"><figcaption><strong>${title}</strong>

@@ -193,7 +193,9 @@ def phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Phone]:
 
     yield make
     for number, context in enumerate(contexts):
-        if folder := os.environ.get("BROWSER_SHOTS"):  # what each phone showed last, to find out why a test failed
+        if (
+            folder := os.environ.get("BROWSER_SHOTS")
+        ) and context.pages:  # what each phone showed last, to find out why a test failed
             Path(folder, f"{request.node.name[:60].replace('/', '_')}-{number}.png").write_bytes(
                 context.pages[0].screenshot()
             )
