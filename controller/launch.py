@@ -79,7 +79,7 @@ class SimulatedBoard:
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
         self._processor = random.choice(list(os.sched_getaffinity(0))) if speed is None else None
         """Board and guard take turns all the time: as fast as it goes is a quarter faster where neither wakes another
-        processor."""
+        processor, nor (a batch job) interrupts whom it was woken by."""
         self.processes: list[subprocess.Popen[str]] = []
         self._control: Control | None = None
         self.clock: Clock = WallClock()
@@ -118,6 +118,7 @@ class SimulatedBoard:
         self.processes.append(process)
         if self._processor is not None:
             os.sched_setaffinity(process.pid, {self._processor})
+            os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

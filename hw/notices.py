@@ -15,7 +15,7 @@ from hw.wire import Command, DaemonLost, NotAsApproved, ask, open_handle
 
 _REPORT: Final = struct.Struct("<HHII")
 """Sequence number, flags, tick, levels of GPIO 0-31."""
-_MOST: Final = 1 << 16
+_MOST: Final = 1 << 12
 
 
 class Notices:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hw.board import Adc, Board
 from hw.pulses import IDLE
@@ -27,8 +26,7 @@ _WORD: Final = 0xFFFF_FFFF
 _OUTPUT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One look at the board. Pairs are channels A and B.
 
     ``bank``: levels of GPIO 0-31. ``raw``: codes (0-4095) of ADC inputs 0-7. ``peak_ua``: rectified peak of the source

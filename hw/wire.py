@@ -21,7 +21,8 @@ WORDS: Final = struct.Struct("<4I")
 _ANSWER: Final = struct.Struct("<I8xi")
 """A command is four words (number, p1, p2, length of what follows), and so is an answer: it repeats the number, and
 its last word is the result."""
-_MOST: Final = 1 << 16
+_MOST: Final = 1 << 12
+"""Bytes taken at once: a burst is answered in less, and room for more costs time whether it is used or not."""
 
 _Result = TypeVar("_Result")
 Commands = Sequence[tuple[int, int, int, bytes]]
@@ -175,7 +176,7 @@ def exchange(client: Any, commands: Commands) -> tuple[list[int], list[bytes]]:
         receive = client.sl.s.recv
         client.sl.s.sendall(sent)
         answers = receive(_MOST)
-        for command, *_ in commands:
+        for command, _, _, _ in commands:
             while len(answers) < at + 16:
                 answers += _some(receive(_MOST))
             answered, result = _ANSWER.unpack_from(answers, at)
@@ -183,7 +184,7 @@ def exchange(client: Any, commands: Commands) -> tuple[list[int], list[bytes]]:
                 raise ConnectionError(f"command {command} was answered as {answered}")
             at += 16
             results.append(result)
-            if command in _WITH_DATA and result > 0:
+            if result > 0 and command in _WITH_DATA:
                 while len(answers) < at + result:
                     answers += _some(receive(_MOST))
                 found.append(answers[at : at + result])

@@ -144,6 +144,7 @@ class Guard:
             if self._tools.notices.fd in ready:
                 self._notified(now)
             self._desk.serve(ready, now)
+            now = self._clock.now()  # a slow disk may have taken its time
             if now >= self._next_check:
                 self.check(now)
                 self._due = max(self._due + limits.CHECK_INTERVAL_US, now)
@@ -154,13 +155,11 @@ class Guard:
                 self._play(now)
 
     def _wake_us(self) -> int:
-        wakes = [self._next_check]
-        if self._job is not None:
-            wakes.append(self._wait.until_us)
+        until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
-        if wake is not None:
-            wakes.append(max(wake, self._clock.now() + LOOK_AGAIN_US))
-        return min(wakes)
+        if wake is None or wake >= until:
+            return until
+        return min(until, max(wake, self._clock.now() + LOOK_AGAIN_US))
 
     def check(
         self,
@@ -217,7 +216,14 @@ class Guard:
         """Reads everything: the bank, and the causes that hold now."""
         good, self._good = self._good, False
         bank, found = self._lookout.look(
-            self._instruments(), self.state, self._wait, now, self._due, good=good, stopping=self._stopping()
+            self._instruments(),
+            self.state,
+            self._wait,
+            now,
+            self._due,
+            good=good,
+            begins=self._is_new,
+            stopping=self._stopping,
         )
         return bank, (*found, "edges_differ") if self._edges_differ(now) else found
 

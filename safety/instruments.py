@@ -103,14 +103,12 @@ class Instruments:
     def seen(self) -> str | None:
         """Takes the notifications that have come. Gives what is wrong with them, in words for the log."""
         wrong = None
-        for tick, levels in self.notices.read():
-            wrong = self.edges.seen(self.unwrapped(tick), levels) or wrong
+        reports = self.notices.read()
+        if reports:
+            now = self._clock.now()
+            for tick, levels in reports:
+                wrong = self.edges.seen(unwrapped(tick, now), levels) or wrong
         return wrong
-
-    def unwrapped(self, tick: int) -> int:
-        """A tick of 32 bits in the guard's microseconds: the one nearest to now."""
-        now = self._clock.now()
-        return now + (tick - now + TICK_WRAP // 2) % TICK_WRAP - TICK_WRAP // 2
 
     def enable(self, on: bool) -> None:
         """Writes OUTPUT_ENABLE."""
@@ -198,6 +196,11 @@ class Instruments:
             daemon_facts.permitted(self.client),
             daemon_facts.scripts(self.client, self.dead_man.script_id),
         )
+
+
+def unwrapped(tick: int, now_us: int) -> int:
+    """A tick of 32 bits in the guard's microseconds: the one nearest to now."""
+    return now_us + (tick - now_us + TICK_WRAP // 2) % TICK_WRAP - TICK_WRAP // 2
 
 
 def figures(board: Board) -> Figures:

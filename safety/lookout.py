@@ -6,7 +6,7 @@ what becomes of them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final
 
 from hw.board import Board
@@ -55,12 +55,22 @@ class Lookout:
         self.measured_ua, self._peaks = self._peaks, dict.fromkeys(CHANNELS, 0)
 
     def look(
-        self, tools: Instruments, state: State, wait: Wait, now: int, due_us: int, *, good: bool, stopping: bool
+        self,
+        tools: Instruments,
+        state: State,
+        wait: Wait,
+        now: int,
+        due_us: int,
+        *,
+        good: bool,
+        begins: bool,
+        stopping: Callable[[], bool],
     ) -> tuple[int, tuple[str, ...]]:
         """One reading, judged: the bank, and the causes that hold now.
 
         ``wait``: what a job under way wishes; ``due_us``: when the check was to be; ``good``: all was well in the check
-        before, so that KEEPALIVE is toggled; ``stopping``: a stop is under way. Raises BoardError.
+        before, so that KEEPALIVE is toggled; ``begins``: the job has not made its first step; ``stopping``: asked after
+        the reading, whether a stop is under way. Raises BoardError.
         """
         played = self._supply.played
         testing = state.mode in (Mode.BOOT, Mode.SELF_TEST)
@@ -74,7 +84,7 @@ class Lookout:
         )
         after = self._clock.now()
         allowed = window.allowed(played, now) | window.allowed(played, after)
-        if stopping:  # the daemon may have read it after the halt
+        if stopping():  # the daemon may have read it after the halt
             tools.stopped(now)
             allowed |= {None}
         judged = watch.Check(
@@ -92,16 +102,16 @@ class Lookout:
         )
         if checking:  # the holds are emptied by the wave itself: how much must be there is the check's own to say
             a, b = judged.asked
-            judged = replace(judged, asked=(a._replace(must=0), b._replace(must=0)))
+            judged = judged._replace(asked=(a._replace(must=0), b._replace(must=0)))
         self._memory, found = watch.judge(self._facts, self._memory, judged)
         self.rail_mv = sample.rail_mv
         for channel, peak in zip(CHANNELS, sample.peak_ua, strict=True):
             self._peaks[channel] = max(self._peaks[channel], peak)
-        if testing:
-            return sample.bank, tuple(code for code in found if code in TESTING - _brought_about(wait))
-        if not sample.dead_man_running and not state.output:  # a slow disk, perhaps: nothing could come out
-            tools.start_dead_man()
+        if not sample.dead_man_running and not state.output and (begins or not testing):
+            tools.start_dead_man()  # a slow disk, perhaps: nothing could come out
             found = tuple(code for code in found if code != "dead_man_fired")
+        if testing:
+            found = tuple(code for code in found if code in TESTING - _brought_about(wait))
         return sample.bank, found
 
 

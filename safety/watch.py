@@ -11,8 +11,8 @@ reference. A day has 4.3 million checks, so that 6 sigma on each side would be e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
 
 from safety import limits
 from safety.window import Asked
@@ -131,8 +131,7 @@ class Facts:
     """Codes that cannot be 4095: electrodes (66 V), rail (82 V), averages (16 mA)."""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One check: what was read, when, and what was asked.
 
     ``now_us`` is the time of the reading, ``due_us`` that at which it was to be. ``since_us`` is the PEAK_RESET before;
@@ -155,8 +154,7 @@ class Check:
     kept_us: int = 0
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(NamedTuple):
     """What is remembered of a channel: windows in a row with a finding, the last one counted, loads by width at first,
     since when its average is beyond its bound, its load in ohm and whether the last window let it be judged."""
 
@@ -168,8 +166,7 @@ class Track:
     judged: bool = False
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """What is remembered from check to check. ``slow``: round trips that were noted. ``doubts``: what was last wrong
     with the converter, at ``doubted_us``."""
 
@@ -190,7 +187,7 @@ class Memory:
 
     def begun(self) -> Memory:
         """At the start of a session: what its loads are at first is not known yet."""
-        return replace(self, tracks=(Track(), Track()))
+        return self._replace(tracks=(Track(), Track()))
 
 
 def judge(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, tuple[str, ...]]:
@@ -201,10 +198,10 @@ def judge(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, tuple[str
     if not converter:  # else nothing that was measured is to be believed
         causes += _rail(facts, check)
         both = [_channel(facts, memory.tracks[n], check, n) for n in (0, 1)]
-        memory = replace(memory, tracks=(both[0][0], both[1][0]))
+        memory = memory._replace(tracks=(both[0][0], both[1][0]))
         causes += [code for _, codes in both for code in codes]
     if check.round_trip_us > ROUND_TRIP_NOTED_US:
-        memory = replace(memory, slow=memory.slow + 1)
+        memory = memory._replace(slow=memory.slow + 1)
     return memory, tuple(dict.fromkeys(causes))
 
 
@@ -233,7 +230,7 @@ def _power(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list[str
     While it should be open nothing does, and it is called a charger, unless it was seen to be the battery before.
     """
     if check.sample.bank & facts.power_ok:
-        return replace(memory, power_low_us=None, battery_low=False), []
+        return memory._replace(power_low_us=None, battery_low=False), []
     since = check.now_us if memory.power_low_us is None else memory.power_low_us
     there = check.sample.rail_mv >= RAIL_FLOOR_MV
     if there:
@@ -242,7 +239,7 @@ def _power(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list[str
     else:
         battery = memory.battery_low and not _kept(check)
         causes = ["battery_low" if battery else "charger"]
-    return replace(memory, power_low_us=since, battery_low=battery), causes
+    return memory._replace(power_low_us=since, battery_low=battery), causes
 
 
 def _rail(facts: Facts, check: Check) -> list[str]:
@@ -263,14 +260,13 @@ def _off(check: Check, at_us: int) -> bool:
 def _converter(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list[str]]:
     """Whether the converter is to be believed."""
     raw = tuple(check.sample.raw)
-    if raw != memory.raw:
-        memory = replace(memory, frozen=0)
-    elif check.now_us > memory.read_us:  # the same instant read twice says nothing
-        memory = replace(memory, frozen=memory.frozen + 1)
-    memory = replace(memory, raw=raw, read_us=check.now_us)
+    frozen = 0
+    if raw == memory.raw:
+        frozen = memory.frozen + (check.now_us > memory.read_us)  # the same instant read twice says nothing
+    memory = memory._replace(raw=raw, read_us=check.now_us, frozen=frozen)
     causes = ["adc_stuck"] if len(set(raw)) == 1 or memory.frozen >= FROZEN_CHECKS else _implausible(facts, check)
     if causes:
-        return replace(memory, doubts=tuple(causes), doubted_us=check.now_us), causes
+        return memory._replace(doubts=tuple(causes), doubted_us=check.now_us), causes
     return memory, list(memory.doubts) if check.now_us - memory.doubted_us < DOUBT_US else []
 
 
@@ -310,18 +306,17 @@ def _channel(facts: Facts, track: Track, check: Check, n: int) -> tuple[Track, l
     track, direct = _average(track, check, n)
     must_ua = asked.must * facts.full_scale_ua // CODES
     judged = check.enabled and must_ua >= CURRENT_FLOOR_UA
-    track = replace(track, judged=judged)
-    if peak_ua >= CURRENT_FLOOR_UA:
-        track = replace(track, load_ohm=mv * 1000 // peak_ua)
+    load_ohm = mv * 1000 // peak_ua if peak_ua >= CURRENT_FLOOR_UA else track.load_ohm
+    track = track._replace(judged=judged, load_ohm=load_ohm)
     if not judged:
         return track, causes + direct
     finding, load = _finding(facts, track, asked.width_us, must_ua, peak_ua, mv)
     if finding is None:
         if asked.width_us and not any(width == asked.width_us for width, _ in track.loads):
-            track = replace(track, loads=(*track.loads, (asked.width_us, load)))
-        track = replace(track, findings=0, window_us=None)
+            track = track._replace(loads=(*track.loads, (asked.width_us, load)))
+        track = track._replace(findings=0, window_us=None)
     elif track.window_us != check.since_us:  # the same window read again is no second finding
-        track = replace(track, findings=track.findings + 1, window_us=check.since_us)
+        track = track._replace(findings=track.findings + 1, window_us=check.since_us)
     if finding is not None and track.findings >= FINDINGS_TO_NAME:
         causes.append(finding)
     return track, causes + direct
@@ -346,6 +341,6 @@ def _finding(facts: Facts, track: Track, width_us: int, must_ua: int, peak_ua: i
 
 def _average(track: Track, check: Check, n: int) -> tuple[Track, list[str]]:
     if abs(check.sample.average_ua[n]) <= limits.DIRECT_CURRENT_MAX_UA:
-        return replace(track, direct_us=None), []
+        return track._replace(direct_us=None), []
     since = check.now_us if track.direct_us is None else track.direct_us
-    return replace(track, direct_us=since), ["direct_current"] if check.now_us - since >= DIRECT_US else []
+    return track._replace(direct_us=since), ["direct_current"] if check.now_us - since >= DIRECT_US else []

@@ -76,6 +76,7 @@ class BoardModel(Follower[Program]):
         self.button = Button()
         self.converter = Converter(board.adc.vref_mv / 1000, board.adc.bits, seed)
         self.reference_volt = board.adc.reference_mv / 1000
+        self._inputs = self._wire_inputs()
         self.battery_low = False
         self.put = Inputs()
         self._full_ma = board.full_scale_ua / 1000
@@ -233,21 +234,24 @@ class BoardModel(Follower[Program]):
 
     # What can be measured
 
-    def adc_volt(self, channel: int, now: int) -> float:
-        """Voltage at an ADC input (0-7). The board must have been brought to the tick."""
-        adc = self.board.adc
-        if channel == adc.rail:
-            return self.switch.supply.at(now) / adc.rail_divider
-        if channel == adc.reference:
-            return self.reference_volt
-        for name, output in self.channels.items():
-            if channel == (adc.peak_a if name == "A" else adc.peak_b):
-                return output.peak_ma * adc.peak_full_scale_mv / self.board.full_scale_ua
-            if channel == (adc.electrode_a if name == "A" else adc.electrode_b):
-                return output.peak_volt / adc.electrode_divider
-            if channel == (adc.average_a if name == "A" else adc.average_b):
-                return (adc.average_zero_mv + output.average_ma * adc.average_mv_per_ma) / 1000
-        return 0.0
+    def _wire_inputs(self) -> dict[int, Callable[[int], float]]:
+        """What each input of the converter (0-7) is wired to: its voltage at the tick that the board was brought to."""
+        adc, supply, full_scale_ua = self.board.adc, self.switch.supply, self.board.full_scale_ua
+        a, b = self.channels["A"], self.channels["B"]
+
+        def average(output: Channel) -> float:
+            return (adc.average_zero_mv + output.average_ma * adc.average_mv_per_ma) / 1000
+
+        return dict.fromkeys(range(8), lambda now: 0.0) | {
+            adc.rail: lambda now: supply.at(now) / adc.rail_divider,
+            adc.reference: lambda now: self.reference_volt,
+            adc.peak_a: lambda now: a.peak_ma * adc.peak_full_scale_mv / full_scale_ua,
+            adc.peak_b: lambda now: b.peak_ma * adc.peak_full_scale_mv / full_scale_ua,
+            adc.electrode_a: lambda now: a.peak_volt / adc.electrode_divider,
+            adc.electrode_b: lambda now: b.peak_volt / adc.electrode_divider,
+            adc.average_a: lambda now: average(a),
+            adc.average_b: lambda now: average(b),
+        }
 
     def convert(self, channel: int, single: bool, now: int) -> int:
         """What the converter makes of an input (12 bits, VREF of the board file), or of a pair of them."""
@@ -255,11 +259,8 @@ class BoardModel(Follower[Program]):
             self.bring(now)
             self._converted = now, len(self.record)
 
-        def volt() -> float:
-            found = self.adc_volt(channel, now)
-            return found if single else found - self.adc_volt(channel ^ 1, now)
-
-        return self.converter.convert(channel, single, now, volt)
+        volt = self._inputs[channel](now)
+        return self.converter.convert(channel, single, now, volt if single else volt - self._inputs[channel ^ 1](now))
 
     def record_current(self, now: int) -> None:
         """Keeps current and voltage of the electrodes from now on."""

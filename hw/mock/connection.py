@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from hw.mock.protocol import FRAME, MAX_EXTENSION, Err
 from hw.mock.work import Handler, Result, Time, Work
 
-_RECEIVE: Final = 16_384
+_RECEIVE: Final = 4_096
 _BACKLOG_LIMIT: Final = 64 << 20
 _WORD: Final = 0xFFFF_FFFF
 
@@ -33,6 +33,9 @@ class Host(Protocol):
 
     def stir(self) -> None:
         """What was sent or received has changed."""
+
+    def reported(self, connection: Connection) -> None:
+        """Something was sent that nobody asked for."""
 
     def watch(self, fd: int, events: int) -> None: ...
 
@@ -113,6 +116,11 @@ class Connection:
             self._out += data[count:]
             self.host.watch(self.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
+    def report(self, data: bytes) -> None:
+        """Sends what was not asked for."""
+        self.send(data)
+        self.host.reported(self)
+
     def release(self) -> None:
         """The command at work goes on; once it has ended, its answer and all later requests follow."""
         if self._work is None:
@@ -158,12 +166,12 @@ class Connection:
 
     def _serve(self) -> None:
         data, at, size = self._in, 0, len(self._in)
-        handlers = self.handlers
-        answers = b""
+        handlers, host = self.handlers, self.host
+        answers: list[bytes] = []
         while size - at >= 16:
             command, p1, p2, length = FRAME.unpack_from(data, at)
             if length >= MAX_EXTENSION:
-                self.host.drop(self)
+                host.drop(self)
                 return
             end = at + 16 + length
             if end > size:
@@ -171,31 +179,30 @@ class Connection:
             handler = handlers.get(command)
             result = Err.UNKNOWN_COMMAND if handler is None else handler(self, p1, p2, data[at + 16 : end])
             at = end
-            if self.host.delay_us:
-                result = _late(result, self.host.timeline, self.host.delay_us)
+            if host.delay_us:
+                result = _late(result, host.timeline, host.delay_us)
             if not isinstance(result, (int, bytes)):
                 work, ended = result, self._go_on(result)
                 if ended is None:
                     self._work, self._head = work, (command, p1, p2)
                     break
                 result = ended
-            answer = _answer(command, p1, p2, result)
-            answers = answers + answer if answers else answer
+            answers.append(_answer(command, p1, p2, result))
         self._in = data[at:] if at < size else b""
         if answers:
-            self._reply(answers)
+            self._reply(b"".join(answers))
 
     def _reply(self, answers: bytes) -> None:
         self.send(answers if self.host.spoil is None else self.host.spoil(answers))
 
 
 def _late(result: Result | Work, time: Time, us: int) -> Work:
-    ended = result if isinstance(result, int | bytes) else (yield from result)
+    ended = result if isinstance(result, (int, bytes)) else (yield from result)
     yield time.soon(us)
     return ended
 
 
 def _answer(command: int, p1: int, p2: int, result: Result) -> bytes:
-    if isinstance(result, bytes):
-        return FRAME.pack(command, p1, p2, len(result)) + result
-    return FRAME.pack(command, p1, p2, result & _WORD)
+    if isinstance(result, int):
+        return FRAME.pack(command, p1, p2, result & _WORD)
+    return FRAME.pack(command, p1, p2, len(result)) + result

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from controller.feed import Made
-from controller.programme import parse_programme
 from controller.session import Session, SessionRefused
 from hw.mock import current
 from safety.errors import LinkError
@@ -24,7 +23,11 @@ from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
 
 INTENSITY_UA: Final = 2_000
 """One step of the set-point: what the first contraction reaches."""
-UP_US, HOLD_US, DOWN_US, REST_US = 400_000, 1_000_000, 400_000, 1_900_000
+FELT_UA: Final = 500
+"""A pulse that was asked for with less is too weak for anything to be said of it (``watch.CURRENT_FLOOR_UA``)."""
+INTERPHASE_US: Final = 100
+BAND_PERCENT, BAND_UA = 10, 100
+"""What the watch lets pass (``watch.py``): a pulse beyond it is a wrong one."""
 OFF_UA: Final = 200
 """Less at an electrode counts as none: what the series capacitor gives back, 4 V at most through 22 kohm."""
 
@@ -45,15 +48,59 @@ class At(StrEnum):
 
 STATES: Final = tuple(At)[:8]
 CONTRACTION: Final = (At.UP, At.HOLD, At.DOWN)
+DAC_CS_N: Final = 16
+OFF_MASK: Final = sum(1 << gpio for gpio in (*PHASE_GPIOS, 25))
+"""The phase lines and OUTPUT_ENABLE."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Two contractions on channel A, each with its rest. Times in ms."""
+
+    up_ms: int = 400
+    hold_ms: int = 1_000
+    down_ms: int = 400
+    rest_ms: int = 1_900
+    frequency_hz: str = "50.0"
+    width_us: int = 250
+
+    def text(self) -> bytes:
+        """The programme."""
+        return short_programme(
+            ramp_up_ms=self.up_ms,
+            hold_ms=self.hold_ms,
+            ramp_down_ms=self.down_ms,
+            rest_ms=self.rest_ms,
+            repeats=2,
+            frequency_hz=self.frequency_hz,
+            phase_width_us=self.width_us,
+        )
+
+    def break_us(self, state: At) -> int:
+        """Session time of the fault: between two pulses, where current flows if it ever does in that state. The ramp up
+        is that of the second contraction, since the set-point is 0 in the first."""
+        hold = self.up_ms
+        down = hold + self.hold_ms
+        rest = down + self.down_ms
+        ms = {At.UP: rest + self.rest_ms + 207, At.HOLD: hold + 307, At.DOWN: down + 27, At.REST: rest + 307}
+        return 1000 * ms.get(state, hold + 307)
+
+    def at(self, session_us: int) -> At:
+        """The state at a session time."""
+        ms = max(0, session_us) // 1000 % (self.up_ms + self.hold_ms + self.down_ms + self.rest_ms)
+        for name, length in ((At.UP, self.up_ms), (At.HOLD, self.hold_ms), (At.DOWN, self.down_ms)):
+            if ms < length:
+                return name
+            ms -= length
+        return At.REST
 
 
 @dataclass(frozen=True)
 class Break:
-    """One fault of docs/faults.md with its arguments; ``after_us``: so much later than the first of a cell."""
+    """One fault of docs/faults.md with its arguments."""
 
     name: str
     args: tuple[object, ...] = ()
-    after_us: int = 0
 
     def __str__(self) -> str:
         return " ".join((self.name, *map(str, self.args)))
@@ -63,24 +110,28 @@ class Break:
 class Cell:
     """What became of a fault in a state.
 
-    ``cause`` (None: never named) was told ``at``, ``named_us`` after the fault; ``first_us``: the first pulse from the
-    fault on, ``last_us`` the last current at an electrode, both after the fault, None if there was none.
-    ``acknowledged``: what an acknowledgement led to while the fault was still there. ``problems``: what was not as it
-    must be.
+    ``cause`` (None: never named) was told first ``named_us`` after the fault, at the place ``at``, whose mode had begun
+    ``entered_us`` after it (before it, if negative). ``final``: what is latched in the end. ``refused``: the
+    code with which a person's request was refused. ``first_us``: the first pulse from the fault on; ``felt_us``, asked
+    for with enough to be judged; ``wrong_us``, other than asked; ``last_us``: the last current. All us after the fault.
+    ``acknowledged``: what an acknowledgement led to with the fault still there. ``disk``: the cause in the record.
+    ``problems``: what was not as it must be in every cell.
     """
 
     cause: str | None = None
     at: str | None = None
-    mode: str | None = None
-    ramped: bool = False
+    final: str | None = None
+    refused: str | None = None
+    finding: bool = False
+    guard_ended: bool = False
     named_us: int | None = None
+    entered_us: int = 0
     first_us: int | None = None
+    felt_us: int | None = None
+    wrong_us: int | None = None
     last_us: int | None = None
-    rail_us: int | None = None
     acknowledged: str | None = None
     disk: str | None = None
-    guard_died: bool = False
-    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -89,7 +140,8 @@ class Listening(GuardLink):
 
     told: Message | None = None
     before = "boot"
-    """The mode until then."""
+    """The mode until then, and since when."""
+    entered_us = 0
 
     def _arrived(self, until_us: int | None) -> list[Message]:
         messages = super()._arrived(until_us)
@@ -97,19 +149,24 @@ class Listening(GuardLink):
             if self.told is None and "now_us" in message:
                 if message.get("cause") or message.get("ramp_cause"):
                     self.told = message
-                else:
-                    self.before = message["mode"]
+                elif self.before != message["mode"]:
+                    self.before, self.entered_us = message["mode"], message["now_us"]
         return messages
 
 
 class Timed(Session):
-    """A session that knows where it is."""
+    """A session that knows where it is, and when it asked for which pulses: (begin, width of a phase, uA)."""
 
     offset_us: int | None = None
+    asked: list[tuple[int, int, int]]
 
     def _count(self, made: Made, began_us: int) -> None:
         super()._count(made, began_us)
         self.offset_us = began_us - made.slice.start_us
+        self.asked += [
+            (self.offset_us + pulse.start_us, pulse.width_us, code * self._full_scale_ua // 4096)
+            for pulse, code in zip(made.slice.pulses, made.codes, strict=True)
+        ]
 
     def at_us(self, now_us: int) -> int:
         """Session time, 0 before its first chunk."""
@@ -117,22 +174,26 @@ class Timed(Session):
 
 
 class _Found(Exception):
-    """Something was named, or the guard died."""
+    """Something was named."""
 
 
 DWELL_US: Final = 300_000
 """How long a state without a time of its own lasts after the fault, before the person goes on."""
+SOON_US: Final = 33_000
+"""So long after getting to such a state the fault comes: in an electrode check that is between its first pulses."""
 
 
 class Bench:
-    """Tries cells one after the other. ``day`` moves on with each start: a day has three sessions."""
+    """Tries cells one after the other. ``worn``: the guard or the board cannot be used for another."""
 
     def __init__(self, rig: Stack) -> None:
         self.rig = rig
+        self.worn = False
         self.link = Listening(rig.folder, rig.clock)
         rig.links.append(self.link)
-        self._day = date(2000, 1, 1)
-        self.session = self._session(short_programme())
+        self._day = date(2000, 1, 1)  # a day has three sessions: it moves on with each start
+        self._course = Course()
+        self._cell = Cell()
         rig.sim.control.ask("current", record=True)
         while self.mode in ("boot", "self_test"):
             self.link.receive()
@@ -142,105 +203,106 @@ class Bench:
     def mode(self) -> str:
         return str(self.link.latest["mode"])
 
-    def _session(self, text: bytes) -> Timed:
-        made = self.rig.session(text, INTENSITY_UA, link=self.link, kind=Timed)
+    def run(self, breaks: tuple[Break, ...], state: At, course: Course) -> Cell:
+        """One cell."""
+        cell = self._cell = Cell()
+        self._course, self.link.told = course, None
+        made = self.rig.session(course.text(), INTENSITY_UA, link=self.link, kind=Timed)
         assert isinstance(made, Timed)
-        return made
-
-    # --- a cell -----------------------------------------------------------------------------------------------
-
-    def run(self, breaks: tuple[Break, ...], state: At, dwell_us: int = DWELL_US, **programme: object) -> Cell:
-        cell = Cell()
-        text = short_programme(
-            ramp_up_ms=UP_US // 1000,
-            hold_ms=HOLD_US // 1000,
-            ramp_down_ms=DOWN_US // 1000,
-            rest_ms=REST_US // 1000,
-            repeats=2,
-            **programme,
-        )
-        self.session = self._session(text)
-        self.link.told = None
+        self.session = made
+        self.session.asked = []
         assert self.session.load(lease_us=5_000_000)
         tick = self._reach(state, breaks)
-        began = self.rig.clock.now()
         try:
-            self._go_on(state, tick + dwell_us, dwell_us)
+            self._go_on(state, tick + DWELL_US)
         except _Found:
             pass
         except SessionRefused as refused:
-            cell.notes.append(f"refused: {refused}")
             if self.link.told is None:
-                cell.problems.append(f"refused: {refused}")
-        except LinkError as error:
-            self._gone(cell, error)
-            self._wait(200_000, cell)
-        self._judge(cell, tick, began)
+                cell.refused = refused.code
+        except LinkError:
+            self._gone()
+        self._named(tick)
+        self._wait(200_000)
+        cell.final = None if cell.finding else self.link.latest["cause"]
+        self._measure(tick)
+        cell.disk = json.loads((self.rig.state / "ledger.json").read_text())["cause"]
+        if not cell.guard_ended:
+            if cell.final is not None:
+                self._latched()
+            self._mend()
         return cell
 
-    def _judge(self, cell: Cell, tick: int, began: int) -> None:
-        told, link = self.link.told, self.link
-        if told is not None:
-            cell.ramped = not told.get("cause")
-            cell.cause = told.get("cause") or told.get("ramp_cause")
-            cell.named_us = told["now_us"] - tick
-            cell.at = self._where(told)
-            while not cell.guard_died and (link.latest["confirmed"] is None or not link.latest["cause"]):
-                try:
-                    self.session.step()
-                except LinkError as error:
-                    self._gone(cell, error)
-            self._wait(100_000, cell)
-            cell.mode = self.mode
-            if link.latest["cause"] != cell.cause:
-                cell.problems.append(f"then {link.latest['cause']}")
-            if link.latest["confirmed"] is not True:
-                cell.problems.append("not confirmed off")
-        elif self._finding():
-            cell.cause, cell.at = self._finding(), At.CHECK
-            cell.named_us = link.latest["now_us"] - tick
-        self._measure(cell, tick)
-        cell.disk = json.loads((self.rig.state / "ledger.json").read_text())["cause"]
-        if cell.guard_died or self.rig.sim.processes[1].poll() is not None:
-            cell.guard_died = True
+    # --- what became of it ----------------------------------------------------------------------------------------
+
+    def _named(self, tick: int) -> None:
+        """Takes down what was named, and waits until the stop is carried out."""
+        cell, link = self._cell, self.link
+        cell.entered_us = link.entered_us - tick
+        if link.told is None:
+            if found := self._finding():
+                cell.cause, cell.at, cell.finding = found, At.CHECK, True
+                cell.named_us = link.latest["now_us"] - tick
             return
-        if told is not None:
-            self._latched(cell)
-        self.mend(cell)
+        cell.cause = link.told.get("cause") or link.told["ramp_cause"]
+        cell.named_us = link.told["now_us"] - tick
+        cell.at = link.before.replace("_", " ").replace("self test", At.SELF_TEST)
+        if link.before == "running":
+            cell.at = self._course.at(self.session.at_us(link.told["now_us"]))
+        try:
+            while not cell.guard_ended and (link.latest["confirmed"] is None or not link.latest["cause"]):
+                self.session.step()
+        except LinkError:
+            self._gone()
 
-    def _measure(self, cell: Cell, tick: int) -> None:
-        """First pulse and last current after the fault, and whether lines and current are off by now."""
-        rig = self.rig
+    def _finding(self) -> str | None:
+        found = self.link.latest.get("electrodes") or {}
+        return next((one["finding"] for one in found.values() if one["finding"]), None)
+
+    def _measure(self, tick: int) -> None:
+        """Pulses and currents since the fault, and whether lines, rail and current are off by now."""
+        cell, rig = self._cell, self.rig
         path = rig.folder / "current.csv"
-        zero = rig.sim.control.ask("current", path=str(path), since=tick)["zero"]
-        rises = [at for at, _, level in rig.edges(since=tick, gpios=PHASE_GPIOS) if level]
-        if rises and (first := zero + rises[0] - tick) >= 0:
-            cell.first_us = first
-        points = [(at, ma) for one in current.read(path).values() for at, ma, _ in one if abs(ma) * 1000 >= OFF_UA]
-        if points:
-            cell.last_us = int(zero + max(points)[0] - tick)
+        zero = rig.sim.control.ask("current", path=str(path), since=tick)["zero"] - tick
+        flows = sorted((at + zero, abs(ma) * 1000) for one in current.read(path).values() for at, ma, _ in one)
+        edges = rig.edges(since=tick, gpios=(*PHASE_GPIOS, DAC_CS_N))  # a frame or a phase is what times count from
+        rises = [at + zero for at, gpio, level in edges if level and gpio != DAC_CS_N]
+        cell.first_us = next((at for at in rises if at >= 0), None)
+        cell.last_us = next((int(at) for at, ua in reversed(flows) if ua >= OFF_UA), None)
+        asked = [(at - tick, width, ua) for at, width, ua in self.session.asked if at >= tick]
+        cell.felt_us = next((at for at, _, ua in asked if ua >= FELT_UA), None)
+        until = cell.last_us if cell.named_us is None else cell.named_us
+        for at, width, ua in asked:
+            least = (100 - BAND_PERCENT) * ua // 100 - BAND_UA if ua >= FELT_UA else 0
+            for begin in (at, at + width + INTERPHASE_US):
+                flowed = max((one for time, one in flows if begin < time < begin + width), default=0.0)
+                right = least <= flowed <= (100 + BAND_PERCENT) * ua / 100 + BAND_UA
+                if cell.wrong_us is None and not right and until is not None and begin + width <= until:
+                    cell.wrong_us = begin
+        if cell.final is None:
+            return
+        if not cell.guard_ended and rig.levels() & OFF_MASK:
+            cell.problems.append("a phase line or OUTPUT_ENABLE is high")
+        if cell.guard_ended and rig.sim.control.ask("rail")["volt"] >= 5:
+            cell.problems.append("the rail is up")
 
-    def _latched(self, cell: Cell) -> None:
-        """Nothing but a person leads on, and an acknowledgement with the fault still there changes nothing."""
-        link, cause = self.link, self.link.latest["cause"]
+    def _latched(self) -> None:
+        """Nothing but an acknowledgement leads on, and not while the fault holds; never is there any current."""
+        cell, link = self._cell, self.link
+        since = self.rig.clock.now()
         for request in ("start", "resume", "check_electrodes", "self_test"):
             if link.request(request)["ok"]:
                 cell.problems.append(f"{request} was taken")
-        since = self.rig.clock.now()
-        answer = link.request("acknowledge", role="clinician")
-        if answer["ok"]:
+        if link.request("acknowledge", role="clinician")["ok"]:
             cell.acknowledged = self._self_tested()
         else:
             cell.acknowledged = "refused"
-            if answer["cause"] != cause:
-                cell.problems.append(f"the acknowledgement made it {answer['cause']}")
-        self._zero_since(cell, since)
-
-    def _zero_since(self, cell: Cell, since: int) -> None:
+            if link.latest["cause"] != cell.final:
+                cell.problems.append(f"the acknowledgement made it {link.latest['cause']}")
         figures = self.rig.sim.control.ask("current", path=None, since=since)["figures"]
         for channel, one in figures.items():
             if one["peak_ma"] * 1000 >= OFF_UA:
-                cell.problems.append(f"{channel}: {one['peak_ma']:.3f} mA after the stop")
+                cell.problems.append(f"{one['peak_ma']:.3f} mA on {channel} after the stop")
 
     def _self_tested(self) -> str:
         """Waits for the end of a self-test."""
@@ -248,111 +310,95 @@ class Bench:
             self.link.receive()
         return str(self.link.latest["cause"] or self.mode)
 
-    def mend(self, cell: Cell) -> None:
-        """Mends all, and acknowledges until the guard is idle again; each time through the self-test."""
+    def _mend(self) -> None:
+        """Mends all; the guard must be idle again after a passed self-test."""
         self.rig.fault("clear")
-        try:
-            self._wait(60_000, cell)
-            if self.mode == "armed":
-                self.link.request("end")
-            elif self.mode in ("running", "paused"):
-                self.link.stop()
-                self._wait(100_000, cell)
-            for _ in range(3):
-                if self.mode == "idle":
-                    return
+        self._wait(60_000)
+        if self.mode in ("armed", "paused"):
+            self.link.request("end")
+        for _ in range(3):
+            if self.mode != "idle" and not self._cell.guard_ended:
                 self.link.request("acknowledge", role="clinician")
-                if self._self_tested() == "idle":
-                    return
-                self._wait(200_000, cell)
-            cell.problems.append(f"not idle again: {self.mode} {self.link.latest['cause']}")
-            cell.guard_died = True
-        except LinkError as error:
-            cell.notes.append(f"while mending: {error}")
-            cell.guard_died = True
+                if self._self_tested() != "idle":
+                    self._wait(1_500_000)
+        if (
+            self._cell.acknowledged == "idle" and self.mode == "idle"
+        ):  # what was left broken in that self-test is not now
+            self.link.request("self_test")
+            self._self_tested()
+        if self.mode != "idle":
+            self._cell.problems.append(f"not idle when it was mended: {self.mode} {self.link.latest['cause']}")
+            self.worn = True
 
-    def _wait(self, us: int, cell: Cell) -> None:
+    def _wait(self, us: int) -> None:
         clock = self.rig.clock
         until = clock.now() + us
         while clock.now() < until:
-            if cell.guard_died:
+            if self._cell.guard_ended:
                 clock.wait(until)
                 continue
             try:
-                self.link.receive(until)
-            except LinkError as error:
-                self._gone(cell, error)
+                self.session.step(until)
+            except LinkError:
+                self._gone()
 
-    def _gone(self, cell: Cell, error: LinkError) -> None:
-        cell.guard_died = True
-        cell.notes.append(str(error))
+    def _gone(self) -> None:
+        """The guard has ended itself."""
+        self._cell.guard_ended = self.worn = True
         self.link.close()
 
-    # --- to a state, and on from there ------------------------------------------------------------------------
-
-    def _break(self, breaks: tuple[Break, ...], tick: int) -> int:
-        for one in breaks:
-            self.rig.fault(one.name, *one.args, at=tick + one.after_us)
-        return tick
+    # --- to a state, and on from there ----------------------------------------------------------------------------
 
     def _reach(self, state: At, breaks: tuple[Break, ...]) -> int:
         """Gets to the state; gives the tick at which the fault comes, a little later."""
         session, clock = self.session, self.rig.clock
-        if state is At.IDLE:
-            return self._break(breaks, clock.now() + 33_000)
+        tick = None
         if state is At.CHECK:
             assert self.link.request("check_electrodes")["ok"]
-            return self._break(breaks, clock.now() + 33_000)
-        assert session.check_electrodes()
-        if state is At.ARMED:
-            return self._break(breaks, clock.now() + 33_000)
-        self._start()
-        cycle = UP_US + HOLD_US + DOWN_US + REST_US
-        hold = UP_US + 307_000
-        at_us = {
-            At.UP: cycle + 207_000,
-            At.HOLD: hold,
-            At.DOWN: UP_US + HOLD_US + 27_000,
-            At.REST: UP_US + HOLD_US + DOWN_US + 307_000,
-            At.PAUSED: hold,
-        }[state]
-        while session.at_us(clock.now()) < at_us - 60_000:
-            assert not session.step(clock.now() + 5_000), self.link.latest
-        if state is not At.PAUSED:
+        elif state is not At.IDLE:
+            assert session.check_electrodes()
+        if state in (*CONTRACTION, At.REST, At.PAUSED):
+            self._start()
+            break_us = self._course.break_us(state)
+            while session.at_us(clock.now()) < break_us - 60_000:
+                assert not session.step(clock.now() + 5_000), self.link.latest
             assert session.offset_us is not None
-            return self._break(breaks, session.offset_us + at_us)
-        session.pause()
-        while self.mode == "running":
-            assert not session.step(), self.link.latest
-        assert self.mode == "paused"
-        return self._break(breaks, clock.now() + 33_000)
+            tick = session.offset_us + break_us
+        if state is At.PAUSED:
+            session.pause()
+            while self.mode == "running":
+                assert not session.step(), self.link.latest
+            assert self.mode == "paused"
+            tick = None
+        tick = clock.now() + SOON_US if tick is None else tick
+        for one in breaks:
+            self.rig.fault(one.name, *one.args, at=tick)
+        return tick
 
     def _start(self) -> None:
         self._day += timedelta(days=1)
-        assert self.session.start(self._day.isoformat())
+        if not self.session.start(self._day.isoformat()):
+            raise _Found
 
-    def _go_on(self, state: At, until: int, dwell_us: int) -> None:
-        """What a person does next, until something is named or all came to its end in order."""
-        if state is At.IDLE:
+    def _go_on(self, state: At, until: int) -> None:
+        """What a person does next, until something is named or all came to its end in order, self-test included."""
+        if state in (At.IDLE, At.ARMED, At.PAUSED):
             self._step_until(until)
-            assert self.link.request("check_electrodes")["ok"]
+        if state is At.IDLE:
+            self.session._ask("check_electrodes")
         if state in (At.IDLE, At.CHECK):
             self._while("electrode_check")
             if self._finding():
                 raise _Found
+            self._step_until(self.rig.clock.now() + 40_000)
         if state in (At.IDLE, At.CHECK, At.ARMED):
-            self._step_until(until if state is At.ARMED else self.rig.clock.now() + 40_000)
             self._start()
         if state is At.PAUSED:
-            self._step_until(until)
             self.session.resume()
         self._while("running")
-        assert self.link.request("self_test")["ok"]
+        self._step_until(self.rig.clock.now() + 100_000)
+        self.session._ask("self_test")
         self._while("self_test")
-
-    def _finding(self) -> str | None:
-        found = self.link.latest.get("electrodes") or {}
-        return next((one["finding"] for one in found.values() if one["finding"]), None)
 
     def _while(self, mode: str) -> None:
         while self.mode == mode and self.link.told is None:
@@ -361,18 +407,14 @@ class Bench:
             raise _Found
 
     def _step_until(self, tick: int) -> None:
-        while self.rig.clock.now() < tick:
+        while self.link.told is None and self.rig.clock.now() < tick:
             self.session.step(tick)
-            if self.link.told is not None:
-                raise _Found
+        if self.link.told is not None:
+            raise _Found
 
-    def _where(self, told: Message) -> str:
-        """Where the session stood when something was named. The latched modes do not tell, the last one before does."""
-        if self.link.before != "running":
-            return {"electrode_check": At.CHECK, "self_test": At.SELF_TEST}.get(self.link.before, self.link.before)
-        at_us = max(0, self.session.at_us(told["now_us"])) % (UP_US + HOLD_US + DOWN_US + REST_US)
-        for name, us in ((At.UP, UP_US), (At.HOLD, HOLD_US), (At.DOWN, DOWN_US)):
-            if at_us < us:
-                return name
-            at_us -= us
-        return At.REST
+
+@contextlib.contextmanager
+def bench() -> Iterator[Bench]:
+    """A board and a guard of its own."""
+    with stack() as rig:
+        yield Bench(rig)

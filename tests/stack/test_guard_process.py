@@ -16,10 +16,16 @@ from hw.panel import Panel
 from hw.pulses import PulseOutput
 from hw.wire import DaemonLost, connect
 from safety.errors import LinkError
+from safety.link import GuardLink
 from tests.support.sim import Sim
 from tests.support.stack import short_programme, stack
 
 HOST = "127.0.0.1"
+
+
+def _hear_all(link: GuardLink) -> None:
+    while link.receive():
+        pass
 
 
 class Manager(threading.Thread):
@@ -133,7 +139,7 @@ def test_a_client_that_was_left_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_daemon_that_dies_while_a_stop_is_under_way_is_lost_at_once() -> None:
-    """The loop, which a broken main connection does not worry then, must not turn on the spot until the stop is over."""
+    """The loop, which a broken main connection does not worry then, must not spin until the stop is over."""
     with stack() as rig:
         link = rig.link()
         link.stop()
@@ -142,6 +148,5 @@ def test_a_daemon_that_dies_while_a_stop_is_under_way_is_lost_at_once() -> None:
         rig.fault("daemon-kill", "KILL")
         assert rig.sim.processes[1].wait(30) == 3, "no time has passed for anybody"
         with pytest.raises(LinkError, match="gone"):
-            while link.receive():
-                pass
+            _hear_all(link)
         assert link.latest["cause"] == "daemon_lost"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+import select
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,7 @@ from controller.session import SessionRefused
 from safety.limits import CHECK_INTERVAL_US
 from tests.decoder import Pulse
 from tests.support.hand import Hand
-from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
+from tests.support.stack import PHASE_GPIOS, AppLink, Stack, short_programme, stack
 
 RAMP_US = 500_000
 OUTPUT = 1 << 25 | sum(1 << gpio for gpio in PHASE_GPIOS)
@@ -39,7 +42,7 @@ def between(pulses: list[Timed], begin: int, end: int | None = None) -> list[Tim
 def test_a_pause_ramps_down_and_a_resume_begins_the_next_contraction_at_zero() -> None:
     with stack() as rig:
         hand = Hand(rig)
-        hand.held(4_000 // 2)
+        hand.held()
         hand.play_for(500_000)
         paused_at = rig.clock.now()
         hand.session.pause()
@@ -175,14 +178,16 @@ def test_a_start_needs_an_echo() -> None:
 
 @pytest.mark.req("SR-030")
 @pytest.mark.parametrize(
-    ("fault", "cause"), [(("adc-dead",), "self_test_reference"), (("adc-stuck", 1551), "self_test_adc")]
+    ("fault", "cause"),
+    [(("one-shot-defeated",), "self_test_one_shot"), (("rail-sag", 40), "self_test_rail_low")],
 )
-def test_a_failed_self_test_keeps_from_everything(fault: tuple[object, ...], cause: str) -> None:
+def test_a_failed_self_test_keeps_from_everything(fault: tuple[Any, ...], cause: str) -> None:
     with stack() as rig:
-        rig.fault(*fault)  # type: ignore[arg-type]
+        rig.fault(*fault)
         link = rig.link()
         for _ in range(2):
             assert (link.latest["mode"], link.latest["cause"]) == ("stopped", cause)
+            rig.sleep_until(rig.clock.now() + 100_000)
             assert link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 1})["code"] == "not_now"
             assert not link.request("check_electrodes")["ok"]
             assert link.request("start")["code"] == "not_now"
@@ -228,61 +233,278 @@ def test_a_start_without_an_electrode_check_is_refused() -> None:
 
 SLOW = """
 import os
-fsync = os.fsync
+from pathlib import Path
+from typing import Any
+from hw.clock import VirtualClock
+from tests.support.sim import Control
+guards, begin, fsync, told = {{}}, VirtualClock.__init__, os.fsync, Path({path!r})
+def named(self, path, name):
+    begin(self, path, name)
+    guards[name] = self, path
 def slow(fd):
     fsync(fd)
-    if os.path.exists({path!r}):
-        open({path!r}, "rb").read()
-os.fsync = slow
+    if "guard" in guards and told.exists():
+        guard, path = guards["guard"]
+        control, disk = Control(path), VirtualClock(path, "disk")
+        control.ask({{"op": "frozen", "name": "guard", "value": True}})
+        disk.wait(disk.now() + int(told.read_text()))
+        control.ask({{"op": "frozen", "name": "guard", "value": False}})
+        disk.close()
+        control.close()
+        guard._stale = True
+VirtualClock.__init__, os.fsync = named, slow
 """
-
-
-class SlowDisk:
-    """The guard's disk: while ``busy`` each sync lasts until it is let go."""
-
-    def __init__(self, rig: Stack, path: Path) -> None:
-        self.rig, self.path = rig, path
-
-    @contextmanager
-    def busy(self, us: int) -> Iterator[Callable[[], None]]:
-        """Gives what lets the two syncs of one record last so long in all."""
-        os.mkfifo(self.path)
-
-        def pass_() -> None:
-            for _ in range(2):
-                with self.path.open("wb"):  # opens when the guard has come to it
-                    self.rig.sim.control.ask("frozen", name="guard", value=True)
-                    self.rig.clock.wait(self.rig.clock.now() + us // 2)
-                    self.rig.sim.control.ask("frozen", name="guard", value=False)
-
-        yield pass_
-        self.path.unlink()
-
-
-@contextmanager
-def slow_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Stack, SlowDisk]]:
-    path = folder / "busy"
-    (folder / "sitecustomize.py").write_text(SLOW.format(path=str(path)), encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    with stack() as rig:
-        yield rig, SlowDisk(rig, path)
+"""Read by the guard's interpreter: its disk takes as long (us of the virtual clock) for each sync as a file says."""
 
 
 @pytest.mark.req("SR-030")
-def test_a_slow_disk_fires_the_dead_man_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the start of a session and at its end the record is written, while nothing can come out."""
-    once = short_programme(repeats=1, hold_ms=500, rest_ms=2_000)
-    with slow_disk(tmp_path, monkeypatch) as (rig, disk):
+@pytest.mark.parametrize("sync_us", [50_000, 200_000])
+def test_a_slow_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_us: int) -> None:
+    """A session's start and end and an acknowledgement are written, with two syncs each, when nothing can come out.
+
+    Meanwhile no check is made, so that the dead-man fires; it is started again, or no session would get far.
+    """
+    (tmp_path / "sitecustomize.py").write_text(SLOW.format(path=str(tmp_path / "sync")), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[2]}")
+    once = short_programme(repeats=1, hold_ms=1_500, rest_ms=2_500)
+    with stack() as rig:
         link = rig.link()
-        link.arm(once)
-        with disk.busy(400_000) as pass_:
-            number = link.send("start")
-            pass_()
-        while (answer := link.receive()) is None or answer.get("re") != number:
-            pass
-        assert (answer["ok"], answer["mode"]) == (True, "running")
-        link.stop()
-        link.past("running")
-        link.acknowledge()
+        (tmp_path / "sync").write_text(str(sync_us), encoding="utf-8")
+        before = rig.clock.now()
         outcome = rig.play(once, 2_000, link=link)
-        assert outcome.cause is None
+        assert (outcome.cause, outcome.notes, outcome.underruns) == (None, [], 0)
+        rig.sleep_until(rig.clock.now() + 1_000_000)
+        assert (link.latest["mode"], link.latest["cause"]) == ("idle", None)
+        assert outcome.first_tick is not None
+        assert outcome.first_tick >= before + 2 * sync_us, "the disk was slow"
+        link.stop()
+        link.past("idle")
+        rig.sleep_until(rig.clock.now() + 1_000_000)
+        cleared = link.acknowledge()
+        assert (cleared["mode"], cleared["cause"]) == ("idle", None)
+        assert rig.play(once, 2_000, link=link).cause is None
+
+
+# --- who is frozen, or gone ------------------------------------------------------------------------------------
+
+
+def child(rig: Stack, programme: Path) -> subprocess.Popen[str]:
+    """An app process that plays at up to 20 mA; returns when its session has begun."""
+    command = [sys.executable, "-m", "tests.support.app", str(rig.folder), str(programme), "20000"]
+    app = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert app.stdout is not None
+    while not select.select([app.stdout], [], [], 0)[0]:
+        rig.sleep_until(rig.clock.now() + 20_000)  # time stands still between these steps
+    app.stdout.readline()
+    return app
+
+
+@pytest.mark.req("SR-053")
+@pytest.mark.parametrize("moment_us", [1_000_000, 1_037_000, 1_081_000])
+def test_a_frozen_app_ends_output(tmp_path: Path, moment_us: int) -> None:
+    """SIGSTOP: the last edge comes 300 ms later at most, and the guard says that the app is late."""
+    programme = tmp_path / "p.toml"
+    programme.write_bytes(short_programme(hold_ms=20_000, rest_ms=21_000))
+    with stack() as rig:
+        app = child(rig, programme)
+        rig.sleep_until(rig.clock.now() + moment_us)
+        with rig.frozen(app.pid, "child"):
+            frozen_at = rig.clock.now()
+            rig.sleep_until(frozen_at + 1_000_000)
+        app.kill()
+        app.communicate()
+        rig.sleep_until(rig.clock.now() + 100_000)
+        assert frozen_at - 100_000 <= rig.live_edges()[-1][0] <= frozen_at + 300_000
+        assert rig.levels() & OUTPUT == 0
+        assert rig.link().welcome["cause"] == "app_late"
+
+
+# --- the red button --------------------------------------------------------------------------------------------
+
+
+def _idle(rig: Stack) -> AppLink:
+    return rig.link()
+
+
+def _self_test(rig: Stack) -> AppLink:
+    link = rig.link()
+    assert link.request("self_test")["ok"]
+    rig.sleep_until(rig.clock.now() + 250_000)
+    return link
+
+
+def _checking(rig: Stack) -> AppLink:
+    link = rig.link()
+    link.echoes = True
+    assert link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 50_000})["ok"]
+    assert link.request("check_electrodes")["ok"]
+    rig.sleep_until(rig.clock.now() + 90_000)
+    return link
+
+
+def _armed(rig: Stack) -> AppLink:
+    link = rig.link()
+    link.arm(PROGRAMME)
+    return link
+
+
+def _running(rig: Stack) -> AppLink:
+    hand = Hand(rig)
+    hand.held()
+    return hand.link
+
+
+def _pausing(rig: Stack) -> AppLink:
+    hand = Hand(rig)
+    hand.held()
+    hand.session.pause()
+    hand.play_for(100_000)
+    return hand.link
+
+
+def _paused(rig: Stack) -> AppLink:
+    hand = Hand(rig)
+    hand.held()
+    hand.session.pause()
+    hand.until(lambda state: state["mode"] == "paused")
+    return hand.link
+
+
+def _stopped(rig: Stack) -> AppLink:
+    link = rig.link()
+    link.stop()
+    link.past("idle")
+    rig.sleep_until(rig.clock.now() + 100_000)
+    return link
+
+
+def _locked(rig: Stack) -> AppLink:
+    hand = Hand(rig)
+    hand.held()
+    rig.fault("source-gain", "A", 1.5)
+    hand.until(lambda state: state["mode"] == "lockout" and state["confirmed"])
+    rig.fault("clear")
+    return hand.link
+
+
+MODES: dict[str, tuple[Callable[[Stack], AppLink], str]] = {
+    "idle": (_idle, "idle"),
+    "self-test": (_self_test, "self_test"),
+    "electrode check": (_checking, "electrode_check"),
+    "armed": (_armed, "armed"),
+    "running": (_running, "running"),
+    "ramp down": (_pausing, "running"),
+    "paused": (_paused, "paused"),
+    "stopped": (_stopped, "stopped"),
+    "lockout": (_locked, "lockout"),
+}
+
+
+@pytest.mark.req("SR-041", "SR-043", "SR-045")
+@pytest.mark.parametrize("name", MODES)
+def test_the_red_button_in_each_mode(name: str) -> None:
+    reach, mode = MODES[name]
+    with stack() as rig:
+        link = reach(rig)
+        assert link.latest["mode"] == mode
+        pressed_at = rig.clock.now()
+        rig.sim.control.ask("estop", pressed=True)
+        rig.sleep_until(pressed_at + 30_000)
+        told = link.request("status")
+        assert (told["mode"], told["cause"], told["confirmed"]) == ("estop_held", "emergency_stop", True)
+        assert rig.levels() & OUTPUT == 0
+        assert rig.live_edges(pressed_at + CHECK_INTERVAL_US + 5_000) == []
+        assert link.request("acknowledge", role="clinician")["code"] == "still_present"
+        rig.sim.control.ask("estop", pressed=False)
+        rig.sleep_until(rig.clock.now() + 100_000)
+        assert link.request("status")["mode"] == "estop_released"
+        if name == "lockout":
+            assert link.request("acknowledge")["code"] == "clinician_needed", "the button hides no lockout"
+        cleared = link.acknowledge(role="clinician")
+        assert (cleared["mode"], cleared["cause"]) == ("idle", None)
+        rig.sleep_until(rig.clock.now() + 1_000_000)
+        assert rig.live_edges(pressed_at + CHECK_INTERVAL_US + 5_000) == [], "clearing never resumes"
+
+
+# --- what is on disk -------------------------------------------------------------------------------------------
+
+
+def recorded(state: Path) -> dict[str, object]:
+    record: dict[str, object] = json.loads((state / "ledger.json").read_bytes())
+    return record
+
+
+def by_person(rig: Stack, hand: Hand) -> None:
+    hand.link.stop()
+
+
+def by_button(rig: Stack, hand: Hand) -> None:
+    rig.sim.control.ask("estop", pressed=True)
+
+
+def by_open_lead(rig: Stack, hand: Hand) -> None:
+    rig.fault("electrode-open", "A")
+
+
+def by_wrong_chunk(rig: Stack, hand: Hand) -> None:
+    hand.link.send_chunk(9_999, hand.state["next_us"], hand.state["revision"], b"\0" * 12)
+
+
+def by_silence(rig: Stack, hand: Hand) -> None:
+    rig.sleep_until(rig.clock.now() + 1_000_000)
+
+
+STOPS = {
+    "person": by_person,
+    "emergency_stop": by_button,
+    "lead_off": by_open_lead,
+    "gate_refused": by_wrong_chunk,
+    "app_late": by_silence,
+}
+
+
+@pytest.mark.req("SR-084")
+@pytest.mark.parametrize("cause", STOPS)
+def test_the_cause_of_a_stop_is_on_disk_and_known_to_the_next_guard(cause: str, tmp_path: Path) -> None:
+    with stack(tmp_path) as rig:
+        hand = Hand(rig)
+        hand.held()
+        assert recorded(tmp_path)["clean"] is False
+        STOPS[cause](rig, hand)
+        hand.until(lambda state: state["cause"] is not None)
+        told = hand.link.request("status")
+        assert (told["cause"], told["last_cause"]) == (cause, cause)
+        assert (recorded(tmp_path)["cause"], recorded(tmp_path)["clean"]) == (cause, True)
+    with stack(tmp_path, new_state=False) as rig:
+        link = rig.link()
+        assert (link.latest["mode"], link.latest["cause"], link.latest["last_cause"]) == ("idle", None, cause)
+
+
+@pytest.mark.req("SR-084")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_lockout_survives_and_only_a_clinician_clears_it(tmp_path: Path, killed: bool) -> None:
+    with stack(tmp_path) as rig:
+        link = _locked(rig)
+        assert (link.latest["cause"], link.latest["locked_by"]) == ("current_high", "current_high")
+        for fields in ({}, {"role": "patient"}, {"role": "Clinician"}, {"role": None}):
+            answer = link.request("acknowledge", **fields)
+            assert (answer["ok"], answer["code"], answer["mode"]) == (False, "clinician_needed", "lockout")
+        assert recorded(tmp_path)["locked_by"] == "current_high"
+        if killed:
+            rig.sim.processes[1].kill()
+            rig.sim.processes[1].wait()
+    for _ in range(2):
+        with stack(tmp_path, new_state=False) as rig:
+            link = rig.link()
+            assert (link.latest["mode"], link.latest["cause"]) == ("lockout", "current_high")
+            assert link.request("acknowledge")["code"] == "clinician_needed"
+            assert not link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 1})["ok"]
+    with stack(tmp_path, new_state=False) as rig:
+        link = rig.link()
+        cleared = link.acknowledge(role="clinician")
+        assert (cleared["mode"], cleared["cause"], cleared["locked_by"]) == ("idle", None, None)
+        assert recorded(tmp_path)["locked_by"] is None
+        link.arm(PROGRAMME)
+    with stack(tmp_path, new_state=False) as rig:
+        link = rig.link()
+        assert (link.latest["mode"], link.latest["last_cause"]) == ("idle", "current_high")

@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -195,7 +194,7 @@ def test_the_loops_own_connection_is_replaced(rig: Rig, script: int) -> None:
     with pytest.raises(DaemonLost):
         ours.check(None, None, reset_peaks=False)
     ours.client = rig.pi
-    assert replace(ours.check(None, None, reset_peaks=False), raw=before.raw) == before
+    assert ours.check(None, None, reset_peaks=False)._replace(raw=before.raw) == before
     disconnect(other)
 
 

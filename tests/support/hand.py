@@ -48,6 +48,7 @@ class Hand:
     def raised(self, ua: int = 2_000) -> None:
         """Plays until a step of channel A is felt, named as early as it may be."""
         self.play_to(self.session.raise_({"A": ua}) + 100_000)
+        self.play_for(100_000)
         assert self.state["set_point_ua"]["A"] == ua
 
     def held(self, ua: int = 2_000) -> None:

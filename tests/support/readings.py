@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hw.mock.adc import Converter
@@ -57,7 +57,7 @@ def check(now_us: int = NOW_US, **changes: Any) -> Check:
         keepalive_us=now_us - 20_000,
         allowed=frozenset({1}),
     )
-    return replace(whole, **changes)
+    return whole._replace(**changes)
 
 
 def converted(
@@ -77,7 +77,7 @@ def converted(
         *(1650 + ua / 10 for ua in average_ua),
         1250.0,
     ]
-    raw = tuple(converter.convert(n, True, tick, lambda n=n: mv[n] / 1000) for n in range(8))  # type: ignore[misc]
+    raw = tuple(converter.convert(n, True, tick, mv[n] / 1000) for n in range(8))
     read = [round(code * 3300 / 4096, 6) for code in raw]
     return Reading(
         raw=raw,

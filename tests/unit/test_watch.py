@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,8 +56,8 @@ def test_a_phase_line_that_no_pulse_explains(line: int) -> None:
     mine, other = ("A", "B") if line in (A_POS, A_NEG) else ("B", "A")
     high = check(bank=GOOD_BANK | line)
     assert causes(high) == {"phase_stuck"}
-    assert causes(replace(high, in_flight=frozenset(other))) == {"phase_stuck"}
-    assert causes(replace(high, in_flight=frozenset(mine))) == set()
+    assert causes(high._replace(in_flight=frozenset(other))) == {"phase_stuck"}
+    assert causes(high._replace(in_flight=frozenset(mine))) == set()
 
 
 def test_two_phase_lines_are_never_high_at_once() -> None:
@@ -399,7 +398,7 @@ def test_zero_is_zero_without_pulses() -> None:
 )
 def test_a_peak_with_the_rail_gone_is_an_offset(since: int, asked: Asked, found: set[str]) -> None:
     dark = check(peak_ua=(5_000, 0), asked=(asked, Asked()), enabled=False, rail_mv=0)
-    assert causes(replace(dark, enabled_us=dark.since_us - since)) == found
+    assert causes(dark._replace(enabled_us=dark.since_us - since)) == found
 
 
 # --- daemon and rhythm ------------------------------------------------------------------------------------------------
