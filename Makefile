@@ -31,8 +31,9 @@ bench: set-up-test ## the measurements that take long or need real time
 bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do
 	.venv/bin/python -m tests.bench.bench_api
 
-soak: set-up-test ## the gate against an independent oracle, a million chunks, with a report
+soak: set-up-test ## the gate against an oracle, a million chunks; an app that is killed a thousand times; with a report
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
+	.venv/bin/python -m tests.support.killed
 
 screenshots: set-up-test ## every view of the page in both languages, light and dark, into $(SCREENSHOTS)
 	.venv/bin/python -m tests.browser.screenshots $(SCREENSHOTS)
