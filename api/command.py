@@ -135,6 +135,8 @@ def _service(
 def _greet(service: Service, *, phone: bool) -> None:
     """What somebody at the device needs: where it is, and a link for each role."""
     print(f"{NOT_CERTIFIED} Simulated board.")
+    if service.place.plain_everywhere:
+        print("Plain HTTP on the network: anybody there can read along, and take a phone's place.")
     print(*service.bases, sep="\n")
     for role in Role:
         links = pairing_links(service.bases, service.pairing.open(role).token)

@@ -109,6 +109,7 @@ class Load:
         for ma in (2, 4):
             while True:
                 _, _, state = await self.ask("GET", "state")
+                assert state["mode"] == "running", state
                 change = {"channel": "A", "amplitude_ma": ma}
                 rev = state["rev"]
                 if (await self.ask("PUT", "sessions/current/intensity", change, f"If-Match: {rev}\r\n"))[0] == 200:

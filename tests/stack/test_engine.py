@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
+import sqlite3
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from controller.chain import Kind
+from controller.chain import FIRST, Kind, link
+from controller.journal_check import verify
 from controller.port import Action, EngineRefused
 from hw.clock import VirtualClock
 from safety.errors import LinkError
@@ -304,3 +308,48 @@ def test_a_change_of_the_current_shows_at_the_electrode_within_250_ms(person: Pe
         code = ua * 4096 // 50_000
         took.append(next(pulse.start_us for pulse in pulses if pulse.start_us >= at and pulse.code == code) - at)
     assert max(took) <= 250_000, took
+
+
+def test_what_is_changed_in_the_journal_of_a_real_session_is_found(person: Person, tmp_path: Path) -> None:
+    old = copy_of(person, tmp_path / "old")
+    person.start()
+    person.raise_to(4_000)
+    person.act(Action.END)
+    person.finish()
+    good = copy_of(person, tmp_path / "good")
+
+    def found(name: str, *changes: str, anew: bool = False) -> set[str]:
+        path = tmp_path / name
+        shutil.copy(good, path)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for change in changes:
+                assert connection.execute(change).rowcount > 0
+            before = FIRST
+            for row in connection.execute("SELECT number, at, kind, body FROM row ORDER BY number").fetchall():
+                before = link(before, *row)
+                if anew:
+                    connection.execute("UPDATE row SET hash = ? WHERE number = ?", (before, row[0]))
+        return {finding.code for finding in verify(path, person.rig.state).findings}
+
+    less = """UPDATE row SET body = replace(body, '"pulses":', '"pulses":1') WHERE kind = 'dose'"""
+    chunks = """UPDATE row SET body = replace(body, '"chunks":', '"chunks":1') WHERE body LIKE '%"closed"%'"""
+    tail = "DELETE FROM row WHERE number >= (SELECT number FROM row WHERE body LIKE '%\"closed\"%')"
+    assert found("as it is") == set()
+    assert found("changed", less) == {"changed"}
+    assert found("hashed anew", less, anew=True) == {"rewritten"}
+    assert found("other chunks", chunks, anew=True) == {"rewritten", "other_chunks"}
+    assert found("cut", tail) == {"cut"}
+    assert {one.code for one in verify(old, person.rig.state).findings} == {"cut", "session_missing"}
+    with treatment(tmp_path / "other") as other:
+        assert "other_device" in {one.code for one in verify(other.journal.path, person.rig.state).findings}
+
+
+def copy_of(person: Person, path: Path) -> Path:
+    """The journal as it is now, in one file."""
+    person.rows()
+    with (
+        contextlib.closing(sqlite3.connect(person.journal.path)) as source,
+        contextlib.closing(sqlite3.connect(path)) as copy,
+    ):
+        source.backup(copy)
+    return path
