@@ -151,7 +151,7 @@ export function Start() {
   const left = Math.min(plan.sessions_per_day - done.today, plan.sessions_per_week - done.week);
   return html`<section class="card">
     <h1>${t("today.title")}</h1>
-    <p class="plan"><strong>${inLanguage(programme?.figures.programme.title) || plan.programme}</strong></p>
+    <p class="plan"><strong>${inLanguage(programme?.figures.programme.title)}</strong></p>
     <p>${t("today.plan", { minutes: number(plan.minutes), day: number(plan.sessions_per_day), week: number(plan.sessions_per_week) })}</p>
     <p>${t("today.done", { done: number(done.week), of: number(plan.sessions_per_week) })}</p>
     <progress max=${plan.sessions_per_week} value=${Math.min(done.week, plan.sessions_per_week)} aria-label=${t("today.week")}></progress>

@@ -24,9 +24,17 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 // One plot. The y axis begins at 0 always; each point is one session or one week, never a smoothed line.
 class Plot extends Component {
   async componentDidMount() {
-    const U = await plotter();
-    const { place } = this;
-    if (!place) return; // another view meanwhile
+    this.U = await plotter();
+    if (!this.place) return; // another view meanwhile
+    this.draw();
+    this.sized = new ResizeObserver(() => this.plot.setSize({ width: this.place.clientWidth, height: 180 }));
+    this.sized.observe(this.place);
+    this.looks = new MutationObserver(() => this.draw()); // the colours are drawn in
+    this.looks.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  }
+  draw() {
+    const { U, place } = this;
+    this.plot?.destroy();
     const { xs, lines, top, bars } = this.props;
     const ink = colour("--ink"), grid = colour("--line");
     const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid }, font: "13px system-ui" };
@@ -41,10 +49,8 @@ class Plot extends Component {
         paths: bars ? U.paths.bars({ size: [0.6, 40] }) : undefined, points: { show: !bars, size: 8 }, dash: n ? [6, 4] : undefined,
       }))],
     }, [xs, ...lines.map((line) => line.ys)], place);
-    this.sized = new ResizeObserver(() => this.plot.setSize({ width: place.clientWidth, height: 180 }));
-    this.sized.observe(place);
   }
-  componentWillUnmount() { this.sized?.disconnect(); this.plot?.destroy(); }
+  componentWillUnmount() { this.sized?.disconnect(); this.looks?.disconnect(); this.plot?.destroy(); }
   shouldComponentUpdate() { return false; }
   render({ title, note, lines }) {
     return html`<figure class="chart"><figcaption><strong>${title}</strong>

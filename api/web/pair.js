@@ -6,7 +6,7 @@ import { refusal, t } from "./text.js";
 
 async function pair(how) {
   try {
-    const me = await call("POST", "/pair", { ...how, name: t("phone_name") });
+    const me = await call("POST", "/pair", { ...how, name: (navigator.userAgentData?.platform || "phone").replace(/[^ -~]/g, "").slice(0, 64) || "phone" });
     set({ me, told: null, plan: undefined });
     await loadAll();
   } catch (error) {

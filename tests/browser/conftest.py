@@ -115,9 +115,10 @@ class Served:
         return str(self.ask("viewer", "GET", "/state")["mode"])
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(tmp_path))
+@contextlib.contextmanager
+def serving_in(state: Path) -> Iterator[Served]:
+    """A server that keeps everything in this folder."""
+    command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert process.stdout is not None
@@ -137,6 +138,12 @@ def served(tmp_path: Path) -> Iterator[Served]:
         process.wait(WAIT_MS / 1000)
         if process.stdout is not None:
             process.stdout.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving_in(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
 
     patient = pair(api, base, open_, Role.PATIENT, language)
     page = patient.page
-    patient.sees("today.begin")
+    page.locator(".plan strong:not(:empty)").wait_for()
     yield "today", patient
     patient.presses("today.begin")
     page.locator(".question").first.wait_for()
