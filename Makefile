@@ -8,7 +8,7 @@ SOAK_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-page soak screenshots lock clean set-up-run set-up-test
+.PHONY: help run test check bench bench-api bench-page soak screenshots lock clean set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -28,11 +28,15 @@ check: set-up-test ## lint, format, types, import rules
 bench: set-up-test ## the measurements that take long or need real time
 	.venv/bin/python -m tests.bench
 
+bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do
+	.venv/bin/python -m tests.bench.bench_api
+
 bench-page: set-up-test ## how long STOPP and plus take in a browser, in real time
 	.venv/bin/python -m tests.browser.bench
 
-soak: set-up-test ## the gate against an independent oracle, a million chunks, with a report
+soak: set-up-test ## the gate against an oracle, a million chunks; an app that is killed a thousand times; with a report
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
+	.venv/bin/python -m tests.support.killed
 
 screenshots: set-up-test ## every view of the page in both languages, light and dark, into $(SCREENSHOTS)
 	.venv/bin/python -m tests.browser.screenshots $(SCREENSHOTS)

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -58,7 +59,9 @@ def main(args: argparse.Namespace) -> int:
     try:
         with _everything(args, host, port, tls) as server:
             _greet(server.service, phone=args.phone)
-            INTERRUPTS.end()  # uvicorn's own handlers end the server in order
+            INTERRUPTS.end()
+            for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends the server on it, and then raises it again:
+                signal.signal(number, lambda *_: server.end())  # that must not keep the rest from ending in order
             asyncio.run(server.run())
     except (InputRefused, OSError) as error:
         print(f"refused: {error}", file=sys.stderr)
@@ -132,6 +135,8 @@ def _service(
 def _greet(service: Service, *, phone: bool) -> None:
     """What somebody at the device needs: where it is, and a link for each role."""
     print(f"{NOT_CERTIFIED} Simulated board.")
+    if service.place.plain_everywhere:
+        print("Plain HTTP on the network: anybody there can read along, and take a phone's place.")
     print(*service.bases, sep="\n")
     for role in Role:
         links = pairing_links(service.bases, service.pairing.open(role).token)

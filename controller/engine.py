@@ -305,6 +305,10 @@ class GuardEngine:
             raise EngineRefused("contraindicated", ", ".join(against))
         if self._session is not None and self._session.started:
             raise EngineRefused("not_now", "a session runs")
+        while self._link.latest["mode"] in ("boot", "self_test"):  # the one after a start or an acknowledgement
+            message = self._link.receive()
+            if message is not None:
+                self._heard(message)
         self._need("idle", "armed")
         self._prescriptions.may_open(self._today())
         self._ask(lambda: self._request("self_test"))

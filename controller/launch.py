@@ -7,6 +7,7 @@ guard that can still stop the output of a board that is still there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,10 +19,13 @@ from typing import Any, Final
 
 from hw.clock import Clock, VirtualClock, WallClock
 from safety.errors import PelviStimError
+from safety.system import PRIORITY
 
 START_TIMEOUT_S: Final = 30
 GUARD_REFUSED: Final = 2
 """Exit code of a guard that refused to start."""
+BOARD_PRIORITY: Final = PRIORITY + 1
+"""In real time the board stands for electronics and DMA, which are never late: it comes before the guard."""
 START_FAILED_PATIENCE_S: Final = 1.0
 """Nothing plays yet: a process that hangs while it starts may be killed soon."""
 
@@ -79,7 +83,8 @@ class SimulatedBoard:
         pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
         self._processor = random.choice(list(os.sched_getaffinity(0))) if speed is None else None
         """Board and guard take turns all the time: as fast as it goes is a quarter faster where neither wakes another
-        processor."""
+        processor, nor (a batch job) interrupts whom it was woken by."""
+        self._real_time = speed == 1
         self.processes: list[subprocess.Popen[str]] = []
         self._control: Control | None = None
         self.clock: Clock = WallClock()
@@ -116,6 +121,10 @@ class SimulatedBoard:
         self.processes.append(process)
         if self._processor is not None:
             os.sched_setaffinity(process.pid, {self._processor})
+            os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
+        if self._real_time and module == "hw.mock":
+            with contextlib.suppress(OSError):  # where it is not permitted, a busy machine makes the board late
+                os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(BOARD_PRIORITY))
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

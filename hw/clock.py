@@ -169,11 +169,12 @@ class VirtualClock(_PollingClock):
         self._now = 0
         self._stale = False
         self._slow = False
+        self._waits = 0
         self._fd = self._socket.fileno()
         self.watch(self._fd)
         self._own = select.poll()
         self._own.register(self._fd, select.POLLIN)
-        self._send(_encode({"op": "join", "name": name}).encode())
+        self._send(_encode({"op": "join", "name": name, "told": True}).encode())
         answer = self._receive()
         if not answer.get("ok"):
             self._socket.close()
@@ -181,14 +182,13 @@ class VirtualClock(_PollingClock):
         self._now = answer["now"]
 
     def now(self) -> int:
+        self._look()
         if self._stale:
             self._send(b'{"op":"now"}')
             while not (answer := self._receive()).get("asked"):
                 pass
             self._now = answer["now"]
             self._stale = False
-        else:
-            self._look()
         return self._now
 
     def tally(self, channel: str) -> Tally:
@@ -201,10 +201,14 @@ class VirtualClock(_PollingClock):
             self._send(_encode({"op": "counts", "counts": self._changed()}).encode())
 
     def _look(self) -> None:
-        """Time went on while the daemon kept this one waiting for an answer: it is told so, before the answer."""
+        """Time went on while the daemon kept this one waiting for an answer: it is told so, before the answer. And with
+        what the daemon sends of itself comes the tick, so that it need not be asked for."""
         while self._own.poll(0):
-            self._now = self._receive()["now"]
-            self._slow = True
+            answer = self._receive()
+            if answer.get("came") == self._waits:
+                self._now, self._stale = answer["now"], False
+            elif "moved" in answer:
+                self._now, self._slow = answer["now"], True
 
     def drop(self, channel: str) -> None:
         super().drop(channel)
@@ -214,6 +218,8 @@ class VirtualClock(_PollingClock):
 
     def wait(self, until_us: int | None) -> list[int]:
         changed = self._changed()
+        self._waits += 1
+        self._stale = True
         if changed or until_us is None:
             self._send(_encode({"op": "wait", "until": until_us, "counts": changed}).encode())
         else:
@@ -225,13 +231,10 @@ class VirtualClock(_PollingClock):
                 ready.remove(self._fd)
                 answer = self._receive()
                 # What is older than this wait (something came between) is not for it; nor is what is no grant.
-                granted = (
-                    not ("asked" in answer or "moved" in answer) and until_us is not None and answer["now"] >= until_us
-                )
-                if granted:
-                    self._now = max(self._now, answer["now"])
+                granted = len(answer) == 1 and until_us is not None and answer["now"] >= until_us
+                if granted or answer.get("came") == self._waits:
+                    self._now, self._stale = max(self._now, answer["now"]), False
             if granted or ready:
-                self._stale = not granted
                 return ready
 
     def close(self) -> None:

@@ -79,10 +79,10 @@ _CAUSES: Final = (
     Cause("adc_offset", 53),
     # the daemon, and whoever else talks to it
     Cause("daemon_lost", 60),
-    Cause("dead_man_fired", 61),  # before what it brings about: the wave is halted, lines fall
-    Cause("not_what_was_approved", 62),
-    Cause("edges_differ", 63),
-    Cause("daemon_slow", 64),
+    Cause("daemon_slow", 61),  # this and the next before what they bring about: edges come late, the wave is halted
+    Cause("dead_man_fired", 62),
+    Cause("not_what_was_approved", 63),
+    Cause("edges_differ", 64),
     # the guard itself
     Cause("internal_error", 70),
     Cause("check_late", 71),

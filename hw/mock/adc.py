@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,17 +28,18 @@ class Converter:
     stale_us: int = 0
     _kept: dict[tuple[int, bool], tuple[int, int]] = field(default_factory=dict)
 
-    def convert(self, channel: int, single: bool, tick: int, volt: Callable[[], float]) -> int:
-        """The code for an input, or for a pair of them; ``volt`` says what is there."""
+    def convert(self, channel: int, single: bool, tick: int, volt: float) -> int:
+        """The code for an input, or for a pair of them, at which there is ``volt``."""
         if self.dead:
             return 0
         if self.stuck is not None:
             return self.stuck
-        kept = self._kept.get((channel, single))
-        if kept is not None and self.stale_us and tick - kept[0] < self.stale_us:
-            return kept[1]
+        if self.stale_us:
+            kept = self._kept.get((channel, single))
+            if kept is not None and tick - kept[0] < self.stale_us:
+                return kept[1]
         codes = 1 << self.bits
-        steps = volt() * self.factor / self.vref_volt * codes + self._noise(channel, tick)
+        steps = volt * self.factor / self.vref_volt * codes + self._noise(channel, tick)
         code = max(0, min(codes - 1, int(steps)))
         if self.stale_us:
             self._kept[channel, single] = tick, code
@@ -53,7 +53,7 @@ class Converter:
     def _noise(self, channel: int, tick: int) -> float:
         """Of 64 scattered bits (SplitMix64, Steele and others 2014) 32 are set, with a standard deviation of 4."""
         mixed = (self.seed * 0x9E37_79B9_7F4A_7C15 + tick * 8 + channel) & _MASK
-        for shift, factor in ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB)):
-            mixed = (mixed ^ mixed >> shift) * factor & _MASK
+        mixed = (mixed ^ mixed >> 30) * 0xBF58_476D_1CE4_E5B9 & _MASK
+        mixed = (mixed ^ mixed >> 27) * 0x94D0_49BB_1331_11EB & _MASK
         mixed ^= mixed >> 31
         return (mixed.bit_count() - 32) / 4 * self.noise_steps

@@ -234,12 +234,8 @@ class BoardModel(Follower[Program]):
 
     # What can be measured
 
-    def adc_volt(self, channel: int, now: int) -> float:
-        """Voltage at an ADC input (0-7). The board must have been brought to the tick."""
-        return self._inputs[channel](now)
-
     def _wire_inputs(self) -> dict[int, Callable[[int], float]]:
-        """What each input of the converter is wired to."""
+        """What each input of the converter (0-7) is wired to: its voltage at the tick that the board was brought to."""
         adc, supply, full_scale_ua = self.board.adc, self.switch.supply, self.board.full_scale_ua
         a, b = self.channels["A"], self.channels["B"]
 
@@ -263,11 +259,8 @@ class BoardModel(Follower[Program]):
             self.bring(now)
             self._converted = now, len(self.record)
 
-        def volt() -> float:
-            found = self.adc_volt(channel, now)
-            return found if single else found - self.adc_volt(channel ^ 1, now)
-
-        return self.converter.convert(channel, single, now, volt)
+        volt = self._inputs[channel](now)
+        return self.converter.convert(channel, single, now, volt if single else volt - self._inputs[channel ^ 1](now))
 
     def record_current(self, now: int) -> None:
         """Keeps current and voltage of the electrodes from now on."""

@@ -27,6 +27,7 @@ class Traffic(Protocol):
 class Participant:
     """Somebody for whom time stands still while they work.
 
+    ``told``: they wish to be told the tick with what the daemon sends of itself, and which of their waits that ended.
     ``process`` is its process, in which there may be others. ``late_us``: it is woken so much after the tick it waits
     for.
 
@@ -36,6 +37,8 @@ class Participant:
 
     name: str
     process: int = 0
+    told: bool = False
+    waits: int = 0
     waiting: bool = False
     until: int | None = None
     frozen: bool = False
@@ -75,9 +78,9 @@ class Coordinator:
         self.stirred = True
         return [one for one in self.participants if one.process == process and self._at_work(one)]
 
-    def join(self, name: str, process: int = 0) -> Participant:
+    def join(self, name: str, process: int = 0, *, told: bool = False) -> Participant:
         """A new participant, who counts as running until its first wait."""
-        participant = Participant(name, process)
+        participant = Participant(name, process, told)
         self.participants.append(participant)
         self._recount()
         return participant
@@ -96,6 +99,7 @@ class Coordinator:
         """
         self.declare(participant, counts)
         participant.until = until
+        participant.waits += 1
         if not participant.waiting:
             participant.waiting = True
             self._recount()
@@ -125,6 +129,14 @@ class Coordinator:
         if participant.waiting:
             participant.waiting = False
             self._recount()
+
+    def woken(self, port: int) -> Participant | None:
+        """Something went to a port that nobody had asked for: it ends the wait of whoever wishes to be told so."""
+        for participant in self.participants:
+            if participant.told and participant.waiting and not participant.frozen and port in participant.tcp:
+                self.resume(participant)
+                return participant
+        return None
 
     def freeze(self, name: str, frozen: bool) -> bool:
         """A harness stopped or continued the participants of that name. False if there is none."""

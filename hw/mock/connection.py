@@ -34,6 +34,9 @@ class Host(Protocol):
     def stir(self) -> None:
         """What was sent or received has changed."""
 
+    def reported(self, connection: Connection) -> None:
+        """Something was sent that nobody asked for."""
+
     def watch(self, fd: int, events: int) -> None: ...
 
     def ignore(self, fd: int) -> None:
@@ -112,6 +115,11 @@ class Connection:
         if count < len(data):
             self._out += data[count:]
             self.host.watch(self.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
+
+    def report(self, data: bytes) -> None:
+        """Sends what was not asked for."""
+        self.send(data)
+        self.host.reported(self)
 
     def release(self) -> None:
         """The command at work goes on; once it has ended, its answer and all later requests follow."""

@@ -38,7 +38,7 @@ class Control:
         self.board = board
         self._listener: socket.socket | None = None
         self._path = ""
-        server.on_grant, server.on_moved = self.grant, self.moved
+        server.on_grant, server.on_moved, server.on_came = self.grant, self.moved, self.came
         self._clients: dict[Participant, socket.socket] = {}
         self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
         faults = FaultOps(Bench(server, board, seed, self._clients))
@@ -90,6 +90,11 @@ class Control:
         """Tells a participant that time went on while a command of its process kept its answer, before that comes."""
         with suppress(OSError):
             self._clients[participant].send(b'{"now":%d,"moved":true}' % now)
+
+    def came(self, participant: Participant, now: int) -> None:
+        """Tells a participant the tick at which something came that ended its wait, after that."""
+        with suppress(OSError):
+            self._clients[participant].send(b'{"now":%d,"came":%d}' % (now, participant.waits))
 
     def joined(self, participant: Participant, sock: socket.socket) -> None:
         self._clients[participant] = sock
@@ -271,7 +276,10 @@ class _Session:
         name = message.get("name")
         if not isinstance(name, str) or self.participant is not None:
             raise BadOp("join needs a name, and may be sent once")
-        self.participant = self.server.coordinator.join(name, peer_process(self.sock))
+        told = message.get("told", False)
+        if not isinstance(told, bool):
+            raise BadOp("told must be true or false")
+        self.participant = self.server.coordinator.join(name, peer_process(self.sock), told=told)
         self.control.joined(self.participant, self.sock)
         return {"ok": True, "now": self.server.timeline.now}
 

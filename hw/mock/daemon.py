@@ -288,7 +288,7 @@ class Daemon:
     # Notifications
 
     def cmd_noib(self, client: Client, p1: int, p2: int, ext: bytes) -> int:
-        return self.notifier.open(client, client.send, self.time.now)
+        return self.notifier.open(client, client.report, self.time.now)
 
     def cmd_no(self, client: Client, p1: int, p2: int, ext: bytes) -> int:
         """Notifications through a pipe on this machine."""

@@ -304,6 +304,8 @@ class Script:
     def send(self, data: bytes) -> None:
         """Nothing that a script may ask for sends anything."""
 
+    report = send
+
     # What clients ask of it
 
     def run(self, params: list[int]) -> int:

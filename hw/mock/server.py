@@ -6,6 +6,7 @@ On the virtual clock a last look at all sockets comes before every step of time;
 from __future__ import annotations
 
 import heapq
+import os
 import select
 import socket
 import time
@@ -22,7 +23,8 @@ Action = Callable[[], None]
 _MOST_SPINS: Final = 40
 """Looks without waiting before the loop blocks: to be woken costs more than a quick client takes for its next request.
 
-While looking finds nothing it is done less and less, so that slow clients do not share their processor with it.
+While looking finds nothing it is done less and less, so that slow clients do not share their processor with it. On a
+single processor nobody could send meanwhile.
 """
 _MOST_STEPS: Final = 32
 """Steps of virtual time between two looks at the sockets, while nobody's tick comes and nothing is sent."""
@@ -74,6 +76,7 @@ class Server:
         self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.on_moved: Callable[[Participant, int], None] = lambda participant, now: None
+        self.on_came: Callable[[Participant, int], None] = lambda participant, now: None
         self.stopping = False
         self.hung = False
         self.delay_us = 0
@@ -134,6 +137,12 @@ class Server:
         """What goes over the connections has changed: time may have to wait."""
         self.coordinator.stirred = True
 
+    def reported(self, connection: Connection) -> None:
+        """Whoever waits for what a connection brings learns the tick with it."""
+        woken = None if self.realtime else self.coordinator.woken(connection.port)
+        if woken is not None:
+            self.on_came(woken, self.timeline.now)
+
     def ignore(self, fd: int) -> None:
         """Looks at a client's descriptor no more."""
         self.remove(fd)
@@ -183,7 +192,8 @@ class Server:
 
     def run(self) -> None:
         """Serves until ``stopping``."""
-        poll, budget = self._epoll.poll, _MOST_SPINS
+        poll, most = self._epoll.poll, _MOST_SPINS if len(os.sched_getaffinity(0)) > 1 else 0
+        budget = most
         while not self.stopping:
             if self._alone:
                 self._choose_clock()
@@ -201,10 +211,10 @@ class Server:
             for _ in range(budget):
                 events = poll(0)
                 if events:
-                    budget = min(_MOST_SPINS, budget + 4)
+                    budget = min(most, budget + 4)
                     break
             else:
-                budget = max(1, budget // 2)
+                budget = max(min(most, 1), budget // 2)
                 events = poll(self._patience())
             self._handle(events)
 

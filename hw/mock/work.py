@@ -31,5 +31,8 @@ class Client(Protocol):
     def send(self, data: bytes) -> None:
         """Sends bytes after whatever was sent before."""
 
+    def report(self, data: bytes) -> None:
+        """The same with what the client did not ask for."""
+
 
 Handler = Callable[[Client, int, int, bytes], Result | Work]

@@ -68,13 +68,17 @@ def tried(tmp_path: Path) -> Iterator[Tried]:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("who", WHO)
 def test_what_is_documented_is_so(tried: Tried, who: str, mode: GenerationMode) -> None:
-    asked = 0
+    asked = sum(try_one(tried, operation, who, mode) for operation in operations(tried, mode))
+    assert asked > (100 if mode is GenerationMode.POSITIVE else 50)
+
+
+def operations(tried: Tried, mode: GenerationMode) -> Iterator[Any]:
+    """Those that end, and that can be asked in this way: what takes nothing cannot be asked wrongly."""
     for found in tried.schema.get_all_operations():
         operation = found.ok()
         takes = operation.body or operation.path_parameters or operation.query or operation.headers
         if operation.path != ENDLESS and (takes or mode is GenerationMode.POSITIVE):
-            asked += try_one(tried, operation, who, mode)
-    assert asked > (100 if mode is GenerationMode.POSITIVE else 50)
+            yield operation
 
 
 def try_one(tried: Tried, operation: Any, who: str, mode: GenerationMode) -> int:

@@ -1,134 +1,200 @@
-"""Stops under load: 50 requests a second, 10 stalled clients, 20 live streams, a slow reader; the rest is stops.
+"""Stops under load, on the whole of ``pelvistim serve``: 50 requests a second, 10 stalled clients, 20 live streams, a
+slow reader. A session plays meanwhile for a while, and the first stop ends it; the others come while it is stopped.
 
-python -m tests.bench.bench_api [STOPS]      real guard and simulated board; the engine behind the api is the tests' own
+python -m tests.bench.bench_api [STOPS [SECONDS]]
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
-import resource
+import os
 import sys
 import tempfile
 import time
-from multiprocessing.connection import Connection
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from api.roles import Role
-from api.serve import Server, listen
-from api.stop import GuardStopper
-from controller.launch import SimulatedBoard
-from tests.support.api import Api
+from tests.support.api import PRESCRIPTION
+from tests.support.serve import Serving, serve
+from tests.support.treatment import NONE_APPLIES
 
 STREAMS, STALLED, PER_SECOND = 20, 10, 50
 BOUND_MS = 100.0
+COOKIE = "device_plain"
+SHARE = os.sysconf("SC_CLK_TCK")
 
 
-def serve(folder: Path, runtime: Path, said: Connection) -> None:
-    """The app process."""
-    api = Api(folder)
-    api.service.stopper = GuardStopper(runtime)
-    api.service.stopping._stopper = api.service.stopper
-    device, secret, row = api.service.devices.pair("bench", Role.PATIENT)
-    row.result()
-    api.service.devices.enter(device)
-    listener = listen("127.0.0.1", 0)
-    server = Server(api.service, listener, folder)
-    said.send((listener.getsockname()[1], secret))
+@dataclass
+class Load:
+    """The clients of one server, and what they found."""
 
-    def tell() -> None:
-        said.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    port: int
+    secret: str
+    asked: int = 0
+    errors: int = 0
+    took_ms: list[float] = field(default_factory=list)
+    running: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def both() -> None:
-        asyncio.get_running_loop().call_later(2, tell)
-        await server.run()
+    async def ask(self, method: str, path: str, body: object = None, more: str = "") -> tuple[int, float, Any]:
+        """One request on a connection of its own: status, ms, body."""
+        data = b"" if body is None else json.dumps(body).encode()
+        began = time.monotonic()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        kind = f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n" if data else ""
+        writer.write(self.head(method, path, f"Connection: close\r\n{kind}{more}").encode() + data)
+        answer = await reader.read()
+        ms = (time.monotonic() - began) * 1000
+        writer.close()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        return (
+            int(head.split(b" ", 2)[1]),
+            ms,
+            json.loads(rest) if b"json" in head.partition(b"content-type")[2][:60] else None,
+        )
 
-    asyncio.run(both())
+    def head(self, method: str, path: str, more: str = "") -> str:
+        return f"{method} /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}={self.secret}\r\n{more}\r\n"
 
+    async def hold(self) -> None:
+        """The clients that stall, those that read a stream, and one that opens a stream and never reads."""
+        self.held = [await asyncio.open_connection("127.0.0.1", self.port) for _ in range(STALLED + STREAMS + 1)]
+        for number, (_, writer) in enumerate(self.held):
+            stalls = number < STALLED
+            writer.write(b"POST /api/v1/pair HTTP/1.1\r\nHost: localhost\r\nContent-Le" if stalls else b"")
+            writer.write(b"" if stalls else self.head("GET", "live").encode())
+        for reader, _ in self.held[STALLED:-1]:
+            self.begin(self.read(reader))
 
-async def ask(port: int, request: str) -> tuple[float, bytes]:
-    """One request on a connection of its own; ms, and the whole answer."""
-    began = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request.encode())
-    answer = await reader.read()
-    writer.close()
-    return (time.monotonic() - began) * 1000, answer
-
-
-def http(method: str, path: str, secret: str = "", more: str = "") -> str:
-    return f"{method} /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nCookie: device_plain={secret}\r\n{more}\r\n"
-
-
-async def load(port: int, secret: str, stops: int) -> list[tuple[float, bool]]:
-    """Puts the load on and gives, for each stop, its ms and whether it was confirmed."""
-    held = []
-    for _ in range(STALLED):
-        held.append(await asyncio.open_connection("127.0.0.1", port))
-        held[-1][1].write(b"POST /api/v1/pair HTTP/1.1\r\nHost: localhost\r\nContent-Le")
-    for _ in range(STREAMS + 1):
-        held.append(await asyncio.open_connection("127.0.0.1", port))
-        held[-1][1].write(http("GET", "live", secret).encode())
-
-    async def read(reader: asyncio.StreamReader) -> None:
+    async def read(self, reader: asyncio.StreamReader) -> None:
         while await reader.read(65_536):
             pass
 
-    readers = [asyncio.create_task(read(reader)) for reader, _ in held[STALLED:-1]]  # the last one reads nothing
-    asked = 0
+    def begin(self, what: Any) -> None:
+        task = asyncio.ensure_future(what)
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
 
-    async def paced() -> None:
-        while True:
-            running.append(asyncio.create_task(one_other()))
-            await asyncio.sleep(1 / PER_SECOND)
-
-    async def one_other() -> None:
-        nonlocal asked
-        asked += 1
+    async def pace(self) -> None:
+        """PER_SECOND requests a second, whatever becomes of those before."""
         paths = ("state", "programmes/sprint", "sessions", "me")
-        await ask(port, http("GET", paths[asked % len(paths)], secret, "Connection: close\r\n"))
+        due = time.monotonic()
+        while True:
+            self.begin(self.one(paths[self.asked % len(paths)]))
+            self.asked += 1
+            due += 1 / PER_SECOND
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    running: list[asyncio.Task[None]] = []
-    pacing = asyncio.create_task(paced())
-    await asyncio.sleep(1)
-    told = []
-    began = time.monotonic()
+    async def one(self, path: str) -> None:
+        status, ms, _ = await self.ask("GET", path)
+        self.errors += status != 200
+        self.took_ms.append(ms)
+
+    async def beat(self) -> None:
+        for sequence in range(1, 1 << 30):
+            _, _, state = await self.ask("GET", "state")
+            if (nonce := state["lease"]["nonce"]) is not None:
+                await self.ask("POST", "sessions/current/heartbeat", {"sequence": sequence, "nonce": nonce})
+            await asyncio.sleep(0.25)
+
+    async def session(self) -> None:
+        """Opens a session, and raises it to 4 mA."""
+        await self.ask("POST", "sessions", {"prescription_revision": 1, "answers": NONE_APPLIES})
+        await self.ask("POST", "sessions/current/actions", {"action": "check_electrodes", "epoch": 1})
+        self.begin(self.beat())
+        await asyncio.sleep(1)
+        status, _, state = await self.ask("POST", "sessions/current/actions", {"action": "start", "epoch": 1})
+        assert status == 200, state
+        for ma in (2, 4):
+            while True:
+                _, _, state = await self.ask("GET", "state")
+                assert state["mode"] == "running", state
+                change = {"channel": "A", "amplitude_ma": ma}
+                rev = state["rev"]
+                if (await self.ask("PUT", "sessions/current/intensity", change, f"If-Match: {rev}\r\n"))[0] == 200:
+                    break
+                await asyncio.sleep(0.3)
+
+
+async def measure(load: Load, stops: int, seconds: int) -> list[tuple[float, bool]]:
+    """For each stop its ms and whether it was confirmed."""
+    await load.session()
+    await load.hold()
+    load.begin(load.pace())
+    await asyncio.sleep(seconds)
+    _, _, state = await load.ask("GET", "state")
+    print(f"after {seconds} s under load the session is {state['mode']}, cause {state['cause']}")
+    told, began, before = [], time.monotonic(), load.asked
     for _ in range(stops):
-        ms, answer = await ask(port, http("POST", "stop", "", "Connection: close\r\n"))
-        told.append((ms, json.loads(answer.partition(b"\r\n\r\n")[2])["confirmed"]))
-    print(f"{asked / (time.monotonic() - began):.0f} other requests a second meanwhile")
-    for task in (pacing, *running, *readers):
+        _, ms, answer = await load.ask("POST", "stop")
+        told.append((ms, answer["confirmed"]))
+    print(f"{(load.asked - before) / (time.monotonic() - began):.0f} other requests a second meanwhile")
+    for task in list(load.running):
         task.cancel()
     return told
 
 
+def processes(server: Serving) -> dict[str, Path]:
+    """The folders in /proc of app, board and guard."""
+    found = {"app": Path(f"/proc/{server.process.pid}")}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == server.process.pid:
+                found["board" if "hw.mock" in (folder / "cmdline").read_text() else "guard"] = folder
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def rss_mib(folder: Path) -> float:
+    line = next(one for one in (folder / "status").read_text().splitlines() if one.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def busy_s(folder: Path) -> float:
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / SHARE
+
+
+def spread(took: list[float]) -> str:
+    took = sorted(took)
+    p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {took[-1]:.1f} ms"
+
+
 def main() -> int:
     stops = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
+    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "run").mkdir()
-        board = SimulatedBoard(folder / "run", folder / "state", new_state=True, speed=1)
-        here, there = multiprocessing.Pipe()
-        app = multiprocessing.get_context("spawn").Process(target=serve, args=(folder, folder / "run", there))
-        app.start()
-        try:
-            port, secret = here.recv()
-            rss_kib = here.recv()
-            told = asyncio.run(load(port, secret, stops))
-        finally:
-            app.terminate()
-            app.join()
-            board.close()
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{(used.ru_utime + used.ru_stime):.1f} s of processor for app, guard and board together")
-    missed = sum(not confirmed for _, confirmed in told)
-    for words, wanted in (("confirmed", True), ("not confirmed (a guard that is gone, or late)", False)):
-        if took := sorted(ms for ms, confirmed in told if confirmed is wanted):
-            p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
-            print(f"{len(took)} {words}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {took[-1]:.1f} ms")
-    print(f"app: {rss_kib / 1024:.0f} MiB resident at its start")
-    return 0 if p99 <= BOUND_MS and not missed else 1
+        began = time.monotonic()
+        with serve(Path(name)) as server:
+            print(f"ready {time.monotonic() - began:.1f} s after the start")
+            server.phone("clinician").put("prescription", json=PRESCRIPTION).raise_for_status()
+            patient = server.phone("patient")
+            at = processes(server)
+            print(", ".join(f"{who}: {rss_mib(folder):.0f} MiB resident" for who, folder in at.items()))
+            load = Load(int(server.base.rpartition(":")[2]), patient.cookies[COOKIE])
+            told = asyncio.run(measure(load, stops, seconds))
+            one = patient.get("sessions").json()[0]
+            closed = patient.get(f"sessions/{one['id']}").json()["closed"]
+            still = processes(server) == at
+            print(", ".join(f"{who}: {rss_mib(folder):.0f} MiB after" for who, folder in at.items() if folder.exists()))
+            print(
+                ", ".join(
+                    f"{who}: {busy_s(folder):.1f} s of processor" for who, folder in at.items() if folder.exists()
+                )
+            )
+    print(f"session: {closed['session_us'] / 1e6:.1f} s, {closed['underruns']} underruns, ended by {closed['cause']}")
+    print(f"the guard {'is the same to the end' if still else 'WAS LOST'}; {load.errors} other requests failed")
+    print(f"the other requests: {spread(load.took_ms)}")
+    confirmed = [ms for ms, good in told if good]
+    print(f"{len(confirmed)} of {len(told)} stops confirmed: {spread(confirmed)}")
+    print(f"load average after: {os.getloadavg()[0]:.1f}")
+    p99 = sorted(confirmed)[int(len(confirmed) * 0.99)]
+    return 0 if p99 <= BOUND_MS and len(confirmed) == stops and still and not closed["underruns"] else 1
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from collections.abc import Iterator
 import pigpio
 import pytest
 
+from hw.clock import VirtualClock
 from hw.mock.daemon import Daemon
 from hw.mock.lines import Lines
 from hw.mock.server import Server, Timeline
+from hw.notices import Notices
 from tests.support.sim import Participant, Sim, disconnect
 
 TICK = struct.pack("<4I", 16, 0, 0, 0)
@@ -364,6 +366,46 @@ def test_a_wave_plays_in_virtual_time_and_wakes_its_callbacks(sim: Sim) -> None:
     assert (high >> 24 & 1, low >> 24 & 1) == (1, 0)
     disconnect(pi)
     wire.sock.close()
+
+
+def test_the_tick_comes_with_what_the_daemon_sends_of_itself(sim: Sim) -> None:
+    """To whoever wishes it, with the number of the wait that it ends."""
+    clock, plain, wire = sim.client(), sim.participant("b"), Wire(sim)
+    assert clock.ask({"op": "join", "name": "a", "told": True})["ok"]
+    wire.request(struct.pack("<4I", 99, 0, 0, 0))
+    wire.request(struct.pack("<4I", 19, struct.unpack("<4I", wire.answer())[3], 1 << 13, 0))
+    wire.answer()
+    plain.wait(None)
+    for number, level in ((1, 1), (2, 0)):
+        sim.control("input", gpio=13, level=level, at=number * 10_000)
+        clock.send({"op": "wait", "until": 1_000_000, "counts": wire.counts})
+        told = clock.receive()
+        assert told == {"now": number * 10_000 + 1_000, "came": number}
+        wire.answer(12)
+    assert plain.silent()
+    wire.sock.close()
+
+
+def test_a_tick_that_came_for_an_older_wait_is_not_believed(sim: Sim) -> None:
+    clock, other = VirtualClock(sim.control_path, "a"), sim.participant("b")
+    notices = Notices("127.0.0.1", sim.port, 1 << 13, 5.0, clock)
+    clock.watch(notices.fd)
+    for level, at in ((1, 500), (0, 20_500)):
+        sim.control("input", gpio=13, level=level, at=at)
+        other.wait(None)
+        assert clock.wait(1_000_000) == [notices.fd]
+        assert [tick for tick, _ in notices.read()] == [at]
+        assert clock.wait(at + 5_000) == [], "what came with the reports, unread, is no grant"
+        assert clock.now() == at + 5_000
+    reader, writer = os.pipe()
+    clock.watch(reader)
+    os.write(writer, b"x")
+    assert clock.wait(None) == [reader]
+    assert clock.now() == 25_500, "nobody told it: it asks"
+    notices.close()
+    clock.close()
+    os.close(reader)
+    os.close(writer)
 
 
 def test_own_events_come_before_grants(sim: Sim) -> None:

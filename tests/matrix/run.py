@@ -7,6 +7,7 @@ import itertools
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.util import Finalize
 from typing import Any, Final
 
 from tests.matrix.bench import STATES, At, Bench, Cell, bench
@@ -14,7 +15,7 @@ from tests.matrix.table import ROWS
 
 Wanted = list[tuple[int, At]]
 """Cells by the number of their row."""
-WAITERS: Final = ("daemon-hang", "daemon-slow")
+WAITERS: Final = ("daemon-hang",)
 """Seconds of the wall's time go by until a call of the guard is over."""
 _own = contextlib.ExitStack()
 _bench: Bench | None = None
@@ -22,18 +23,21 @@ _bench: Bench | None = None
 
 def run(wanted: Wanted) -> dict[tuple[int, At], Cell]:
     """The cells that are wanted."""
-    processors = sorted(os.sched_getaffinity(0))
-    workers = 2 * len(processors)
+    rows = [[cell for cell in wanted if cell[0] == number] for number in range(len(ROWS))]
+    waiting = [[cell] for row in rows for cell in row if ROWS[cell[0]].breaks[0].name in WAITERS]
+    working = [row for row in rows if row and ROWS[row[0][0]].breaks[0].name not in WAITERS]
+    with _pool(len(os.sched_getaffinity(0)), len(working)) as pool, _pool(2, len(waiting)) as beside:
+        done = [beside.submit(_cells, one) for one in waiting] + [pool.submit(_cells, one) for one in working]
+        return dict(itertools.chain.from_iterable(one.result() for one in done))
+
+
+def _pool(workers: int, tasks: int) -> ProcessPoolExecutor:
+    """Workers, each on a processor of its own as far as there are some."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    for _, processor in zip(range(workers), itertools.cycle(processors), strict=False):
+    for _, processor in zip(range(workers), itertools.cycle(sorted(os.sched_getaffinity(0))), strict=False):
         queue.put(processor)
-    rows = [[cell for cell in wanted if cell[0] == number] for number in range(len(ROWS))]
-    long = [[cell] for row in rows for cell in row if ROWS[cell[0]].breaks[0].name in WAITERS]
-    rest = [row for row in rows if row and ROWS[row[0][0]].breaks[0].name not in WAITERS]
-    with ProcessPoolExecutor(workers, context, _begin, (queue,)) as pool:
-        done = list(pool.map(_cells, [*long, *rest]))
-    return dict(itertools.chain.from_iterable(done))
+    return ProcessPoolExecutor(max(1, min(workers, tasks)), context, _begin, (queue,))
 
 
 def everything() -> Wanted:
@@ -43,6 +47,7 @@ def everything() -> Wanted:
 
 def _begin(queue: Any) -> None:
     os.sched_setaffinity(0, {queue.get()})
+    Finalize(None, _own.close, exitpriority=10)  # a worker runs no atexit
 
 
 def _cells(wanted: Wanted) -> list[tuple[tuple[int, At], Cell]]:

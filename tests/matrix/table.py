@@ -14,6 +14,8 @@ AT_ONCE, CHECK, SESSION, SELF_TEST = "at once", "electrode check", "session", "s
 AFTER, START, NEVER = "after the session", "start", "never"
 CHECK_MS: Final = 200
 """An electrode check of one channel takes 160 ms, and judges most at its end; it asks for 2 mA at most."""
+SOON_US: Final = 300_000
+"""What is named so soon is named at once, though a ramp have ended meanwhile."""
 RAMP_MS: Final = 600
 """A ramp: 500 ms, and the chunk that plays already."""
 USUAL: Final = Course()
@@ -161,11 +163,7 @@ ROWS: Final = (
     ),
     _row(
         "electrode-drying A 100000",
-        {
-            **dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
-            At.UP: once("load_drift"),
-            At.HOLD: once("load_drift", within_ms=400),
-        },
+        dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
         FELT,
         100,
         "idle",
@@ -255,7 +253,7 @@ ROWS: Final = (
     _row("daemon-kill TERM", _LOST),
     _row("daemon-restart", _LOST),
     _row("daemon-hang", _LOST),
-    _row("daemon-slow 300", _LOST, why="a burst of commands may take 5 s of the wall's time on the virtual clock"),
+    _row("daemon-slow 5", everywhere("daemon_slow"), FAULT, 300, "refused", why="some 50 answers, one after the other"),
     _row("daemon-garbage", _LOST),
     _row("daemon-close", _LOST),
     _row("client-add 24 100", _NEXT_CHUNK, FAULT, 120, "idle", why="counted when the next wave is made"),
@@ -312,9 +310,9 @@ def place(state: At, cell: Cell, course: Course) -> str:
     if cell.at == At.SELF_TEST:
         return SELF_TEST
     if cell.entered_us < 0:  # the mode in which the fault came
-        if cell.at == state and (cell.named_us or 0) <= 1000 * course.hold_ms:
-            return AT_ONCE
-        return SESSION
+        named_us = cell.named_us or 0
+        soon = named_us <= SOON_US or (cell.at == state and named_us <= 600 * course.rest_ms)
+        return AT_ONCE if soon else SESSION
     if cell.at == At.IDLE:
         return AFTER
     return CHECK if cell.at == At.CHECK else SESSION

@@ -179,12 +179,12 @@ class Whole(RuleBasedStateMachine):
     # people: the app
 
     @precondition(has_none)
-    @rule(name=st.sampled_from(sorted(PROGRAMMES)))
-    def begin(self, name: str) -> None:
+    @rule(name=st.sampled_from(sorted(PROGRAMMES)), us=st.integers(0, 10_000_000), to_ua=st.integers(500, 20_000))
+    def begin(self, name: str, us: int, to_ua: int) -> None:
         """The whole way to a session, as far as it goes."""
         self.world.recover()
-        if self.world.arm(name):
-            self.world.start()
+        if self.world.arm(name) and self.world.start():
+            self.world.train(us, to_ua)
 
     @precondition(has_none)
     @rule(name=st.sampled_from(sorted(PROGRAMMES)), cap_ua=st.sampled_from((0, 1_000, 5_000, 50_000)))
@@ -278,7 +278,7 @@ class Whole(RuleBasedStateMachine):
         self.world.mend()
 
     @precondition(lives)
-    @rule(ms=st.sampled_from((1, 8, 30, 60, 110, 300)), us=st.integers(10_000, 1_000_000))
+    @rule(ms=st.sampled_from((1, 8, 30, 60, 110, 300)), us=st.integers(1, 500_000))
     def the_daemon_is_slow(self, ms: int, us: int) -> None:
         self.world.slow_daemon(ms, us)
 

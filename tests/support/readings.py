@@ -77,7 +77,7 @@ def converted(
         *(1650 + ua / 10 for ua in average_ua),
         1250.0,
     ]
-    raw = tuple(converter.convert(n, True, tick, lambda n=n: mv[n] / 1000) for n in range(8))  # type: ignore[misc]
+    raw = tuple(converter.convert(n, True, tick, mv[n] / 1000) for n in range(8))
     read = [round(code * 3300 / 4096, 6) for code in raw]
     return Reading(
         raw=raw,

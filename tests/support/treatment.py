@@ -48,6 +48,7 @@ class Person:
     rig: Stack
     folder: Path
     echoes: bool = True
+    today: str = TODAY
     engine: GuardEngine = field(init=False)
     journal: Journal = field(init=False)
     events: list[Event] = field(default_factory=list)
@@ -61,13 +62,13 @@ class Person:
         """Starts an app: journal and engine."""
         self.app_clock = clock
         link = GuardLink(self.rig.folder, clock)
-        self.journal = Journal(self.folder, link.welcome["device"], lambda: f"{TODAY}T12:00:00.000+00:00")
+        self.journal = Journal(self.folder, link.welcome["device"], lambda: f"{self.today}T12:00:00.000+00:00")
 
         def connect() -> GuardLink:
             self.rig.sim.revive_guard()
             return GuardLink(self.rig.folder, clock)
 
-        self.engine = GuardEngine(link, connect, clock, self.journal, lambda: TODAY, simulated=True)
+        self.engine = GuardEngine(link, connect, clock, self.journal, lambda: self.today, simulated=True)
         self.engine.subscribe(self.events.append)
 
     def end(self) -> None:

@@ -54,7 +54,8 @@ def blocks(text: str) -> list[str]:
 
 def spans(text: str) -> list[str]:
     """What stands between backticks in the running text; a line's end inside counts as a space."""
-    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+    running = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", running)]
 
 
 def tables(page: Path) -> Iterator[list[Row]]:
