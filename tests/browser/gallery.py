@@ -119,7 +119,9 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     page.locator('[data-when="not_confirmed"]').wait_for()
     yield "stop-not-confirmed", patient
     api.stopper.answer = replace(api.stopper.answer, confirmed=True)
+    page.locator('[data-when="confirmed"]').wait_for()  # it asked again
     page.locator("#stopped-go-on").click()
+    engine.now = replace(engine.now, confirmed=False)
     patient.sees("off_not_confirmed")
     yield "latched", patient
     engine.now = replace(engine.now, mode="idle", cause=None, clears=None, confirmed=None, session=None, channels=IDLE)
