@@ -11,6 +11,7 @@ import { History } from "./history.js";
 import { Pair, pairFromLink } from "./pair.js";
 import { Live, Session } from "./session.js";
 import { More } from "./more.js";
+import { Locked, lockWhenIdle } from "./pin.js";
 
 const VIEWS = {
   viewer: { "": Live, more: More },
@@ -77,6 +78,7 @@ function View() {
   const { me, state, told } = store;
   if (me === undefined) return html`<p>${t("loading")}</p>`;
   if (me === null) return html`<${Pair} />`;
+  if (store.locked && !state?.session) return html`<${Locked} />`;
   const patient = me.role === "patient";
   const here = VIEWS[me.role][store.route] ?? VIEWS[me.role][""];
   const main = here === VIEWS[me.role][""];
@@ -91,7 +93,7 @@ function Page() {
   const busy = me?.role === "patient" && state?.session;
   return html`
     <header><div class="top"><span class="name">${t("title")}</span><${Language} /></div><${Notices} /></header>
-    ${me && !busy && html`<${Nav} />`}
+    ${me && !busy && !store.locked && html`<${Nav} />`}
     ${told && html`<p class="told toast" role="alert">${told.text}${me?.role === "clinician" && told.problem?.detail
       ? html` <span lang="en">${told.problem.detail}</span>` : ""}</p>`}
     <main id="view" tabindex="-1" class=${store.stale && me ? "is-stale" : ""}>
@@ -138,6 +140,7 @@ async function start() {
   changed();
   const linked = location.hash.startsWith("#pair=");
   follow();
+  lockWhenIdle();
   connect();
   if (!linked) await loadMe();
 }

@@ -2,6 +2,7 @@
 import { html } from "./html.js";
 import { call } from "./net.js";
 import { changed, forgetAll, set, store } from "./store.js";
+import { PinSetting } from "./pin.js";
 import { date, t } from "./text.js";
 
 const THEMES = ["auto", "light", "dark"];
@@ -23,6 +24,7 @@ export const More = () => html`<section class="card">
   <h1>${t("nav.patient.more")}</h1>
   <fieldset><legend>${t("theme")}</legend>${THEMES.map((one) => html`<label class="check"><input type="radio" name="theme" value=${one}
     defaultChecked=${document.documentElement.dataset.theme === one} onChange=${() => look(one)} /> ${t(`theme.${one}`)}</label>`)}</fieldset>
+  <${PinSetting} />
   <h2>${t("this_phone")}</h2>
   <p>${t(`role.${store.me.role}`)}. ${t("until", { date: date(store.me.expires_s * 1000) })}</p>
   <button type="button" onClick=${leave}>${t("leave")}</button>

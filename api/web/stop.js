@@ -8,8 +8,10 @@
   const root = document.documentElement;
   let asked = 0; // which press counts
   let answered = true;
+  let dismissed = false; // the person went on: asked again all the same, and told once it is confirmed
 
   function show(outcome) { // "asking", "confirmed", "not_confirmed"
+    if (dismissed && outcome !== "confirmed") return;
     root.dataset.stop = outcome;
     for (const part of document.querySelectorAll("#stopped [data-when]")) {
       part.hidden = part.dataset.when !== outcome;
@@ -39,6 +41,7 @@
   function stop() {
     const press = ++asked;
     answered = false;
+    dismissed = false;
     show("asking");
     const repeat = () => {
       if (press === asked && !answered) { ask(press); setTimeout(repeat, AGAIN_MS); }
@@ -59,7 +62,7 @@
   document.addEventListener("click", (event) => { if (onBar(event) && event.detail === 0) stop(); }, true);
   document.addEventListener("click", (event) => {
     if (event.target instanceof Element && event.target.closest("#stopped-go-on")) {
-      asked++;
+      dismissed = true;
       delete root.dataset.stop;
       document.getElementById("stopped").hidden = true;
       document.dispatchEvent(new CustomEvent("stop", { detail: null }));

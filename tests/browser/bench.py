@@ -20,6 +20,9 @@ from tests.browser.steps import Person
 
 STOPS, STOP_P95_MS = 200, 150
 TAPS, TAP_P95_MS = 20, 400
+COST_MAX_PERCENT = 10
+BARE_RING = """<svg viewBox="0 0 200 200"><circle cx="100" cy="100" r="80" fill="teal"><animate attributeName="r"
+  values="50;80;80;50" dur="6s" repeatCount="indefinite"/></circle></svg>"""
 LOADS, STOP_THERE_MS, VIEW_THERE_MS = 10, 500, 1000
 WATCH = """new MutationObserver(() => {
   if (window.deviceStop && document.getElementById("stop")) window.stopThere ??= performance.now();
@@ -50,11 +53,37 @@ def main() -> int:
         page.goto(served.link("patient"))
         person = Person(page)
         person.starts()
-        good = tell("plus to the current shown", taps(person), TAP_P95_MS)
+        good = costs(browser, page)
+        good = tell("plus to the current shown", taps(person), TAP_P95_MS) and good
         good = tell("STOPP to lines confirmed low", [page.evaluate(STOP) for _ in range(STOPS)], STOP_P95_MS) and good
         good = loads(browser, served.base) and good
         browser.close()
     return 0 if good else 1
+
+
+def costs(browser: Any, session: Any) -> bool:
+    """What the main thread of a running session takes of a core, over a page with nothing but an animated ring."""
+    bare = browser.new_page(viewport={"width": 360, "height": 740})
+    bare.set_content(BARE_RING)
+    took = {name: busy_percent(page) for name, page in (("session", session), ("bare ring", bare))}
+    bare.close()
+    print(f"main thread: session {took['session']:.1f} %, bare ring {took['bare ring']:.1f} % (at most 10 more)")
+    return took["session"] - took["bare ring"] <= COST_MAX_PERCENT
+
+
+def busy_percent(page: Any) -> float:
+    """Share of a core in 8 s."""
+    page.bring_to_front()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+
+    def busy_s() -> float:
+        told = session.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in told if one["name"] == "TaskDuration"))
+
+    before = busy_s()
+    page.wait_for_timeout(8_000)
+    return (busy_s() - before) / 8 * 100
 
 
 def loads(browser: Any, base: str) -> bool:

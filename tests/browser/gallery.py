@@ -137,6 +137,19 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     yield "history", patient
     to(patient, "more")
     yield "more", patient
+    page.locator("[name=pin]").fill("2468")
+    patient.presses("next")
+    patient.sees("pin.on")
+    page.evaluate("sessionStorage.removeItem('unlocked')")
+    page.reload()
+    patient.sees("pin.stop_works")
+    yield "locked", patient
+    page.locator("[name=pin]").fill("1357")
+    patient.presses("next")
+    patient.sees("pin.wrong")
+    page.locator("[name=pin]").fill("2468")
+    patient.presses("next")
+    patient.presses("pin.remove")
     block = api.journal.append(Kind.BLOCK, event="closed", why="contraindicated", what=["pregnant"]).result()
     to(patient, "")
     page.reload()

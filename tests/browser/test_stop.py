@@ -110,5 +110,6 @@ def test_an_app_that_does_not_answer_is_told_as_not_confirmed(planned: Served, p
     stopped(patient, "not_confirmed")
     steps = patient.page.locator("#stopped ol li").all_inner_texts()
     assert steps == [LANG[language][key] for key in ("red_button", "pull_lead", "probe_out")]
+    goes_on(patient.page)
     planned.process.send_signal(signal.SIGCONT)
     stopped(patient)  # it was asked again until it answered
