@@ -123,8 +123,8 @@ class Person:
         return self.has(self.engine.open_session(0 if wanted is None else wanted.revision, NONE_APPLIES))
 
     def arm(self) -> State:
-        """Until the engine is idle; opens a session and has the electrodes checked."""
-        self.until(lambda state: state.mode == "idle")
+        """Once the guard is ready: opens a session and has the electrodes checked."""
+        self.until(lambda state: state.mode in ("idle", "armed"))
         self.open()
         self.wait(500_000)
         return self.act(Action.CHECK_ELECTRODES)
