@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from safety import limits
+from safety import limits, steps
 from safety.window import Asked
 
 CODES: Final = 4096
@@ -91,27 +91,12 @@ CHECK_LATE_US: Final = 60_000
 """After its due time. One check more and KEEPALIVE may drop out by itself (80 ms)."""
 
 
-class Sample(Protocol):
-    """What one burst read (``hw/senses.py``). Peaks since the last PEAK_RESET; ``average_ua`` is signed; A, then B."""
+class Sample(steps.Sample, Protocol):
+    """What one burst read (``hw/senses.py``): also the lines whose mode is another than it should be.
 
-    @property
-    def bank(self) -> int: ...
-    @property
-    def raw(self) -> tuple[int, ...]: ...
-    @property
-    def peak_ua(self) -> tuple[int, int]: ...
-    @property
-    def electrode_mv(self) -> tuple[int, int]: ...
-    @property
-    def rail_mv(self) -> int: ...
-    @property
-    def average_ua(self) -> tuple[int, int]: ...
-    @property
-    def reference_mv(self) -> int: ...
-    @property
-    def playing(self) -> int | None: ...
-    @property
-    def dead_man_running(self) -> bool: ...
+    Peaks since the last PEAK_RESET; ``average_ua`` is signed; A, then B.
+    """
+
     @property
     def strayed(self) -> tuple[str, ...]: ...
 
