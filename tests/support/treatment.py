@@ -14,7 +14,7 @@ from controller.engine import GuardEngine
 from controller.history import KINDS, Record, records
 from controller.journal import Journal
 from controller.journal_check import Verdict, verify
-from controller.port import Action, Event, State
+from controller.port import Action, EngineRefused, Event, State
 from controller.prescription import CONTRAINDICATIONS, Prescription
 from hw.clock import VirtualClock
 from safety.link import GuardLink
@@ -135,8 +135,16 @@ class Person:
         return self.act(Action.START)
 
     def set(self, ua: int, channel: str = "A", *, controls: bool = True, rev: int | None = None) -> State:
-        rev = self.state.rev if rev is None else rev
-        return self.has(self.engine.set_intensity(channel, ua, rev, controls=controls))
+        """As a page asks: with the revision it shows, and once more when a step came into force meanwhile."""
+        while True:
+            shown = self.state.rev
+            try:
+                return self.has(
+                    self.engine.set_intensity(channel, ua, shown if rev is None else rev, controls=controls)
+                )
+            except EngineRefused as refused:
+                if rev is not None or refused.code != "rev_changed" or self.state.rev == shown:
+                    raise
 
     def raise_to(self, ua: int, channel: str = "A") -> State:
         """By steps, whenever one is possible, as the state says."""
