@@ -79,7 +79,7 @@ def test_a_pause_ramps_down_and_a_resume_begins_the_next_contraction_at_zero() -
         assert hand.link.request("start")["code"] == "not_now", "another start needs another electrode check"
 
 
-@pytest.mark.req("SR-030")
+@pytest.mark.req("SR-060")
 def test_a_paused_session_can_be_ended() -> None:
     with stack() as rig:
         hand = Hand(rig)
@@ -113,7 +113,7 @@ def test_more_and_less_while_it_plays() -> None:
 # --- the lease -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("SR-056")
+@pytest.mark.req("SR-146", "SR-056")
 @pytest.mark.parametrize("lease_us", [None, 1_000_000, 3_000_000])
 def test_a_page_that_is_gone_ramps_the_session_down(lease_us: int | None) -> None:
     with stack() as rig:
@@ -144,7 +144,7 @@ def test_a_page_that_is_gone_ramps_the_session_down(lease_us: int | None) -> Non
         assert hand.state["set_point_ua"]["A"] == 0
 
 
-@pytest.mark.req("SR-056")
+@pytest.mark.req("SR-146")
 def test_nothing_rises_for_a_page_that_was_not_heard_of_for_a_second() -> None:
     with stack() as rig:
         hand = Hand(rig, short_programme(hold_ms=8_000, rest_ms=9_500), lease_us=3_000_000)
@@ -160,7 +160,7 @@ def test_nothing_rises_for_a_page_that_was_not_heard_of_for_a_second() -> None:
         assert (hand.state["mode"], hand.state["ending"], hand.state["set_point_ua"]["A"]) == ("running", None, 1_000)
 
 
-@pytest.mark.req("SR-056")
+@pytest.mark.req("SR-146")
 def test_a_start_needs_an_echo() -> None:
     with stack() as rig:
         link = rig.link()
@@ -176,7 +176,7 @@ def test_a_start_needs_an_echo() -> None:
 # --- before a start --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("SR-030")
+@pytest.mark.req("SR-130")
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [(("one-shot-defeated",), "self_test_one_shot"), (("rail-sag", 40), "self_test_rail_low")],
@@ -198,7 +198,7 @@ def test_a_failed_self_test_keeps_from_everything(fault: tuple[Any, ...], cause:
         link.arm(PROGRAMME)
 
 
-@pytest.mark.req("SR-030")
+@pytest.mark.req("SR-138")
 def test_a_start_without_an_electrode_check_is_refused() -> None:
     with stack() as rig:
         link = rig.link()
@@ -257,7 +257,7 @@ VirtualClock.__init__, os.fsync = named, slow
 """Read by the guard's interpreter: its disk takes as long (us of the virtual clock) for each sync as a file says."""
 
 
-@pytest.mark.req("SR-030")
+@pytest.mark.req("SR-147")
 @pytest.mark.parametrize("sync_us", [50_000, 200_000])
 def test_a_slow_disk_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_us: int) -> None:
     """A session's start and end and an acknowledgement are written, with two syncs each, when nothing can come out.
@@ -299,7 +299,6 @@ def child(rig: Stack, programme: Path) -> subprocess.Popen[str]:
     return app
 
 
-@pytest.mark.req("SR-053")
 @pytest.mark.parametrize("moment_us", [1_000_000, 1_037_000, 1_081_000])
 def test_a_frozen_app_ends_output(tmp_path: Path, moment_us: int) -> None:
     """SIGSTOP: the last edge comes 300 ms later at most, and the guard says that the app is late."""
@@ -400,7 +399,7 @@ MODES: dict[str, tuple[Callable[[Stack], AppLink], str]] = {
 }
 
 
-@pytest.mark.req("SR-041", "SR-043", "SR-045")
+@pytest.mark.req("SR-041", "SR-043")
 @pytest.mark.parametrize("name", MODES)
 def test_the_red_button_in_each_mode(name: str) -> None:
     reach, mode = MODES[name]
@@ -463,7 +462,7 @@ STOPS = {
 }
 
 
-@pytest.mark.req("SR-084")
+@pytest.mark.req("SR-150")
 @pytest.mark.parametrize("cause", STOPS)
 def test_the_cause_of_a_stop_is_on_disk_and_known_to_the_next_guard(cause: str, tmp_path: Path) -> None:
     with stack(tmp_path) as rig:
@@ -480,7 +479,7 @@ def test_the_cause_of_a_stop_is_on_disk_and_known_to_the_next_guard(cause: str, 
         assert (link.latest["mode"], link.latest["cause"], link.latest["last_cause"]) == ("idle", None, cause)
 
 
-@pytest.mark.req("SR-084")
+@pytest.mark.req("SR-041", "SR-150")
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_lockout_survives_and_only_a_clinician_clears_it(tmp_path: Path, killed: bool) -> None:
     with stack(tmp_path) as rig:
