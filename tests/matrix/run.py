@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import traceback
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.util import Finalize
 from typing import Any, Final
@@ -58,7 +59,13 @@ def _cells(wanted: Wanted) -> list[tuple[tuple[int, At], Cell]]:
         row = ROWS[number]
         if _bench is None:
             _bench = _own.enter_context(bench())
-        cell = _bench.run(row.breaks, state, row.course)
+        try:
+            cell = _bench.run(row.breaks, state, row.course)
+        except Exception as error:  # of this one cell: the others shall be told as well
+            cell = Cell(
+                problems=[f"{error!r} at {error.__traceback__ and traceback.extract_tb(error.__traceback__)[-1]}"]
+            )
+            _bench.worn = True
         done.append(((number, state), cell))
         if _bench.worn or row.wears:
             _own.close()
