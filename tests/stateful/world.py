@@ -33,8 +33,10 @@ STEP_UA: Final = 2_000
 ENDS_WITHIN_S: Final = 60
 """Of the wall's time: a guard that has lost its daemon."""
 
-STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, OTHER_US = 30_000, 30_000, 50_000, 300_000, 140_000, 60_000
+STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+RESTS: Final = 20
+"""Times 2 s: the longest rest that may be due is 30 s."""
 LEASE_US: Final = 2_000_000
 
 
@@ -106,7 +108,7 @@ class World:
         self.run_us = self.most_us = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
-        self.underruns = self.sessions = self.begun = self.unwhole = 0
+        self.underruns = self.sessions = self.ends = 0
         self._ask("current", record=True)
         self.connect()
 
@@ -132,10 +134,12 @@ class World:
             if mode in OUTPUT:
                 continuous = mode == "running" and self.loaded == "continuous"
                 self.rules.begins(mode, now_us, continuous=continuous)
-            else:
+            elif cause is None:
                 self.rules.ends_by(now_us)
-                if cause is not None:
-                    self.rules.disturbed()
+        if cause is not None:
+            # Lines that were read low are low; if not, KEEPALIVE ends it.
+            self.rules.ends_by(now_us if message["confirmed"] else now_us + LOST_US)
+            self.rules.disturbed()
         self._time(mode, now_us)
         if mode != self.mode:
             self.modes[mode] += 1
@@ -427,6 +431,7 @@ class World:
     def lose_daemon(self, how: str) -> None:
         """The daemon is killed (KILL, TERM), closes its connections or answers nonsense: the guard ends."""
         self.excused = True
+        self.ends += 1
         self.rules.ends_by(self.now + LOST_US)
         self.rules.disturbed()
         if how in ("KILL", "TERM"):
@@ -454,7 +459,8 @@ class World:
     def kill_guard(self) -> None:
         """SIGKILL: the dead-man's script and KEEPALIVE remain."""
         self.excused = True
-        self.rules.ends_by(self.now + 20_000)
+        self.ends += 1
+        self.rules.ends_by(self.now + SCRIPT_US)
         self.rules.disturbed()
         guard = self.rig.sim.processes[1]
         guard.send_signal(signal.SIGKILL)
@@ -511,6 +517,21 @@ class World:
             return False
         self.advance(3_000_000)
         return self.mode == "armed"
+
+    def begin(self, name: str) -> bool:
+        """The whole way from wherever the guard stands to a session, waiting for a rest that is due."""
+        self.recover()
+        if self.today == SESSIONS_A_DAY:
+            self.next_day()
+        if not self.arm(name):
+            return False
+        for _ in range(RESTS):
+            if self.start():
+                return True
+            if self.mode != "armed":
+                break
+            self.advance(2_000_000)
+        return False
 
     def train(self, us: int, to_ua: int) -> None:
         """Lets a session play, and raises whenever that is granted."""
