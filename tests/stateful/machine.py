@@ -70,7 +70,19 @@ OTHERS: tuple[tuple[Any, ...], ...] = (
     ("client-spi", "auxiliary", 0),
     ("client-spi", "main", 0),
 )
-REQUESTS = ("status", "self_test", "load", "check_electrodes", "start", "pause", "resume", "end", "raise", "lower", "no")
+REQUESTS = (
+    "status",
+    "self_test",
+    "load",
+    "check_electrodes",
+    "start",
+    "pause",
+    "resume",
+    "end",
+    "raise",
+    "lower",
+    "no",
+)
 CHANNELS = st.sampled_from("AB")
 
 
@@ -79,6 +91,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.steps = self.examples = self.session_us = self.sessions = self.pulses = self.contractions = 0
+        self.chunks = self.missed = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
 
@@ -88,6 +101,8 @@ class Totals:
         self.sessions += one.sessions
         self.pulses += one.rules.pulses
         self.contractions += one.rules.judged_contractions
+        self.chunks += one.chunks
+        self.missed += one.missed
         self.causes.update(one.causes)
         self.modes.update(one.modes)
 
@@ -240,8 +255,9 @@ class Whole(RuleBasedStateMachine):
         self.world.stop()
 
     @precondition(lives)
-    @rule(us=st.integers(0, 100_000))
+    @rule(us=st.integers(25_000, 200_000))
     def press(self, us: int) -> None:
+        """It latches, so that nobody can release it before the next check has seen it."""
         self.world.press()
         self.world.advance(us)
 

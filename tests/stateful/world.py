@@ -10,10 +10,12 @@ import contextlib
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from controller.outcome import View
 from controller.programme import parse_programme
 from controller.session import Session, SessionRefused
 from controller.timeline import Timeline
@@ -86,6 +88,16 @@ class Witness(AppLink):
         return arrived
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """One that began to play: session time, when that was, and how many underruns there had been."""
+
+    start_us: int
+    end_us: int
+    began_us: int
+    underruns: int
+
+
 class World:
     """Use ``world()``. ``session_us`` counts time with a session open, ``causes`` what latched."""
 
@@ -108,7 +120,9 @@ class World:
         self.run_us = self.most_us = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
-        self.underruns = self.sessions = self.ends = 0
+        self.sessions = self.ends = 0
+        self.chunk: Chunk | None = None
+        self.began_us = self.chunks = self.missed = self.drift_us = 0
         self._ask("current", record=True)
         self.connect()
 
@@ -145,7 +159,8 @@ class World:
             self.modes[mode] += 1
         if cause is not None and cause != self.cause:
             self.causes[cause] += 1
-        self.mode, self.cause, self.underruns = mode, cause, message["underruns"]
+        self.mode, self.cause = mode, cause
+        self.began_us = message.get("began_us", self.began_us)
 
     def _time(self, mode: str, now_us: int) -> None:
         """Session time, and that no session runs for longer than its programme."""
@@ -160,6 +175,19 @@ class World:
         self.run_since_us = now_us if mode == "running" else None
         if self.run_us > self.most_us and mode == "running":
             raise Broken(f"a session of {self.loaded} has run for {self.run_us} us; at most {self.most_us}")
+
+    def _plays(self, view: View) -> None:
+        """A chunk began: right after the one before, or the guard has counted an underrun."""
+        now = Chunk(view.playing.start_us, view.playing.end_us, self.began_us, view.underruns)
+        before, self.chunk = self.chunk, now
+        self.chunks += 1
+        if before is None or now.start_us != before.end_us:
+            return
+        late_us = now.began_us - before.began_us - (before.end_us - before.start_us)
+        self.missed += now.underruns - before.underruns
+        self.drift_us = max(self.drift_us, abs(late_us) if now.underruns == before.underruns else 0)
+        if late_us and now.underruns == before.underruns:
+            raise Broken(f"{now} comes {late_us} us after the end of {before}, and nothing was counted")
 
     def look(self) -> None:
         """Holds what came out since the last look against the rules."""
@@ -246,9 +274,9 @@ class World:
             return False
         timeline = TIMELINES[self.loaded]
         full = self.rig.board.full_scale_ua
-        session = Session(
-            self.link, timeline, Encoder(self.rig.board), full, {"A": 20_000, "B": 20_000}, rises=False
-        )
+        target = {"A": 20_000, "B": 20_000}
+        session = Session(self.link, timeline, Encoder(self.rig.board), full, target, None, self._plays, rises=False)
+        self.chunk = None
         self.run_us, self.most_us = 0, timeline.duration_us + 1_000_000
         try:
             started = session.start(self.day.isoformat(), waits=False)
