@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from controller.feed import Made
@@ -48,6 +49,8 @@ class At(StrEnum):
 
 STATES: Final = tuple(At)[:8]
 CONTRACTION: Final = (At.UP, At.HOLD, At.DOWN)
+RAIL_GONE_US, RAIL_GONE_V = 130_000, 5
+"""Where the guard has ended itself: drop-out of KEEPALIVE, and the fall of the rail (hardware.md)."""
 DAC_CS_N: Final = 16
 OFF_MASK: Final = sum(1 << gpio for gpio in (*PHASE_GPIOS, 25))
 """The phase lines and OUTPUT_ENABLE."""
@@ -223,6 +226,9 @@ class Bench:
         except LinkError:
             self._gone()
         self._named(tick)
+        self._wait(tick + RAIL_GONE_US - self.rig.clock.now() if cell.guard_ended else 0)
+        if cell.guard_ended and self.rig.sim.control.ask("rail")["volt"] >= RAIL_GONE_V:
+            cell.problems.append(f"the rail is up {RAIL_GONE_US} us later")
         self._wait(200_000)
         cell.final = None if cell.finding else self.link.latest["cause"]
         self._measure(tick)
@@ -283,8 +289,6 @@ class Bench:
             return
         if not cell.guard_ended and rig.levels() & OFF_MASK:
             cell.problems.append("a phase line or OUTPUT_ENABLE is high")
-        if cell.guard_ended and rig.sim.control.ask("rail")["volt"] >= 5:
-            cell.problems.append("the rail is up")
 
     def _latched(self) -> None:
         """Nothing but an acknowledgement leads on, and not while the fault holds; never is there any current."""
@@ -414,7 +418,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
-    """A board and a guard of its own."""
-    with stack() as rig:
+def bench(state: Path | None = None) -> Iterator[Bench]:
+    """A board and a guard of its own; ``state``: the folder of its record, if it is to be kept."""
+    with stack(state) as rig:
         yield Bench(rig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,9 @@ from safety.causes import CAUSES
 from safety.electrode import FINDINGS
 from tests.matrix import page, run
 from tests.matrix.__main__ import PAGE
-from tests.matrix.bench import STATES, At, Cell
+from tests.matrix.bench import STATES, At, Cell, bench
 from tests.matrix.table import NEVER, ROWS, SELF_TEST, START, Found, wrong
+from tests.support.stack import stack
 
 Cells = Mapping[tuple[int, At], Cell]
 
@@ -26,10 +28,20 @@ def _cells(request: pytest.FixtureRequest) -> Cells:
     return run.run(list(dict.fromkeys(wanted)))
 
 
-@pytest.mark.req("SR-123", "SR-133", "SR-143", "SR-150")
+@pytest.mark.req("SR-123", "SR-133", "SR-134", "SR-139", "SR-141", "SR-150")
 @pytest.mark.parametrize("cell", run.everything(), ids=lambda cell: f"{ROWS[cell[0]].name}, {cell[1]}")
 def test_a_fault_ends_as_it_should(cells: Cells, cell: tuple[int, At]) -> None:
     assert wrong(ROWS[cell[0]], cell[1], cells[cell]) == [], cells[cell]
+
+
+@pytest.mark.req("SR-150")
+@pytest.mark.parametrize("fault", ["daemon-close", "source-gain A 1.3"])
+def test_the_next_guard_shows_the_cause_of_the_last_stop(fault: str, tmp_path: Path) -> None:
+    row = next(row for row in ROWS if row.name == fault)
+    with bench(tmp_path) as tried:
+        cell = tried.run(row.breaks, At.HOLD, row.course)
+    with stack(tmp_path, new_state=False) as rig:
+        assert rig.link().welcome["last_cause"] == cell.final == row.cells[At.HOLD].causes[0]
 
 
 def test_every_fault_has_a_row_and_every_row_every_state() -> None:
