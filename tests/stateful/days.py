@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 from tests.stateful.electrode import Broken
-from tests.stateful.world import SESSIONS_A_DAY, World, world
+from tests.stateful.world import World, world
 
 LOOK_US = 5_000_000
 NAMES = ("strong", "both", "other", "continuous")
@@ -22,15 +22,9 @@ def days(
         one.advance(2_000_000)
         told = 0
         while one.session_us < session_us:
-            if one.today == SESSIONS_A_DAY:
-                one.next_day()
             name = chance.choice(NAMES)
-            if not one.arm(name):
-                raise Broken(f"{name} is not armed: {one.mode}, {one.cause}")
-            while not one.start():
-                one.advance(1_000_000)  # a rest that is due
-                if one.mode != "armed":
-                    raise Broken(f"{name} does not start: {one.mode}, {one.cause}")
+            if not one.begin(name):
+                raise Broken(f"{name} does not start: {one.mode}, {one.cause}, {one.link and one.link.latest}")
             _play(one, chance, session_us)
             one.advance(500_000)
             one.look()

@@ -10,10 +10,12 @@ import contextlib
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from controller.outcome import View
 from controller.programme import parse_programme
 from controller.session import Session, SessionRefused
 from controller.timeline import Timeline
@@ -33,8 +35,10 @@ STEP_UA: Final = 2_000
 ENDS_WITHIN_S: Final = 60
 """Of the wall's time: a guard that has lost its daemon."""
 
-STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, OTHER_US = 30_000, 30_000, 50_000, 300_000, 140_000, 60_000
+STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+RESTS: Final = 20
+"""Times 2 s: the longest rest that may be due is 30 s."""
 LEASE_US: Final = 2_000_000
 
 
@@ -84,6 +88,16 @@ class Witness(AppLink):
         return arrived
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """One that began to play: session time, when that was, and how many underruns there had been."""
+
+    start_us: int
+    end_us: int
+    began_us: int
+    underruns: int
+
+
 class World:
     """Use ``world()``. ``session_us`` counts time with a session open, ``causes`` what latched."""
 
@@ -106,7 +120,9 @@ class World:
         self.run_us = self.most_us = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
-        self.underruns = self.sessions = self.begun = self.unwhole = 0
+        self.sessions = self.ends = 0
+        self.chunk: Chunk | None = None
+        self.began_us = self.chunks = self.missed = self.drift_us = 0
         self._ask("current", record=True)
         self.connect()
 
@@ -132,16 +148,19 @@ class World:
             if mode in OUTPUT:
                 continuous = mode == "running" and self.loaded == "continuous"
                 self.rules.begins(mode, now_us, continuous=continuous)
-            else:
+            elif cause is None:
                 self.rules.ends_by(now_us)
-                if cause is not None:
-                    self.rules.disturbed()
+        if cause is not None:
+            # Lines that were read low are low; if not, KEEPALIVE ends it.
+            self.rules.ends_by(now_us if message["confirmed"] else now_us + LOST_US)
+            self.rules.disturbed()
         self._time(mode, now_us)
         if mode != self.mode:
             self.modes[mode] += 1
         if cause is not None and cause != self.cause:
             self.causes[cause] += 1
-        self.mode, self.cause, self.underruns = mode, cause, message["underruns"]
+        self.mode, self.cause = mode, cause
+        self.began_us = message.get("began_us", self.began_us)
 
     def _time(self, mode: str, now_us: int) -> None:
         """Session time, and that no session runs for longer than its programme."""
@@ -156,6 +175,19 @@ class World:
         self.run_since_us = now_us if mode == "running" else None
         if self.run_us > self.most_us and mode == "running":
             raise Broken(f"a session of {self.loaded} has run for {self.run_us} us; at most {self.most_us}")
+
+    def _plays(self, view: View) -> None:
+        """A chunk began: right after the one before, or the guard has counted an underrun."""
+        now = Chunk(view.playing.start_us, view.playing.end_us, self.began_us, view.underruns)
+        before, self.chunk = self.chunk, now
+        self.chunks += 1
+        if before is None or now.start_us != before.end_us:
+            return
+        late_us = now.began_us - before.began_us - (before.end_us - before.start_us)
+        self.missed += now.underruns - before.underruns
+        self.drift_us = max(self.drift_us, abs(late_us) if now.underruns == before.underruns else 0)
+        if late_us and now.underruns == before.underruns:
+            raise Broken(f"{now} comes {late_us} us after the end of {before}, and nothing was counted")
 
     def look(self) -> None:
         """Holds what came out since the last look against the rules."""
@@ -242,7 +274,9 @@ class World:
             return False
         timeline = TIMELINES[self.loaded]
         full = self.rig.board.full_scale_ua
-        session = Session(self.link, timeline, Encoder(self.rig.board), full, {"A": 20_000, "B": 20_000}, rises=False)
+        target = {"A": 20_000, "B": 20_000}
+        session = Session(self.link, timeline, Encoder(self.rig.board), full, target, None, self._plays, rises=False)
+        self.chunk = None
         self.run_us, self.most_us = 0, timeline.duration_us + 1_000_000
         try:
             started = session.start(self.day.isoformat(), waits=False)
@@ -425,6 +459,7 @@ class World:
     def lose_daemon(self, how: str) -> None:
         """The daemon is killed (KILL, TERM), closes its connections or answers nonsense: the guard ends."""
         self.excused = True
+        self.ends += 1
         self.rules.ends_by(self.now + LOST_US)
         self.rules.disturbed()
         if how in ("KILL", "TERM"):
@@ -452,7 +487,8 @@ class World:
     def kill_guard(self) -> None:
         """SIGKILL: the dead-man's script and KEEPALIVE remain."""
         self.excused = True
-        self.rules.ends_by(self.now + 20_000)
+        self.ends += 1
+        self.rules.ends_by(self.now + SCRIPT_US)
         self.rules.disturbed()
         guard = self.rig.sim.processes[1]
         guard.send_signal(signal.SIGKILL)
@@ -509,6 +545,21 @@ class World:
             return False
         self.advance(3_000_000)
         return self.mode == "armed"
+
+    def begin(self, name: str) -> bool:
+        """The whole way from wherever the guard stands to a session, waiting for a rest that is due."""
+        self.recover()
+        if self.today == SESSIONS_A_DAY:
+            self.next_day()
+        if not self.arm(name):
+            return False
+        for _ in range(RESTS):
+            if self.start():
+                return True
+            if self.mode != "armed":
+                break
+            self.advance(2_000_000)
+        return False
 
     def train(self, us: int, to_ua: int) -> None:
         """Lets a session play, and raises whenever that is granted."""
