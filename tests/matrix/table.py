@@ -179,7 +179,7 @@ ROWS: Final = (
     ),
     _row("adc-dead", everywhere("adc_stuck"), FAULT, 40, "refused"),
     _row("adc-stuck 2000", everywhere("adc_stuck"), FAULT, 40, "refused"),
-    _row("adc-noisy 100", everywhere("adc_reference"), FAULT, 40, "refused"),
+    _row("adc-noisy 100", everywhere("adc_reference", "current_high"), FAULT, 40, "refused"),
     _row("adc-factor 1.2", everywhere("adc_reference"), FAULT, 40, "refused"),
     _row(
         "adc-slow 1500",
