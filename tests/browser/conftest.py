@@ -53,6 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(needs)
+            item.add_marker(pytest.mark.alone)
 
 
 def first_in_line(*command: str) -> list[str]:
