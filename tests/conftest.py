@@ -34,7 +34,7 @@ class Need:
 
 
 LACKS = "lacks"
-"""The property of a report that says what its test lacked: (name, apt, how) each. Reports may be from other processes."""
+"""The property of a report that says what its test lacked: (name, apt, how) each. It may come from another process."""
 
 
 def needs(
