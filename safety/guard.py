@@ -158,6 +158,8 @@ class Guard:
                 self._play(now)
 
     def _wake_us(self) -> int:
+        if self._desk.busy:
+            return self._clock.now()
         until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
         if wake is None or wake >= until:

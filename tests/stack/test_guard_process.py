@@ -17,6 +17,7 @@ from hw.pulses import PulseOutput
 from hw.wire import DaemonLost, connect
 from safety.errors import LinkError
 from safety.link import GuardLink
+from tests.support.hand import Hand
 from tests.support.sim import Sim
 from tests.support.stack import short_programme, stack
 
@@ -150,3 +151,18 @@ def test_a_daemon_that_dies_while_a_stop_is_under_way_is_lost_at_once() -> None:
         with pytest.raises(LinkError, match="gone"):
             _hear_all(link)
         assert link.latest["cause"] == "daemon_lost"
+
+
+def test_what_comes_after_a_long_chunk_is_looked_at_after_it() -> None:
+    """It is read a slice at a time; a request that came behind it must not be answered before it is judged."""
+    with stack() as rig:
+        hand = Hand(rig)
+        hand.play_for(50_000)
+        hand.link.send_chunk(99, 0, 0, bytes(2_000 * 12))
+        number = hand.link.send("status")
+        order = []
+        while number not in order:
+            message = hand.link.receive()
+            if message is not None and message["type"] in ("refused", "reply"):
+                order.append(message.get("re", "refused"))
+        assert order == ["refused", number]
