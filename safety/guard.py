@@ -125,7 +125,9 @@ class Guard:
         """Runs until killed or until ``leave``. What it raises, after a stop, must end the process, and KEEPALIVE."""
         try:
             self._loop()
-        except DaemonLost:
+        except DaemonLost as error:
+            if not self._lost:  # its clock, which asks the daemon for the time, found it first
+                self.check(self._clock.now(), faults=(self._note(error),))
             raise
         except Exception:
             self.check(self._clock.now(), faults=("internal_error",))

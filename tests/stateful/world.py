@@ -37,6 +37,8 @@ ENDS_WITHIN_S: Final = 60
 
 STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+CHECK_US: Final = 25_000
+"""From one check to the next, and by how much it may come later for a quiet moment."""
 RESTS: Final = 20
 """Times 2 s: the longest rest that may be due is 30 s."""
 LEASE_US: Final = 2_000_000
@@ -476,8 +478,8 @@ class World:
         Mended within the step: the simulator lets no time pass for an app that waits for the guard, while more than one
         of the guard's threads waits for the daemon.
         """
-        if ms * 1000 > LOST_US:
-            self.rules.ends_by(self.now + LOST_US)
+        if ms * 1000 > LOST_US and us > CHECK_US:  # a check at least falls into it
+            self.rules.ends_by(self.now + CHECK_US + LOST_US)
         self.break_("daemon-slow", ms)
         self.advance(us)
         self.rig.fault("clear", "daemon-slow")
