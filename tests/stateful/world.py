@@ -7,6 +7,7 @@ here. Nothing here waits for the wall's time, but for a guard that must end.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ ENDS_WITHIN_S: Final = 60
 
 STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+HANGS_AFTER_S: Final = 180
+"""Of the wall's time, from one look to the next: then time stands still, and where that is is told."""
 CHECK_US: Final = 25_000
 """From one check to the next, and by how much it may come later for a quiet moment."""
 RESTS: Final = 20
@@ -193,6 +196,7 @@ class World:
 
     def look(self) -> None:
         """Holds what came out since the last look against the rules."""
+        faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
         path = self.rig.folder / "current.csv"
         now = self.now
         self._ask("current", path=str(path))
@@ -310,6 +314,7 @@ class World:
             return False
         if wish == "resume":
             self.most_us += 1_000_000
+            self.chunk = None
         try:
             getattr(self.session, wish)()
         except SessionRefused:
@@ -577,4 +582,7 @@ class World:
 def world(state: Path | None = None) -> Iterator[World]:
     """Starts one; ends all of it."""
     with stack(state, new_state=state is None or not state.exists()) as rig:
-        yield World(rig)
+        try:
+            yield World(rig)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
