@@ -19,6 +19,7 @@ from hw.wire import DaemonLost, connect
 from safety.errors import LinkError
 from safety.guard import Guard
 from safety.link import GuardLink
+from tests.support.chunks import longest, pack
 from tests.support.hand import Hand
 from tests.support.sim import Sim
 from tests.support.stack import short_programme, stack
@@ -160,7 +161,7 @@ def test_what_comes_after_a_long_chunk_is_looked_at_after_it() -> None:
     with stack() as rig:
         hand = Hand(rig)
         hand.play_for(50_000)
-        hand.link.send_chunk(99, 0, 0, bytes(2_000 * 12))
+        hand.link.send_chunk(99, 0, 0, pack(longest()))
         number = hand.link.send("status")
         order = []
         while number not in order:

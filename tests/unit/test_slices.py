@@ -7,19 +7,7 @@ import pytest
 from safety import limits
 from safety.decode import ENTRY_BYTES, SLICE_ENTRIES, Chunk, Refusal, decode, decode_in_slices
 from safety.gate import read_ahead
-from tests.support.chunks import LINES, Script, pack
-
-
-def longest() -> list[tuple[int, int, int]]:
-    """Frames and pulses until hardly another fits into the entries that a chunk may have."""
-    script = Script()
-    script.opening(100, 200)
-    for number in range(14):
-        script.pulse(400 + number * 6_667, "AB"[number % 2])
-        for more in range(4 if number < 13 else 2):
-            script.frame(1_200 + number * 6_667 + more * 40, "AB"[more % 2], 0xAAA)
-    script.closing()
-    return script.entries()
+from tests.support.chunks import LINES, longest, pack
 
 
 def slices(data: bytes) -> tuple[int, Chunk | Refusal]:
