@@ -137,12 +137,6 @@ _SENT: Final = {  # whichever of what it brings about is seen in the first check
     **everywhere("not_what_was_approved"),
     **dict.fromkeys((At.CHECK, *CONTRACTION), once(*_OTHER, "current_high")),
 }
-_NEXT_CHUNK: Final = {
-    **everywhere("not_what_was_approved"),
-    At.IDLE: later(CHECK, "not_what_was_approved"),
-    At.ARMED: later(SESSION, "not_what_was_approved"),
-    At.PAUSED: later(SESSION, "not_what_was_approved"),
-}
 _LOST: Final = everywhere("daemon_lost")
 
 ROWS: Final = (
@@ -285,9 +279,9 @@ ROWS: Final = (
     _row("daemon-slow 5", everywhere("daemon_slow"), FAULT, 300, "refused", why="some 50 answers, one after the other"),
     _row("daemon-garbage", _LOST),
     _row("daemon-close", _LOST),
-    _row("client-add 24 100", _NEXT_CHUNK, FAULT, 120, "idle", why="counted when the next wave is made"),
-    _row("client-clear", _NEXT_CHUNK, FAULT, 120, "idle", why="counted when the next wave is made"),
-    _row("client-delete 0", _NEXT_CHUNK, FAULT, 220, "idle", why="missed when its slot is used again"),
+    _row("client-add 24 100", everywhere("not_what_was_approved"), FAULT, 40, "idle"),
+    _row("client-clear", everywhere("not_what_was_approved"), FAULT, 40, "idle"),
+    _row("client-delete 0", everywhere("not_what_was_approved"), FAULT, 40, "idle"),
     _row(
         "client-send 0 once",
         {**_SENT, At.IDLE: NOTHING},
