@@ -141,7 +141,11 @@ class Guard:
 
     def _loop(self) -> None:
         while not (self._leaving.is_set() and self.state.stopped and not self._stopping()):
-            ready = self._clock.wait(self._wake_us())
+            try:
+                ready = self._clock.wait(self._wake_us())
+            except BoardError as error:  # it asks the daemon for its tick: a daemon lost there is named as elsewhere
+                self.check(self._clock.now(), faults=(self._note(error),))
+                raise
             now = self._clock.now()
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
