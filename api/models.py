@@ -385,12 +385,19 @@ class SessionSummary(Out):
     mode: str | None
     cause: str | None
     comfortable_ma: dict[str, float]
+    simulated: bool = Field(description="It was on the simulated board: nothing reached anybody.")
     rating: RatingIn | None
 
 
 class SessionRecord(SessionSummary):
-    """One session in whole: each contraction's dose (uA, us, pC), and pauses, stops and causes in their order."""
+    """One session in whole: each contraction's dose (uA, us, pC) as planned, as sent and as it came in edges and sensed
+    current, and pauses, stops and causes in their order. `below_comfortable_s`: how long contractions had less than the
+    comfortable setting. `deviations`: where what came is not what was planned.
+    """
 
+    below_comfortable_s: dict[str, float]
+    pauses: list[dict[str, Any]]
+    deviations: list[dict[str, Any]]
     opened: dict[str, Any]
     closed: dict[str, Any] | None
     doses: list[dict[str, Any]]

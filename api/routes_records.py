@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -19,6 +19,7 @@ from api.views import prescription_of, prescription_out, summary, whole
 from controller.blocks import blocks
 from controller.catalogue import programme_figures, programme_ids, programme_phases
 from controller.chain import Kind
+from controller.dose import Dose
 from controller.history import KINDS, Record, records
 
 router = APIRouter()
@@ -187,10 +188,10 @@ def export(
     if format == "json":
         return Response(whole(record).model_dump_json(), headers=kept, media_type="application/json")
     out = io.StringIO()
-    columns = ("contraction", "channel", "start_us", "end_us", "pulses", "charge_pc", "set_point_ua", "measured_ua")
+    columns = ["simulated", *(field.name for field in fields(Dose))]
     writer = csv.DictWriter(out, columns, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(record.doses)
+    writer.writerows({**dose, "simulated": record.opened.get("simulated") is True} for dose in record.doses)
     return Response(out.getvalue(), headers=kept, media_type="text/csv; charset=utf-8")
 
 

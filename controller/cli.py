@@ -35,7 +35,7 @@ def _command(arguments: list[str] | None) -> int:
     import traceback
     from importlib.metadata import version
 
-    from controller import check, fault, journal_command, people_command, run, serve, simulate, stop
+    from controller import check, fault, journal_command, people_command, run, serve, simulate, stop, verify_command
     from safety.errors import InputRefused, PelviStimError
 
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
@@ -50,6 +50,7 @@ def _command(arguments: list[str] | None) -> int:
         ("pair", people.add_pair_arguments, people.pair, "let a phone be paired with the running app"),
         ("people", people.add_people_arguments, people.people, "the phones that are paired, and what they may"),
         ("journal", journal_command.add_arguments, journal_command.main, "check or export the journal"),
+        ("verify", verify_command.add_arguments, verify_command.main, "prove what was sent in a session"),
         ("sim", simulate.add_arguments, simulate.main, "the simulated board by itself, for any pigpio client"),
         ("fault", fault.add_arguments, fault.main, "break something in a running simulation, to see what happens"),
     ):
