@@ -331,6 +331,42 @@ class ProgrammeOut(Out):
     phases: list[PhaseOut] = Field(description="As they are played, in one cycle.")
 
 
+class OutputLine(Out):
+    """One phase on one channel into one load. Where the compliance ends the current, r.m.s. and averages are upper
+    bounds.
+    """
+
+    phase: int
+    channel: str
+    load_ohm: int
+    frequency_hz: float
+    phase_width_us: int
+    interphase_us: int
+    peak_current_ma: float
+    peak_voltage_v: float
+    limited_by_compliance: bool
+    charge_per_phase_uc: float
+    net_charge_per_pulse_uc: float
+    rms_current_ma: float
+    average_absolute_current_ma: float
+    duty_percent: float
+    energy_per_pulse_mj: float
+    average_power_mw: float
+    rms_density_ma_per_cm2: float
+    power_density_mw_per_cm2: float
+
+
+class OutputTable(Out):
+    """The output of a programme at a maximum of the set-point."""
+
+    programme: str
+    max_ma: float
+    electrode: dict[str, Any]
+    waveform: str
+    lines: list[OutputLine]
+    notice: str
+
+
 # --- what was delivered -----------------------------------------------------------------------------------------------
 
 

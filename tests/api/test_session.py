@@ -263,6 +263,18 @@ def test_programmes_have_their_figures(api: Api) -> None:
     assert viewer.get("programmes/none").json()["code"] == "not_found"
 
 
+def test_the_output_of_a_programme(api: Api) -> None:
+    viewer = api.phone("viewer")
+    told = viewer.get("programmes/stress-50hz/output-table?max_ma=25&area_mm2=1250").json()
+    assert (told["max_ma"], told["electrode"]["area_cm2"]) == (25, 12.5)
+    assert [(row["load_ohm"], row["peak_current_ma"]) for row in told["lines"]] == [(500, 25), (2000, 25), (10000, 6)]
+    lines = viewer.get("programmes/stress-50hz/output-table?max_ma=25&area_mm2=1250&format=csv").text.splitlines()
+    assert [float(row["rms_density_ma_per_cm2"]) for row in csv.DictReader(lines)] == [
+        row["rms_density_ma_per_cm2"] for row in told["lines"]
+    ]
+    assert viewer.get("programmes/none/output-table").json()["code"] == "not_found"
+
+
 def test_health_and_figures(api: Api, patient: TestClient) -> None:
     patient.post("stop")
     clinician = api.phone("clinician")
