@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
+from controller.kept import add_state_argument, kept
 from controller.proof import Proof, prove, sessions
 
 EXIT_OK: Final = 0
@@ -17,17 +17,15 @@ EXIT_FOUND: Final = 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``verify``."""
     parser.add_argument("session", metavar="SESSION", help='a session\'s id, or "all"')
-    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the app's folder, with the journal")
-    parser.add_argument(
-        "--guard-state", type=Path, required=True, metavar="DIR", help="the guard's state folder, with its seals"
-    )
+    add_state_argument(parser)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     """Exit 0 when every session asked for is proved, else 2. Raises JournalError."""
-    names = sessions(args.folder) if args.session == "all" else [args.session]
-    proofs = [prove(args.folder, args.guard_state, name) for name in names]
+    one = kept(args.state)
+    names = sessions(one.app) if args.session == "all" else [args.session]
+    proofs = [prove(one.app, one.guard, name) for name in names]
     if args.json:
         print(json.dumps([{"proved": proof.good, **asdict(proof)} for proof in proofs], indent=2))
     else:

@@ -142,12 +142,19 @@ def work(kept: tuple[Path, str], tmp_path: Path) -> Work:
 
 def test_every_session_is_proved(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
     assert work.codes() == set()
-    assert main(["verify", "all", "--folder", str(work.app), "--guard-state", str(work.guard)]) == 0
+    assert main(["verify", "all", "--state", str(work.app.parent)]) == 0
     said = capsys.readouterr().out
     assert said.count("proved: what was sent is what was prescribed, to the pulse") == 2
     assert len(sessions(work.app)) == 2
     told = [row.fields for row in journal.read(work.app / journal.NAME) if row.fields.get("event") == "closed"]
     assert [one["cause"] for one in told] == [None, "emergency_stop"]
+
+
+def test_a_restored_backup_is_proved_as_before(work: Work, tmp_path: Path) -> None:
+    packed, other = tmp_path / "all.zip", tmp_path / "other"
+    assert main(["backup", str(packed), "--state", str(work.app.parent)]) == 0
+    assert main(["restore", str(packed), "--state", str(other)]) == 0
+    assert main(["verify", "all", "--state", str(other)]) == 0
 
 
 def test_what_is_kept_of_a_minute_is_small(work: Work) -> None:
@@ -654,7 +661,7 @@ def test_there_are_fifty_tamperings() -> None:
 
 def test_what_is_not_proved_has_an_exit_code(work: Work, capsys: pytest.CaptureFixture[str]) -> None:
     a_dose_made_smaller(work)
-    arguments = [work.session, "--folder", str(work.app), "--guard-state", str(work.guard)]
+    arguments = [work.session, "--state", str(work.app.parent)]
     assert main(["verify", *arguments]) == 2
     assert "NOT proved" in capsys.readouterr().out
     assert main(["verify", *arguments, "--json"]) == 2
