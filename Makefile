@@ -42,10 +42,11 @@ bench-page: set-up-test ## how long STOPP and plus take in a browser, in real ti
 bench-interlock: set-up-test ## how soon output ends, in real time, 200 tries of each event; wants a machine with nothing else to do
 	.venv/bin/python -m tests.bench.interlock $(BENCH_ARGS)
 
-soak: set-up-test ## long counts, with reports: gate against an oracle, killed apps, a day of sessions, people and faults at random
+soak: set-up-test ## long counts, with reports: gate against an oracle, killed apps, a day of sessions, long programmes, people and faults at random
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
 	.venv/bin/python -m tests.support.killed
 	.venv/bin/python -m tests.stateful
+	.venv/bin/python -m tests.support.library
 	.venv/bin/python -m tests.stateful.machine --seed 1 --examples 40 --steps 250 --session-s 3600
 
 screenshots: set-up-test ## every view of the page in both languages, light and dark, into $(SCREENSHOTS)

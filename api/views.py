@@ -141,6 +141,7 @@ def summary(record: Record) -> models.SessionSummary:
         mode=closed.get("mode"),
         cause=closed.get("cause"),
         comfortable_ma={name: ua / 1000 for name, ua in record.comfortable_ua.items()},
+        simulated=record.opened.get("simulated") is True,
         rating=None if record.rating is None else _rating(record.rating),
     )
 
@@ -154,6 +155,9 @@ def _rating(told: dict[str, Any]) -> models.RatingIn:
 def whole(record: Record) -> models.SessionRecord:
     return models.SessionRecord(
         **summary(record).model_dump(),
+        below_comfortable_s={name: us / 1e6 for name, us in record.below_comfortable_us.items()},
+        pauses=record.pauses,
+        deviations=record.deviations,
         opened=record.opened,
         closed=record.closed,
         doses=record.doses,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import csv
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from controller.chain import Kind
+from controller.dose import Dose
 from controller.port import Event
 from controller.prescription import CONTRAINDICATIONS, contraindicated
 from tests.support.api import PRESCRIPTION, WSS, Api
@@ -245,8 +247,10 @@ def test_what_was_delivered_is_read_from_the_journal(api: Api) -> None:
     assert [(event["kind"], event["code"]) for event in whole["events"]] == [("cause", "person")]
     assert patient.get("sessions/s1/export").json() == whole
     lines = patient.get("sessions/s1/export?format=csv").text.splitlines()
-    assert lines[0] == "contraction,channel,start_us,end_us,pulses,charge_pc,set_point_ua,measured_ua"
-    assert lines[1] == "1,A,0,5000000,250,750000000,12000,11900"
+    first_dose = next(csv.DictReader(lines))
+    assert list(first_dose) == ["simulated", *(field.name for field in fields(Dose))]
+    told = {"contraction": 1, "pulses": 250, "charge_pc": 750_000_000, **DOSE}
+    assert {name: first_dose[name] for name in told} == {name: str(value) for name, value in told.items()}
     assert patient.get("sessions/s9").json()["code"] == "not_found"
 
 
@@ -257,6 +261,18 @@ def test_programmes_have_their_figures(api: Api) -> None:
     assert all(one["figures"]["accepted"] for one in listed)
     assert viewer.get("programmes/stress-50hz").json() in listed
     assert viewer.get("programmes/none").json()["code"] == "not_found"
+
+
+def test_the_output_of_a_programme(api: Api) -> None:
+    viewer = api.phone("viewer")
+    told = viewer.get("programmes/stress-50hz/output-table?max_ma=25&area_mm2=1250").json()
+    assert (told["max_ma"], told["electrode"]["area_cm2"]) == (25, 12.5)
+    assert [(row["load_ohm"], row["peak_current_ma"]) for row in told["lines"]] == [(500, 25), (2000, 25), (10000, 6)]
+    lines = viewer.get("programmes/stress-50hz/output-table?max_ma=25&area_mm2=1250&format=csv").text.splitlines()
+    assert [float(row["rms_density_ma_per_cm2"]) for row in csv.DictReader(lines)] == [
+        row["rms_density_ma_per_cm2"] for row in told["lines"]
+    ]
+    assert viewer.get("programmes/none/output-table").json()["code"] == "not_found"
 
 
 def test_health_and_figures(api: Api, patient: TestClient) -> None:
