@@ -18,7 +18,7 @@ from api.problems import ApiRefused, documented
 from api.roles import Role
 from api.service import Service
 from api.views import etag, rev_of, state_out
-from controller.port import TOWARDS_OUTPUT, Action, State
+from controller.port import TOWARDS_OUTPUT, Action
 from controller.prescription import CONTRAINDICATIONS
 from safety.errors import PelviStimError
 
@@ -28,7 +28,9 @@ PATIENT = (*VIEWER, "role_too_low")
 GUARD = ("guard_lost", "guard_silent")
 
 
-def _told(service: Service, response: Response, state: State) -> models.StateOut:
+def _told(service: Service, response: Response) -> models.StateOut:
+    """The state as the answer leaves, not as the command left it: its journal entry may have waited for the disk."""
+    state = service.engine.state()
     response.headers["ETag"] = etag(state)
     response.headers["Cache-Control"] = "no-store"
     return state_out(state, service.control.standing, service.journal_ok)
@@ -66,7 +68,7 @@ async def stop_page(request: Request) -> Response:
 async def state(response: Response, service: TheService, device: AViewer) -> models.StateOut:
     """Mode and cause, session, phase, countdowns, set-point and measured current, load, lease. The `ETag` is `rev`."""
     del device
-    return _told(service, response, service.engine.state())
+    return _told(service, response)
 
 
 @router.get(
@@ -119,7 +121,7 @@ async def open_session(
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
-    opened = await service.command(
+    await service.command(
         device,
         "open_session",
         lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers),
@@ -128,7 +130,7 @@ async def open_session(
         answers=wanted.answers,
     )
     service.control.claim(device.id, device.role)
-    return _told(service, response, opened)
+    return _told(service, response)
 
 
 @router.post(
@@ -165,14 +167,14 @@ async def act(response: Response, service: TheService, device: APatient, wanted:
     action = Action(wanted.action)
     if action in TOWARDS_OUTPUT and wanted.epoch is None:
         raise ApiRefused(f"{action} names the epoch of its session", code="epoch_missing")
-    after = await service.command(
+    await service.command(
         device,
         action.value,
         lambda: service.engine.act(action, wanted.epoch),
         towards_output=action in TOWARDS_OUTPUT,
         epoch=wanted.epoch,
     )
-    return _told(service, response, after)
+    return _told(service, response)
 
 
 @router.put(
@@ -200,7 +202,7 @@ async def intensity(
     now = service.engine.state()
     present = now.channels.get(wanted.channel)
     raises = present is not None and amplitude_ua > present.set_point_ua
-    after = await service.command(
+    await service.command(
         device,
         "intensity",
         lambda: service.engine.set_intensity(
@@ -213,7 +215,7 @@ async def intensity(
         channel=wanted.channel,
         amplitude_ua=amplitude_ua,
     )
-    return _told(service, response, after)
+    return _told(service, response)
 
 
 @router.post(
@@ -224,8 +226,8 @@ async def intensity(
 )
 async def acknowledge(response: Response, service: TheService, device: APatient) -> models.StateOut:
     """When the cause is gone: clears it and leads to the self-test, never to output. Some need a clinician."""
-    after = await service.command(device, "acknowledge", lambda: service.engine.acknowledge(device.role.value))
-    return _told(service, response, after)
+    await service.command(device, "acknowledge", lambda: service.engine.acknowledge(device.role.value))
+    return _told(service, response)
 
 
 async def live_socket(socket: WebSocket) -> None:

@@ -42,8 +42,7 @@ export async function call(method, path, body, { headers = {}, withinMs = 8000 }
 // A command whose refusal is told to the person. Gives the answer, or null.
 export async function command(method, path, body, options) {
   try {
-    const data = await call(method, path, body, options);
-    if (data && typeof data === "object" && "mode" in data && "channels" in data) take(data);
+    const data = await inTurn(call(method, path, body, options));
     set({ told: null });
     return data ?? {};
   } catch (error) {
@@ -87,6 +86,7 @@ let way = 0;
 let source = null;
 let polling = 0;
 let lastText = "";
+let said = 0; // how often the stream has spoken
 const listeners = new Set();
 
 export const onState = (listener) => { listeners.add(listener); };
@@ -102,7 +102,19 @@ export function take(state) {
   changed();
 }
 
+// The state in a command's answer counts unless the stream has spoken since it was asked: it may be older than that.
+export async function inTurn(asked) {
+  const saidBefore = said;
+  const data = await asked;
+  if (said === saidBefore && data && typeof data === "object" && "mode" in data && "channels" in data) {
+    lastText = ""; // should the stream say again what it said last, then it is so again
+    take(data);
+  }
+  return data;
+}
+
 function heard(text) {
+  said++;
   if (text === lastText) { // nothing new, but it is the present
     store.stateAt = performance.now();
     if (store.stale) set({ stale: false });
@@ -153,7 +165,7 @@ function next() {
 async function poll(mine) {
   const until = performance.now() + BACK_TO_STREAM_MS;
   while (mine === polling && store.me) {
-    try { take(await call("GET", "/state", undefined, { withinMs: 1500 })); } catch { /* stale by itself */ }
+    try { take(await call("GET", "/state", undefined, { withinMs: 1500 })); said++; } catch { /* stale by itself */ }
     if (mine !== polling) return;
     if (performance.now() > until) { next(); return; }
     await new Promise((done) => { setTimeout(done, POLL_MS); });

@@ -1,6 +1,6 @@
 // The session as it runs: electrode check, ring, strength, pause and end. Also the view of who only looks.
 import { html, Component } from "./html.js";
-import { act, call, command, controls, onState, take } from "./net.js";
+import { act, call, command, controls, inTurn, onState } from "./net.js";
 import { changed, keep, set, store } from "./store.js";
 import { cause, clock, finding, inLanguage, ma, number, seconds, t } from "./text.js";
 import { Picture } from "./pictures.js";
@@ -58,7 +58,7 @@ onState(async (state) => {
   if (target < channel.set_point_ma + 0.1) return;
   asking = true;
   try {
-    take(await call("PUT", "/sessions/current/intensity", { channel: holding, amplitude_ma: Math.floor(target * 10) / 10 },
+    await inTurn(call("PUT", "/sessions/current/intensity", { channel: holding, amplitude_ma: Math.floor(target * 10) / 10 },
       { headers: { "If-Match": state.rev } }));
   } catch { /* not yet: asked again while it is held */ } finally { asking = false; }
 });
