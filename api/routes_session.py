@@ -17,7 +17,7 @@ from api.live import as_sse, messages
 from api.problems import ApiRefused, documented
 from api.roles import Role
 from api.service import Service
-from api.views import etag, rev_of, state_out
+from api.views import rev_of
 from controller.port import TOWARDS_OUTPUT, Action
 from controller.prescription import CONTRAINDICATIONS
 from safety.errors import PelviStimError
@@ -30,10 +30,10 @@ GUARD = ("guard_lost", "guard_silent")
 
 def _told(service: Service, response: Response) -> models.StateOut:
     """The state as the answer leaves, not as the command left it: its journal entry may have waited for the disk."""
-    state = service.engine.state()
-    response.headers["ETag"] = etag(state)
+    state = service.state_out()
+    response.headers["ETag"] = state.rev
     response.headers["Cache-Control"] = "no-store"
-    return state_out(state, service.control.standing, service.journal_ok)
+    return state
 
 
 def _must_control(service: Service, device: Device) -> None:
@@ -99,7 +99,7 @@ async def heartbeat(service: TheService, device: APatient, beat: models.Heartbea
     """Echoes the guard's latest nonce, every 250 ms. A second without: no raise. The lease over: a ramp down."""
     service.control.heartbeat(device.id, beat.sequence)
     service.engine.heartbeat(beat.nonce)
-    return state_out(service.engine.state(), service.control.standing, service.journal_ok).lease
+    return service.state_out().lease
 
 
 @router.post(
@@ -109,7 +109,7 @@ async def heartbeat(service: TheService, device: APatient, beat: models.Heartbea
     tags=["session"],
     responses=documented(
         *(*PATIENT, *GUARD, "no_prescription", "prescription_revision", "contraindicated", "blocked", "not_now"),
-        *("day_spent", "week_spent", "prescription_expired", "journal_not_written"),
+        *("day_spent", "week_spent", "prescription_expired", "journal_not_written", "button_not_tried"),
     ),
 )
 async def open_session(
@@ -117,10 +117,15 @@ async def open_session(
 ) -> models.StateOut:
     """Self-test, then waits for the electrode check. Names the prescription's revision and answers every question.
 
+    Before the first session of a day the red button is tried: pressed, and turned out again. (A simulated board has
+    none that could fail.)
+
     A patient's phone has control afterwards; a clinician's asks for it.
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
+    if not service.engine.state().simulated and not await service.button_tried():
+        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
     await service.command(
         device,
         "open_session",

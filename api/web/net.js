@@ -1,5 +1,5 @@
 // Requests, the live state by whichever way works, and the heartbeat.
-import { changed, set, store } from "./store.js";
+import { changed, set, store, wipe } from "./store.js";
 import { refusal } from "./text.js";
 
 const API = "/api/v1";
@@ -9,6 +9,7 @@ const LEASE_STALE_MS = 1000; // a page that cannot show the present keeps no lea
 const BEAT_MS = 250;
 const POLL_MS = 200;
 const BACK_TO_STREAM_MS = 10_000;
+const PAIRED_BEFORE = ["device_revoked", "device_expired"];
 const WAYS = ["sse", "socket", "poll"];
 
 export class Refused extends Error {
@@ -28,7 +29,10 @@ export async function call(method, path, body, { headers = {}, withinMs = 8000 }
     const text = await answer.text();
     const data = text && answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
     if (!answer.ok) {
-      if (answer.status === 401 && path !== "/pair") set({ me: null });
+      if (answer.status === 401 && path !== "/pair") {
+        if (store.me || PAIRED_BEFORE.includes(data?.code)) await wipe(); // the pairing was ended: this phone may be in other hands
+        set({ me: null });
+      }
       throw new Refused(data?.code ?? "internal_error", data ?? {});
     }
     return data;
@@ -60,7 +64,7 @@ const orNull = async (asked) => { try { return await asked; } catch { return nul
 
 export async function loadMe() {
   try { set({ me: await call("GET", "/me") }); } catch (error) {
-    if (error.code === "offline") { setTimeout(loadMe, 1000); return; }
+    if (error.code === "offline") { set({ offline: true }); setTimeout(loadMe, 1000); return; }
     set({ me: null });
     return;
   }
@@ -86,6 +90,7 @@ let way = 0;
 let source = null;
 let polling = 0;
 let lastText = "";
+let reading = false;
 let said = 0; // how often the stream has spoken
 const listeners = new Set();
 
@@ -98,6 +103,10 @@ export function take(state) {
   const key = state.session ? `${state.session.phase}.${state.session.contraction}.${state.session.part}` : "";
   if (key !== store.part.key) store.part = { key, totalMs: Math.max(1, state.session?.part_left_ms ?? 1) };
   for (const listener of listeners) listener(state, before);
+  if (store.plan !== undefined && state.prescription_revision !== (store.plan?.revision ?? null) && !reading) {
+    reading = true; // another plan is in force: it is shown, whoever set it and wherever
+    loadAll().finally(() => { reading = false; });
+  }
   if (store.stale) store.stale = false;
   changed();
 }
