@@ -246,6 +246,9 @@ def _stop_on_signal(link: GuardLink) -> Iterator[None]:
 
 def _acknowledge(link: GuardLink, cause: str, wanted: bool) -> None:
     """A stop that was latched when the guard started. Raises SessionRefused unless it is to be cleared, and can be."""
+    if link.welcome["mode"] == "lockout":
+        words = f"{in_words(cause)} [{cause}]; only a clinician can clear this, which run does not"
+        raise SessionRefused(words, cause, link.welcome)
     if not wanted:
         words = f"{in_words(cause)} [{cause}]; read this, and add --acknowledge to go on"
         raise SessionRefused(words, cause, link.welcome)
