@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -229,6 +230,29 @@ def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
     assert "--acknowledge" in missing.stderr
     assert pelvistim(tmp_path, *common, "--acknowledge").returncode == 0
     assert pelvistim(tmp_path, *common).returncode == 0
+
+
+@pytest.mark.parametrize("more", [("check", "sprint"), ("check", "sprint", "--json"), ("run", "sprint", "--board=sim")])
+def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path, more: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        ended = subprocess.run(
+            command(*more), stdout=nobody, stderr=subprocess.PIPE, text=True, env=environment(tmp_path), timeout=60
+        )
+    assert (ended.returncode, ended.stderr) == (70, "ended: nobody reads what is printed any more\n")
+
+
+def test_a_lockout_is_not_said_to_be_cleared_by_acknowledging_it(tmp_path: Path) -> None:
+    scenario = tmp_path / "wrong.toml"
+    scenario.write_text('[[fault]]\nat_s = 2\nname = "source-gain"\nargs = ["A", 2]\n')
+    common = ("run", "stress-50hz", "--board", "sim", "--speed", "max", "--state", tmp_path / "state")
+    first = pelvistim(tmp_path, *common, "--new-state", "--intensity", 10, "--faults", scenario, "--minutes", 0.1)
+    assert first.returncode == 3
+    for more in ((), ("--acknowledge",)):
+        again = pelvistim(tmp_path, *common, *more)
+        assert again.returncode == 2
+        assert "[current_high]; only a clinician can clear this" in again.stderr
 
 
 @pytest.mark.req("SR-103")
