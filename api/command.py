@@ -33,7 +33,7 @@ from controller.engine import GuardEngine
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
 from controller.kept import state_folder
-from controller.launch import GuardRefused, SimulatedBoard
+from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
 from safety.errors import InputRefused, Problem
@@ -88,6 +88,8 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         new = not guard.exists() or not any(guard.iterdir())
         board = SimulatedBoard(runtime, guard, new_state=new, speed=1)
         after.callback(board.close)
+        if board.late_when_busy:
+            print(BUSY_MACHINE, file=sys.stderr)
         link = GuardLink(runtime, board.clock)
         journal = Journal(app, link.welcome["device"])
         after.callback(journal.close)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.cli import main
 from controller.launch import Control
 from tests.decoder import decode
 from tests.support.cli import Running, command, environment, left_behind, pelvistim, while_running
@@ -241,6 +242,18 @@ def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path, more: tuple[str, ..
             command(*more), stdout=nobody, stderr=subprocess.PIPE, text=True, env=environment(tmp_path), timeout=60
         )
     assert (ended.returncode, ended.stderr) == (70, "ended: nobody reads what is printed any more\n")
+
+
+def test_a_user_without_real_time_is_told_what_a_busy_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    main(["run", "stress-50hz", "--board", "sim", "--minutes", "0.001"])
+    assert "On a busy machine a simulated session may be stopped" in capsys.readouterr().out
 
 
 def test_a_lockout_is_not_said_to_be_cleared_by_acknowledging_it(tmp_path: Path) -> None:
