@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 Paths = Mapping[str, dict[str, Any]]
+Taken = Mapping[str, str]
+Link = tuple[str, str, str, Taken, Taken]
+"""Name, method, path, parameters, members of the body."""
 
 _FIRST: Final = {"id": "$response.body#/0/id"}
-_STATE: Final = (
+_STATE: Final[tuple[Link, ...]] = (
     ("heartbeat", "post", "/sessions/current/heartbeat", {}, {"nonce": "$response.body#/lease/nonce"}),
     ("act", "post", "/sessions/current/actions", {}, {"epoch": "$response.body#/epoch"}),
     ("raise", "put", "/sessions/current/intensity", {"if-match": "$response.body#/rev"}, {}),
 )
-_LINKS: Final = (
+_LINKS: Final[tuple[tuple[str, str, tuple[Link, ...]], ...]] = (
     ("post", "/pair", (("whoami", "get", "/me", {}, {}),)),
     (
         "get",
@@ -41,7 +44,7 @@ _LINKS: Final = (
     ("get", "/devices", (("revoke", "delete", "/devices/{id}", _FIRST, {}),)),
     ("get", "/blocks", (("release", "post", "/blocks/{id}/release", _FIRST, {}),)),
 )
-"""(method, path, links of its 2xx answer); a link: name, method, path, parameters, members of the body."""
+"""Method, path, and the links of its 2xx answer."""
 
 
 def add_links(paths: Paths, prefix: str) -> None:
