@@ -75,7 +75,13 @@ def in_words(verdict: Verdict) -> str:
             f"{verdict.seals} seals, up to row {verdict.sealed_rows}; rows after it, not sealed yet: {max(0, after)}"
         )
     lines += [f"{one.code}{'' if one.row is None else f' (row {one.row})'}: {one.detail}" for one in verdict.findings]
-    lines.append("this is what was written" if verdict.good else "NOT shown to be what was written")
+    if not verdict.good:
+        lines.append("NOT shown to be what was written")
+    elif verdict.sealed_rows:
+        lines.append(f"up to row {verdict.sealed_rows} this is what was written")
+        lines.append("what came after is chained, but may have been cut off: the guard seals it with the next session")
+    else:
+        lines.append("nothing is wrong with the chain; the guard has sealed no session yet, so it vouches for nothing")
     return "\n".join(lines)
 
 

@@ -232,7 +232,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def test_the_command_says_what_it_found(work: Work, run: Run) -> None:
     code, said, _ = run("journal", "verify", work[0], "--guard-state", work[1])
     assert code == 0
-    assert "this is what was written" in said
+    assert "up to row 8 this is what was written" in said
     change(work, "DELETE FROM row WHERE number > 6")
     code, said, _ = run("journal", "verify", work[0], "--guard-state", work[1], "--json")
     assert code == 2
@@ -248,6 +248,16 @@ def test_the_seals_beside_the_journal_are_read_and_without_any_nothing_vouches(w
     assert code == 2
     assert "no guard's seals were read" in said
     assert "NOT shown to be" in said
+
+
+def test_what_no_seal_covers_is_not_said_to_be_vouched_for(work: Work, run: Run, tmp_path: Path) -> None:
+    app, state = tmp_path / "new" / "app", tmp_path / "new" / "guard"
+    state.mkdir(parents=True)
+    Journal(app, Signer(state).device).close()
+    code, said, _ = run("journal", "verify", app)
+    assert code == 0
+    assert "what was written" not in said
+    assert "it vouches for nothing" in said
 
 
 def test_the_journal_of_serve_is_meant_if_none_is_named(
