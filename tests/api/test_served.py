@@ -16,6 +16,7 @@ from cryptography import x509
 
 from api import certificate
 from api.certificate import EARLIEST, LEAF_DAYS, RENEW_DAYS, prepare
+from api.live import EVERY_S
 from api.local import answer
 from api.roles import Role
 from controller import local, people_command
@@ -125,6 +126,10 @@ def secret_of(api: Api, role: Role) -> str:
     row.result()
     api.service.devices.enter(device)
     return secret
+
+
+def test_ten_states_a_second_leave_time_to_make_and_send_them() -> None:
+    assert EVERY_S <= 0.09
 
 
 def test_server_sent_events_tell_the_state_again_and_again(api: Api, tmp_path: Path) -> None:
