@@ -38,7 +38,7 @@ soak: set-up-test ## long counts, with reports: gate against an oracle, killed a
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
 	.venv/bin/python -m tests.support.killed
 	.venv/bin/python -m tests.stateful
-	.venv/bin/python -m tests.stateful.machine --seed 1 --examples 40 --steps 250 --session-s 3600
+	.venv/bin/python -m tests.stateful.machine --seed 1 --steps 100000
 
 screenshots: set-up-test ## every view of the page in both languages, light and dark, into $(SCREENSHOTS)
 	.venv/bin/python -m tests.browser.screenshots $(SCREENSHOTS)
