@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -33,6 +32,7 @@ from api.stop import GuardStopper
 from controller.engine import GuardEngine
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
+from controller.kept import state_folder
 from controller.launch import SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> Iterator[Server]:
     """All parts, each undone in turn. Raises InputRefused, OSError, PelviStimError."""
-    state = args.state or _state_folder()
+    state = args.state or state_folder()
     app, guard = state / "app", state / "guard"
     with contextlib.ExitStack() as after:
         try:
@@ -165,11 +165,6 @@ def _lan_address() -> str | None:
         except OSError:
             return None
         return address
-
-
-def _state_folder() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "pelvistim" / "simulated"
 
 
 def _today() -> str:

@@ -174,6 +174,7 @@ class StateOut(Out):
     control: ControlOut
     journal: Literal["ok", "not_written"]
     simulated: bool
+    prescription_revision: int | None = Field(description="Of what is prescribed now; null: nothing is.")
 
 
 class StopOut(Out):
@@ -331,6 +332,42 @@ class ProgrammeOut(Out):
     phases: list[PhaseOut] = Field(description="As they are played, in one cycle.")
 
 
+class OutputLine(Out):
+    """One phase on one channel into one load. Where the compliance ends the current, r.m.s. and averages are upper
+    bounds.
+    """
+
+    phase: int
+    channel: str
+    load_ohm: int
+    frequency_hz: float
+    phase_width_us: int
+    interphase_us: int
+    peak_current_ma: float
+    peak_voltage_v: float
+    limited_by_compliance: bool
+    charge_per_phase_uc: float
+    net_charge_per_pulse_uc: float
+    rms_current_ma: float
+    average_absolute_current_ma: float
+    duty_percent: float
+    energy_per_pulse_mj: float
+    average_power_mw: float
+    rms_density_ma_per_cm2: float
+    power_density_mw_per_cm2: float
+
+
+class OutputTable(Out):
+    """The output of a programme at a maximum of the set-point."""
+
+    programme: str
+    max_ma: float
+    electrode: dict[str, Any]
+    waveform: str
+    lines: list[OutputLine]
+    notice: str
+
+
 # --- what was delivered -----------------------------------------------------------------------------------------------
 
 
@@ -385,12 +422,19 @@ class SessionSummary(Out):
     mode: str | None
     cause: str | None
     comfortable_ma: dict[str, float]
+    simulated: bool = Field(description="It was on the simulated board: nothing reached anybody.")
     rating: RatingIn | None
 
 
 class SessionRecord(SessionSummary):
-    """One session in whole: each contraction's dose (uA, us, pC), and pauses, stops and causes in their order."""
+    """One session in whole: each contraction's dose (uA, us, pC) as planned, as sent and as it came in edges and sensed
+    current, and pauses, stops and causes in their order. `below_comfortable_s`: how long contractions had less than the
+    comfortable setting. `deviations`: where what came is not what was planned.
+    """
 
+    below_comfortable_s: dict[str, float]
+    pauses: list[dict[str, Any]]
+    deviations: list[dict[str, Any]]
     opened: dict[str, Any]
     closed: dict[str, Any] | None
     doses: list[dict[str, Any]]

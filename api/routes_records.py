@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -17,8 +17,15 @@ from api.problems import ApiRefused, documented
 from api.routes_session import GUARD, PATIENT, VIEWER
 from api.views import prescription_of, prescription_out, summary, whole
 from controller.blocks import blocks
-from controller.catalogue import programme_figures, programme_ids, programme_phases
+from controller.catalogue import (
+    programme_figures,
+    programme_ids,
+    programme_output,
+    programme_output_csv,
+    programme_phases,
+)
 from controller.chain import Kind
+from controller.dose import Dose
 from controller.history import KINDS, Record, records
 
 router = APIRouter()
@@ -46,6 +53,32 @@ def programme(
     """One programme with its derived figures at a maximum."""
     del device
     return _programme(id, max_ma, area_mm2)
+
+
+@router.get(
+    "/programmes/{id}/output-table",
+    summary="The output of a programme",
+    tags=["prescription"],
+    response_model=models.OutputTable,
+    responses={200: {"content": {"text/csv": {}}}, **documented(*VIEWER, "not_found")},
+)
+def output_table(
+    device: AViewer,
+    id: ProgrammeId,
+    max_ma: Annotated[models.Milliamps | None, Query(description="mA; missing: the highest that passes.")] = None,
+    area_mm2: Annotated[models.AreaMm2 | None, Query(description="Smallest contact; missing: the programme's.")] = None,
+    format: Annotated[Literal["json", "csv"], Query()] = "json",
+) -> Response:
+    """Into 500, 2 000 and 10 000 ohm, phase by phase: the table that 21 CFR 876.5330 asks a maker to publish."""
+    del device
+    max_ua = None if max_ma is None else round(max_ma * 1000)
+    told = programme_output(id, max_ua, area_mm2)
+    if told is None:
+        raise ApiRefused(f"there is no programme {id}", code="not_found")
+    if format == "json":
+        return Response(models.OutputTable(**told).model_dump_json(), media_type="application/json")
+    kept = {"Content-Disposition": f'attachment; filename="output-{id}.csv"'}
+    return Response(programme_output_csv(id, max_ua, area_mm2), headers=kept, media_type="text/csv; charset=utf-8")
 
 
 def _programme(name: str, max_ma: float | None = None, area_mm2: int | None = None) -> models.ProgrammeOut:
@@ -187,10 +220,10 @@ def export(
     if format == "json":
         return Response(whole(record).model_dump_json(), headers=kept, media_type="application/json")
     out = io.StringIO()
-    columns = ("contraction", "channel", "start_us", "end_us", "pulses", "charge_pc", "set_point_ua", "measured_ua")
+    columns = ["simulated", *(field.name for field in fields(Dose))]
     writer = csv.DictWriter(out, columns, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(record.doses)
+    writer.writerows({**dose, "simulated": record.opened.get("simulated") is True} for dose in record.doses)
     return Response(out.getvalue(), headers=kept, media_type="text/csv; charset=utf-8")
 
 

@@ -25,7 +25,7 @@ def rev_of(if_match: str | None, state: State) -> int | None:
     return int(rev) if good else -1
 
 
-def state_out(state: State, standing: Standing, journal_ok: bool) -> models.StateOut:
+def state_out(state: State, standing: Standing, journal_ok: bool, prescription: Prescription | None) -> models.StateOut:
     lease = state.lease
     return models.StateOut(
         mode=state.mode,
@@ -48,6 +48,7 @@ def state_out(state: State, standing: Standing, journal_ok: bool) -> models.Stat
         control=models.ControlOut(holder=standing.holder, asking=standing.asking),
         journal="ok" if journal_ok else "not_written",
         simulated=state.simulated,
+        prescription_revision=None if prescription is None else prescription.revision,
     )
 
 
@@ -141,6 +142,7 @@ def summary(record: Record) -> models.SessionSummary:
         mode=closed.get("mode"),
         cause=closed.get("cause"),
         comfortable_ma={name: ua / 1000 for name, ua in record.comfortable_ua.items()},
+        simulated=record.opened.get("simulated") is True,
         rating=None if record.rating is None else _rating(record.rating),
     )
 
@@ -154,6 +156,9 @@ def _rating(told: dict[str, Any]) -> models.RatingIn:
 def whole(record: Record) -> models.SessionRecord:
     return models.SessionRecord(
         **summary(record).model_dump(),
+        below_comfortable_s={name: us / 1e6 for name, us in record.below_comfortable_us.items()},
+        pauses=record.pauses,
+        deviations=record.deviations,
         opened=record.opened,
         closed=record.closed,
         doses=record.doses,

@@ -7,11 +7,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from controller import output_table
 from controller.contrast import contrasts
 from controller.figure_table import as_json
-from controller.figures import ceilings, figures, highest_ua
-from controller.programme import Pause, Phase, load_programme, shipped_programmes
-from hw.board import REFERENCE_BOARD, load_board
+from controller.figures import Figures, ceilings, figures, highest_ua
+from controller.programme import Pause, Phase, Programme, load_programme, shipped_programmes
+from hw.board import REFERENCE_BOARD, Board, load_board
 
 
 @lru_cache(maxsize=200)
@@ -20,14 +21,36 @@ def programme_figures(name: str, max_ua: int | None = None, area_mm2: int | None
 
     Without ``max_ua`` at the highest one that passes; ``area_mm2``: another electrode's smallest contact.
     """
+    derived = _derived(name, max_ua, area_mm2)
+    if derived is None:
+        return None
+    programme, board, found = derived
+    return as_json(programme, board, found, ceilings(programme, found), False, contrasts(programme))
+
+
+def programme_output(name: str, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any] | None:
+    """Its output into the three loads, as ``pelvistim check --output-table json`` gives it; None if there is none."""
+    derived = _derived(name, max_ua, area_mm2)
+    if derived is None:
+        return None
+    programme, board, found = derived
+    return output_table.as_json(programme, found, output_table.lines(programme, board, found))
+
+
+def programme_output_csv(name: str, max_ua: int | None = None, area_mm2: int | None = None) -> str | None:
+    """The same as CSV."""
+    derived = _derived(name, max_ua, area_mm2)
+    return None if derived is None else output_table.as_csv(output_table.lines(*derived))
+
+
+def _derived(name: str, max_ua: int | None, area_mm2: int | None) -> tuple[Programme, Board, Figures] | None:
     path = shipped_programmes().get(name)
     if path is None:
         return None
     programme, board = load_programme(path), load_board(REFERENCE_BOARD)
     if area_mm2 is not None:
         programme = replace(programme, electrode=replace(programme.electrode, area_cm2=Fraction(area_mm2, 100)))
-    found = figures(programme, board, highest_ua(programme, board) if max_ua is None else max_ua)
-    return as_json(programme, board, found, ceilings(programme, found), False, contrasts(programme))
+    return programme, board, figures(programme, board, highest_ua(programme, board) if max_ua is None else max_ua)
 
 
 def programme_phases(name: str) -> list[dict[str, Any]]:

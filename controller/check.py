@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from rich.console import Console
 
+from controller import output_table
 from controller.contrast import contrasts
 from controller.figure_table import NOT_CERTIFIED, as_json, print_table, problem_json
 from controller.figures import Figures, ceilings, figures, highest_ua
@@ -37,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-ma", metavar="A", help="maximum of the set-point in mA (default: the board's full scale)"
     )
+    parser.add_argument(
+        "--output-table",
+        choices=("table", "csv", "json"),
+        nargs="?",
+        const="table",
+        help="instead of the figures: the output into 500, 2 000 and 10 000 ohm",
+    )
     parser.add_argument("--plot", metavar="OUT.svg", type=Path, help="draw one pulse and the session's envelope")
     parser.add_argument("--board", metavar="FILE", type=Path, default=REFERENCE_BOARD, help="the board file")
 
@@ -60,7 +68,9 @@ def main(args: argparse.Namespace) -> int:
     over = ceilings(programme, found)
     warnings = contrasts(programme)
     full_scale = args.max_ma is None
-    if args.json:
+    if args.output_table is not None:
+        _print_output(args.output_table, programme, board, found)
+    elif args.json:
         _print_json(as_json(programme, board, found, over, full_scale, warnings))
     else:
         print_table(Console(), programme, board, found, full_scale)
@@ -70,6 +80,16 @@ def main(args: argparse.Namespace) -> int:
         print(InputRefused(printable(args.file), over), _would_pass(programme, board), sep="\n", file=sys.stderr)
         return EXIT_REFUSED
     return EXIT_OK if args.plot is None else _plot(programme, found, args.plot)
+
+
+def _print_output(form: str, programme: Programme, board: Board, found: Figures) -> None:
+    listed = output_table.lines(programme, board, found)
+    if form == "csv":
+        print(output_table.as_csv(listed), end="")
+    elif form == "json":
+        _print_json(output_table.as_json(programme, found, listed))
+    else:
+        output_table.print_lines(Console(), programme, found, listed)
 
 
 def _attempt(read: Callable[[], T], refusals: list[InputRefused]) -> T | None:

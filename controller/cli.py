@@ -35,13 +35,24 @@ def _command(arguments: list[str] | None) -> int:
     import traceback
     from importlib.metadata import version
 
-    from controller import check, fault, journal_command, people_command, run, serve, simulate, stop
+    from controller import (
+        check,
+        data_command,
+        fault,
+        journal_command,
+        people_command,
+        run,
+        serve,
+        simulate,
+        stop,
+        verify_command,
+    )
     from safety.errors import InputRefused, PelviStimError
 
     parser = _Parser(prog="pelvistim", description=f"Electrostimulation for pelvic-floor training. {NOT_CERTIFIED}")
     parser.add_argument("--version", action="version", version=f"pelvistim {version('pelvistim')}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    people = people_command
+    people, data = people_command, data_command
     for name, add_arguments, entry, words in (
         ("check", check.add_arguments, check.main, "the figures of a programme file, with the ceiling beside each"),
         ("run", run.add_arguments, run.main, "run a programme file"),
@@ -50,6 +61,10 @@ def _command(arguments: list[str] | None) -> int:
         ("pair", people.add_pair_arguments, people.pair, "let a phone be paired with the running app"),
         ("people", people.add_people_arguments, people.people, "the phones that are paired, and what they may"),
         ("journal", journal_command.add_arguments, journal_command.main, "check or export the journal"),
+        ("verify", verify_command.add_arguments, verify_command.main, "prove what was sent in a session"),
+        ("backup", data.add_backup_arguments, data.main_backup, "write everything that is kept into one file"),
+        ("restore", data.add_restore_arguments, data.main_restore, "put a backup back"),
+        ("data", data.add_data_arguments, data.main_data, "the person's code, hand-over and removal of what is kept"),
         ("sim", simulate.add_arguments, simulate.main, "the simulated board by itself, for any pigpio client"),
         ("fault", fault.add_arguments, fault.main, "break something in a running simulation, to see what happens"),
     ):

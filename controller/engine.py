@@ -16,16 +16,19 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, Final, TypeVar
 
 from controller.chain import Kind, Row
 from controller.dose import Doses
+from controller.feed import Made
 from controller.history import records
 from controller.journal import Journal
 from controller.port import Action, EngineRefused, Event, State
 from controller.prescribed import Prescriptions
 from controller.prescription import Prescription, contraindicated
-from controller.programme import load_programme, shipped_programmes
+from controller.programme import Programme, load_programme, shipped_programmes
+from controller.recording import Recorded, Recorder, Recordings
 from controller.session import Session, SessionRefused
 from controller.standing import CHANNELS, Standing
 from controller.timeline import Timeline
@@ -77,6 +80,8 @@ class GuardEngine:
         self._session: Session | None = None
         self._doses: Doses | None = None
         self._chunks = ChunkHash()
+        self._recordings = Recordings(journal.path.parent)
+        self._recorder: Recorder | None = None
         self._lost: LinkError | None = None
         self._told_mode: tuple[str, str | None] = ("", None)
         self._listeners: list[Callable[[Event], None]] = []
@@ -132,6 +137,7 @@ class GuardEngine:
         self._closing = True
         self._nudge()
         self._thread.join()
+        self._recordings.close()
 
     # --- the thread -----------------------------------------------------------------------------------------------
 
@@ -314,8 +320,7 @@ class GuardEngine:
         self._ask(lambda: self._request("self_test"))
         session = self._make(wanted)
         try:
-            caps_ua = {channel: wanted.caps_ua.get(channel, 0) for channel in CHANNELS}
-            self._ask(lambda: session.load(caps_ua, lease_us=wanted.lease_us))
+            self._ask(lambda: session.load(_caps(wanted), lease_us=wanted.lease_us))
             self._need("idle")
         except PelviStimError:
             self._close_session(session, None)
@@ -332,6 +337,7 @@ class GuardEngine:
         self._standing.begin(secrets.token_hex(8), wanted, timeline)
         self._chunks = ChunkHash()
         self._doses = Doses(self._board.full_scale_ua)
+        self._recorder = self._recording(programme, wanted)
         return Session(
             self._link,
             timeline,
@@ -342,8 +348,18 @@ class GuardEngine:
             show=self._shown,
             rises=False,
             told=self._heard,
-            played=self._chunks.add,
+            played=self._record,
         )
+
+    def _recording(self, programme: Programme, wanted: Prescription) -> Recorder:
+        assert self._standing.session_id is not None
+        return Recorder(self._standing.session_id, programme.text.decode(), _caps(wanted), self._board.full_scale_ua)
+
+    def _record(self, made: Made, began_us: int) -> None:
+        """A chunk began: it counts, as it does in the guard's seal."""
+        self._chunks.add(made.data)
+        assert self._recorder is not None
+        self._recorder.add(Recorded(made.slice.start_us, began_us, made.revision, made.set_point_ua, made.data))
 
     def _shown(self, view: Any) -> None:
         self._standing.view = view
@@ -408,6 +424,7 @@ class GuardEngine:
             programme=wanted.programme,
             prescription_revision=wanted.revision,
             caps_ua=dict(wanted.caps_ua),
+            simulated=self._state.simulated,
         )
         row = opened.result()  # on disk before anything comes out
         seal = {"session": name, "journal_row": row.number, "journal_hash": row.hash}
@@ -485,10 +502,11 @@ class GuardEngine:
         """The session is no more; what it came to goes to the journal."""
         outcome, self._session = session.outcome, None
         if session.started and self._doses is not None:
-            for dose in self._doses.rest():
+            for dose in self._doses.rest(self._link.latest["came"]):
                 self._journal.append(Kind.DOSE, session=self._standing.session_id, **dose)
             heard = cause != "guard_lost"  # else what the guard approved in the end is not known here
             chunks = {"chunks": self._chunks.chunks, "chunks_sha256": self._chunks.sha256} if heard else {}
+            recording = self._keep_recording()
             self._journal.append(
                 Kind.SESSION,
                 event="closed" if heard else "lost",
@@ -499,6 +517,27 @@ class GuardEngine:
                 session_us=max(0, outcome.session_us),
                 pulses=outcome.pulses,
                 underruns=outcome.underruns,
+                recording_sha256=recording,
                 **chunks,
             ).add_done_callback(self._anchor)
         self._standing.end()
+
+    def _keep_recording(self) -> str:
+        """Has the session's recording written; gives the hash of its file."""
+        session = self._standing.session_id
+        assert self._recorder is not None
+        assert session is not None
+        packed = self._recorder.done()
+
+        def written(done: Future[None]) -> None:
+            if done.exception() is not None:
+                lost = Event("recording_not_written", f"{session}: {done.exception()}")
+                self._waiting.append(lambda: self._tell(lost))
+                self._nudge()
+
+        self._recordings.keep(session, packed).add_done_callback(written)
+        return sha256(packed).hexdigest()
+
+
+def _caps(wanted: Prescription) -> dict[str, int]:
+    return {channel: wanted.caps_ua.get(channel, 0) for channel in CHANNELS}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from controller.timeline import Slice, Timeline, Train
+from controller.timeline import LEAD_IN_US, Slice, Timeline, Train
 from controller.waveform import Amplitude, Encoder
 from safety.limits import LEAD_IN_MAX_US, RAMPED_STOP_MAX_US
 from safety.link import Message
@@ -40,14 +40,10 @@ class Feed:
         self, timeline: Timeline, encoder: Encoder, full_scale_ua: int, channels: list[str], end_us: int | None
     ) -> None:
         self._timeline, self._encoder, self._full_scale_ua = timeline, encoder, full_scale_ua
-        self.fade_us = None if end_us is None or end_us >= timeline.duration_us else end_us
-        self._fade_length_us = RAMPED_STOP_MAX_US
+        self._end_us = None if end_us is None or end_us >= timeline.duration_us else end_us
+        self.fade_us: int | None
         self._slices: Iterator[Slice]
-        if self.fade_us is None:
-            self._slices = timeline.slices()
-        else:
-            before, fading = timeline.ended_slices(self.fade_us)
-            self._slices = chain(before, fading)
+        self._from(-LEAD_IN_US)
         self._ahead: deque[Slice] = deque()
         self._ready: Made | None = None
         self._codes: dict[str, int] = {}
@@ -59,6 +55,17 @@ class Feed:
         self._revision = 0
         self._planned: dict[int, dict[str, int]] = {}
         """The set-point by its revision, as far as this session knows; any other was made by somebody else."""
+
+    def _from(self, begin_us: int) -> None:
+        """The slices from here to the end of the session, be it an early one."""
+        self.fade_us, self._fade_length_us = self._end_us, RAMPED_STOP_MAX_US
+        if self._end_us is None:
+            self._slices = self._timeline.slices(begin_us)
+        elif begin_us >= self._end_us:
+            self._slices = iter(())
+        else:
+            before, fading = self._timeline.ended_slices(self._end_us, begin_us=begin_us)
+            self._slices = chain(before, fading)
 
     # --- what goes out --------------------------------------------------------------------------------------------
 
@@ -176,8 +183,8 @@ class Feed:
         """After a pause: the session goes on at ``from_us``."""
         self.sent.clear()
         self._ahead.clear()
-        self._ready, self.fade_us = None, None
-        self._slices = self._timeline.slices(from_us)
+        self._ready = None
+        self._from(from_us)
 
     def _take_back(self, from_us: int) -> bool:
         lost = [number for number, made in sorted(self.sent.items()) if made.slice.start_us >= from_us]

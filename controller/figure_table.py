@@ -153,6 +153,7 @@ def print_table(console: Console, programme: Programme, board: Board, found: Fig
     for label, words in (
         ("programme", f"{programme.id}: {programme.title['en']} / {programme.title['nb']}"),
         ("source", programme.source),
+        ("evidence", "none told" if programme.evidence is None else programme.evidence["en"]),
         ("electrode", f"{electrode.kind}, smallest contact {plain(electrode.area_cm2)} cm2"),
         ("maximum", f"{maximum}, {FULL_SCALE_CAP}" if full_scale else f"{maximum} of {_full_scale(board)}"),
         ("session", session),
@@ -192,6 +193,7 @@ def as_json(
             "id": programme.id,
             "title": dict(programme.title),
             "source": programme.source,
+            "evidence": None if programme.evidence is None else dict(programme.evidence),
             "electrode": {"kind": programme.electrode.kind, "area_cm2": float(programme.electrode.area_cm2)},
             "cycles": programme.cycles,
         },

@@ -2,8 +2,8 @@
 
 Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
 nothing came out), closed (with ``mode``, ``cause`` and ``session_us``) or lost (how it ended was not heard: the app or
-the guard went away; ``cause`` says which); ``dose``: ``contraction``, ``channel``, ``start_us``, ``end_us``,
-``pulses``, ``charge_pc``, ``set_point_ua``, ``measured_ua``; ``state``: ``mode``; ``cause``: ``code``;
+the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose`` says; ``state``: ``mode``;
+``cause``: ``code``;
 ``rating``: what the person told afterwards, the newest one.
 """
 
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from statistics import median_low
 from typing import Any, Final
 
 from controller.chain import Kind, Row
 
+CURRENT_OFF_PERCENT: Final = 10
+"""ours; the guard stops at once for what is dangerous, this is for the reader of a record."""
 KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE, Kind.RATING)
 
 
@@ -49,6 +52,49 @@ class Record:
         for dose in self.doses:
             by_channel.setdefault(dose["channel"], []).append(int(dose["set_point_ua"]))
         return {name: median_low(found) for name, found in sorted(by_channel.items())}
+
+    @property
+    def below_comfortable_us(self) -> dict[str, int]:
+        """Per channel how long contractions lasted that had less than the comfortable set-point."""
+        below = dict.fromkeys(self.comfortable_ua, 0)
+        for dose in self.doses:
+            channel = dose["channel"]
+            if int(dose["set_point_ua"]) < self.comfortable_ua[channel]:
+                below[channel] += int(dose.get("end_us", 0)) - int(dose.get("start_us", 0))
+        return below
+
+    @property
+    def pauses(self) -> list[dict[str, Any]]:
+        """When it was paused, and for how long by this machine's clock (``ms``; None: it did not go on)."""
+        found: list[dict[str, Any]] = []
+        for event in self.events:
+            if event["kind"] != Kind.STATE:
+                continue
+            if found and found[-1]["ms"] is None and event["mode"] == "running":
+                passed = datetime.fromisoformat(event["at"]) - datetime.fromisoformat(found[-1]["at"])
+                found[-1]["ms"] = round(passed.total_seconds() * 1000)
+            elif event["mode"] == "paused":
+                found.append({"at": event["at"], "ms": None})
+        return found
+
+    @property
+    def deviations(self) -> list[dict[str, Any]]:
+        """Where what came is not what was planned: other ``pulses`` or ``charge_pc``, or a sensed ``current_ua`` off by
+        more than ``CURRENT_OFF_PERCENT`` of the set-point. What a dose does not tell of is not compared.
+        """
+        found = []
+        for dose in self.doses:
+            where = {"contraction": dose.get("contraction"), "channel": dose["channel"]}
+            for what, planned, came in (
+                ("pulses", dose.get("planned_pulses"), dose.get("pulses")),
+                ("charge_pc", dose.get("planned_charge_pc"), dose.get("charge_pc")),
+            ):
+                if planned is not None and planned != came:
+                    found.append({**where, "what": what, "planned": planned, "came": came})
+            asked, sensed = int(dose["set_point_ua"]), dose.get("measured_ua")
+            if sensed is not None and abs(sensed - asked) * 100 > CURRENT_OFF_PERCENT * asked:
+                found.append({**where, "what": "current_ua", "planned": asked, "came": sensed})
+        return found
 
     @property
     def contractions(self) -> int:

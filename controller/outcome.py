@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,13 +35,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class View:
-    """What a person is shown while a session runs."""
+    """A chunk began to play: what of, and what the guard saw up to here. ``came``: per channel, the ``pulses`` of this
+    session that came whole in the edges, and the sum of their ``code_us``; ``load_ohm``: as last reckoned from voltage
+    and current.
+    """
 
     playing: Slice
     codes: list[int]
     set_point_ua: dict[str, int]
     measured_ua: dict[str, int]
     underruns: int
+    came: Mapping[str, Mapping[str, int]]
+    load_ohm: Mapping[str, int | None]
 
 
 def outcome_figures(outcome: Outcome) -> dict[str, Any]:

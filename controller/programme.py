@@ -24,13 +24,14 @@ SCHEMA: Final = 1
 ID_MAX_CHARACTERS: Final = 64
 TITLE_MAX_CHARACTERS: Final = 100
 SOURCE_MAX_CHARACTERS: Final = 1_000
+EVIDENCE_MAX_CHARACTERS: Final = 800
 ELECTRODE_KINDS: Final = ("vaginal probe", "anal probe", "surface")
 AREA_MIN_CM2: Final = Fraction(limits.AREA_MIN_MM2, 100)
 AREA_MAX_CM2: Final = Fraction(limits.AREA_MAX_MM2, 100)
 CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {"A": ("A",), "B": ("B",), "AB": ("A", "B")}
 SHIPPED: Final = Path(__file__).with_name("programmes")
 
-_TOP: Final = ("schema", "id", "title", "source", "electrode", "cycles", "phase")
+_TOP: Final = ("schema", "id", "title", "source", "evidence", "electrode", "cycles", "phase")
 _PULSE: Final = ("name", "channel", "frequency_hz", "phase_width_us", "interphase_us", "ramp_up_ms")
 _CONTRACTION: Final = (*_PULSE, "hold_ms", "ramp_down_ms", "rest_ms", "repeats", "intensity_percent")
 _CONTINUOUS: Final = (*_PULSE, "continuous_s", "ramp_down_ms", "intensity_percent")
@@ -110,11 +111,14 @@ _Entry = tuple[Fields, Phase | None]
 
 @dataclass(frozen=True)
 class Programme:
-    """A programme as its file says it. ``text`` is the exact bytes of the file."""
+    """A programme as its file says it. ``evidence``: what is known of its effect, None when the file does not say.
+    ``text`` is the exact bytes of the file.
+    """
 
     id: str
     title: Mapping[str, str] = field(hash=False)
     source: str
+    evidence: Mapping[str, str] | None = field(hash=False)
     electrode: Electrode
     cycles: int
     phases: tuple[Phase, ...]
@@ -158,6 +162,7 @@ def parse_programme(data: bytes, source: str) -> Programme:
     ident = _identity(top)
     title = top.languages("title", TITLE_MAX_CHARACTERS)
     basis = top.text("source", SOURCE_MAX_CHARACTERS)
+    evidence = top.languages("evidence", EVIDENCE_MAX_CHARACTERS) if "evidence" in raw else None
     electrode = _electrode(top)
     cycles = top.integer("cycles", 1, limits.CYCLES_MAX) if "cycles" in raw else 1
     entries = [(fields, _phase(fields)) for fields in _entries(top, problems, lines)]
@@ -166,7 +171,7 @@ def parse_programme(data: bytes, source: str) -> Programme:
         _check_whole(top, entries, cycles or 1)
     if problems or ident is None or title is None or basis is None or electrode is None or cycles is None:
         raise InputRefused(source, tuple(problems))
-    return Programme(ident, title, basis, electrode, cycles, phases, data)
+    return Programme(ident, title, basis, evidence, electrode, cycles, phases, data)
 
 
 def _identity(top: Fields) -> str | None:

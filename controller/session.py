@@ -44,8 +44,8 @@ class Session:
     ``rises``: the set-point goes to the target by itself, as a person would raise it; and the guard's lease is echoed
     here, since whoever runs this sits in front of it. Else both are somebody else's: ``raise_`` and ``echo``.
     ``show`` is called with a View whenever a chunk began to play, ``show_rest`` with the us that are left of a rest
-    that is still due before the start, ``told`` with every message of the guard, ``played`` with each pulse list
-    that began to play.
+    that is still due before the start, ``told`` with every message of the guard, ``played`` with each chunk that began
+    to play and when (guard's us).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Session:
         *,
         rises: bool = True,
         told: Callable[[Message], None] = lambda _: None,
-        played: Callable[[bytes], None] = lambda _: None,
+        played: Callable[[Made, int], None] = lambda *_: None,
     ) -> None:
         self._link, self._timeline = link, timeline
         self._full_scale_ua, self._target_ua, self._show = full_scale_ua, target_ua, show
@@ -342,11 +342,12 @@ class Session:
     def _began(self, message: Message) -> None:
         """A chunk began to play: what it brings counts from here on, and the next one is handed over."""
         made = self._feed.sent.pop(message["number"])
-        self._played(made.data)
+        self._played(made, message["began_us"])
         self._count(made, message["began_us"])
         self._supply()
         measured = {channel: message["measured_ua"][channel] for channel in self._target_ua}
-        self._show(View(made.slice, made.codes, made.set_point_ua, measured, message["underruns"]))
+        came, load = message["came"], message["load_ohm"]
+        self._show(View(made.slice, made.codes, made.set_point_ua, measured, message["underruns"], came, load))
 
     def _count(self, made: Made, began_us: int) -> None:
         outcome = self.outcome

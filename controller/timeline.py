@@ -54,6 +54,11 @@ class Train:
         """How many pulses one channel plays: all whose start floor(n x 10^6 / f) is before the end of the ramp down."""
         return -int(-self.phase.active_us * self.phase.frequency_hz // 1_000_000)
 
+    def codes(self, channel: str, first: int, set_point_ua: int, full_scale_ua: int) -> int:
+        """The sum of the codes of its pulses from number ``first`` (from 0) on, on one channel, at a set-point."""
+        own = [pulse for pulse in _train_pulses(self) if pulse.channel == channel]
+        return sum(pulse.code(set_point_ua, full_scale_ua) for pulse in own[first:])
+
     def shift_us(self, channel: str) -> int:
         """By how much the channel's pulses come later than the contraction: B of "AB" by half a period, floored."""
         if channel == "B" and len(self.phase.channels) == 2:
@@ -165,8 +170,10 @@ class Timeline:
         last = max(pulse.end_us for pulse in _train_pulses(self.trains[-1]))
         return _cut(self.pulses(max(0, begin_us)), begin_us, max(self.duration_us, last + TAIL_US))
 
-    def ended_slices(self, end_us: int, fade_us: int = RAMPED_STOP_MAX_US) -> tuple[Iterator[Slice], Iterator[Slice]]:
-        """The slices of a session that is ended at ``end_us``: those before, and those in which it fades.
+    def ended_slices(
+        self, end_us: int, fade_us: int = RAMPED_STOP_MAX_US, begin_us: int = -LEAD_IN_US
+    ) -> tuple[Iterator[Slice], Iterator[Slice]]:
+        """The slices of a session that is ended at ``end_us``: those from ``begin_us`` on, and those in which it fades.
 
         Only the contraction under way fades, in ``fade_us``; in a rest there is nothing to fade.
         """
@@ -178,7 +185,7 @@ class Timeline:
                 edge = min(edge, pulse.start_us - LEAD_US)
         fading = [pulse for pulse in self._under_way(end_us, fade_us) if pulse.start_us >= edge]
         tail = _cut(iter(fading), edge, fading[-1].end_us + TAIL_US) if fading else iter(())
-        return _cut(self.pulses(), -LEAD_IN_US, edge), tail
+        return _cut(self.pulses(max(0, begin_us)), begin_us, edge), tail
 
     def resume_us(self, paused_us: int, rest_us: int) -> int:
         """Where a session that was paused at ``paused_us`` goes on, when the muscle still needs ``rest_us`` of rest.

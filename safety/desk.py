@@ -108,11 +108,11 @@ class Desk:
         if self._sealing:
             self._guard.signer.add(chunk)
 
-    def seal(self) -> dict[str, str] | None:
+    def seal(self, pulses_seen: int) -> dict[str, str] | None:
         """The seal of the session that is over; None when it had no name. Raises SealError, OSError."""
         sealing, self._sealing = self._sealing, False
         self._anchors = sealing
-        return self._guard.signer.close(self._head) if sealing else None
+        return self._guard.signer.close(self._head, pulses_seen) if sealing else None
 
     def _lose_app(self) -> None:
         """The next check finds it missing and stops an open session."""
@@ -276,7 +276,7 @@ class Desk:
         name, self._head = message.get("session"), _head(message)
         self._sealing = isinstance(name, str) and self._head is not None
         if isinstance(name, str) and self._head is not None:
-            self._guard.signer.begin(name, self._head)
+            self._guard.signer.begin(name, self._head, self._session.plan_sha256)
 
     def _resume(self, now: int) -> Refusal | None:
         stale = self._not_rising(now)

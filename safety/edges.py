@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from safety.decode import Lines, Pulse
@@ -46,8 +47,18 @@ class Cut(NamedTuple):
     fell_us: int
 
 
+@dataclass
+class Seen:
+    """What came whole on one channel: pulses of which all four edges were notified where they had to be, and the sum of
+    their code x width (us) of the first phase.
+    """
+
+    pulses: int = 0
+    code_us: int = 0
+
+
 class Edges:
-    """What is expected and what came. All lines low at first."""
+    """What is expected and what came. All lines low at first. ``came``: per channel, since ``count_anew``."""
 
     def __init__(self, lines: Lines, output_enable: int) -> None:
         self._enable = output_enable
@@ -61,6 +72,12 @@ class Edges:
         self._phase = Cut(0, 0, 0)
         self._was_cut = False
         self._stopped_us: int | None = None
+        self._pulses: deque[Pulse] = deque()
+        self.came = {channel: Seen() for channel in self._of}
+
+    def count_anew(self) -> None:
+        """A session begins."""
+        self.came = {channel: Seen() for channel in self._of}
 
     @property
     def waiting(self) -> int:
@@ -77,6 +94,7 @@ class Edges:
         """A chunk was handed to the daemon; ``joined``: seamlessly to the one before."""
         self._go_on()
         self._loose = self._loose or not joined
+        self._pulses.extend(pulses)
         for pulse in pulses:
             at_us = begins_us + pulse.start_us
             positive, negative = self._of[pulse.channel]
@@ -134,6 +152,7 @@ class Edges:
         if self._stopped_us is not None:
             self._stopped_us, self._was_cut = None, False
             self._expected.clear()
+            self._pulses.clear()
             self._switch.clear()
 
     def _switched(self, tick_us: int, level: int) -> str | None:
@@ -164,6 +183,7 @@ class Edges:
         if stopping and not level and not self._was_cut:
             self._was_cut, self._phase = True, Cut(line, self._rise[1], tick_us)
             self._expected.clear()
+            self._pulses.clear()
             return None
         return wrong
 
@@ -171,6 +191,10 @@ class Edges:
         """What later edges are measured from."""
         if not edge.level:
             self._phase = Cut(edge.line, self._rise[1], tick_us)
+            if not self._expected or self._expected[0].start:  # the last edge of a pulse
+                pulse = self._pulses.popleft()
+                self.came[pulse.channel].pulses += 1
+                self.came[pulse.channel].code_us += pulse.code * pulse.width_us
             return
         self._rise = (edge.at_us, tick_us)
         if edge.start:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -141,7 +141,11 @@ class Guard:
 
     def _loop(self) -> None:
         while not (self._leaving.is_set() and self.state.stopped and not self._stopping()):
-            ready = self._clock.wait(self._wake_us())
+            try:
+                ready = self._clock.wait(self._wake_us())
+            except BoardError as error:  # it asks the daemon for its tick: a daemon lost there is named as elsewhere
+                self.check(self._clock.now(), faults=(self._note(error),))
+                raise
             now = self._clock.now()
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
@@ -272,6 +276,8 @@ class Guard:
             case Action.ENABLE:
                 self._confirmed = None
                 self._lookout.begins(resumed=self._session.progress.resumed)
+                if not self._session.progress.resumed:
+                    self._tools.edges.count_anew()
                 self._instruments().enable(True)
                 self._supply.open(now)
             case Action.BEGIN_RAMP if self.state.ending_cause is not None:
@@ -291,7 +297,7 @@ class Guard:
     def _seal(self) -> None:
         """Signs what was played, once the session is over. A disk that does not take it is told, and nothing else."""
         try:
-            sealed = self._desk.seal()
+            sealed = self._desk.seal(sum(one.pulses for one in self._tools.edges.came.values()))
         except (OSError, SealError) as error:
             self.tell("log", text=f"the session was not sealed: {error}")
             return
@@ -473,6 +479,7 @@ class Guard:
             },
             "lease_age_us": None if held is None else held.age_us(now),
             "increase_allowed": held is not None and held.increase_allowed(now),
+            "came": {one: asdict(seen) for one, seen in self._tools.edges.came.items()},
             "pulses": self._supply.sent_pulses,
             "net_code_us": self._supply.net_code_us,
             "underruns": self._supply.underruns,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
@@ -17,6 +18,8 @@ from safety.errors import PelviStimError
 
 NO_SEAL: Final = "0" * 64
 """What stands for the hash of the seal before the first."""
+NO_PLAN: Final = "0" * 64
+"""What stands for the hash of a plan where nothing was loaded: a seal over the journal's head alone."""
 SESSION_ID_MAX: Final = 64
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -45,6 +48,8 @@ class Seal:
 
     ``session`` is None for a seal over the journal's head alone; then there are no chunks and both heads are alike.
     ``chunks_sha256``: over every approved chunk in order, each preceded by its length in 4 bytes, little endian.
+    ``plan_sha256``: what they were judged by (``plan_hash``). ``pulses_seen``: how many came whole in the notified
+    edges, on both channels.
     """
 
     number: int
@@ -57,7 +62,9 @@ class Seal:
     chunks: int
     chunk_bytes: int
     chunks_sha256: str
-    schema: int = 1
+    plan_sha256: str
+    pulses_seen: int
+    schema: int = 2
 
     def text(self) -> bytes:
         """What is signed: every field, in the one way it can be written."""
@@ -76,8 +83,9 @@ def from_text(text: bytes) -> Seal:
         if not isinstance(raw, dict) or set(raw) != {field.name for field in fields(Seal)}:
             raise SealError("not the fields of a seal")
         seal = Seal(**raw)
-        whole = (seal.number, seal.opened_row, seal.closed_row, seal.chunks, seal.chunk_bytes, seal.schema)
-        hashes = (seal.before, seal.opened_hash, seal.closed_hash, seal.chunks_sha256)
+        rows = (seal.opened_row, seal.closed_row)
+        whole = (seal.number, *rows, seal.chunks, seal.chunk_bytes, seal.pulses_seen, seal.schema)
+        hashes = (seal.before, seal.opened_hash, seal.closed_hash, seal.chunks_sha256, seal.plan_sha256)
         good = (
             all(type(number) is int and number >= 0 for number in whole)
             and all(_is_hash(one) for one in hashes)
@@ -109,7 +117,21 @@ class ChunkHash:
         return self._digest.hexdigest()
 
 
-def make(before: Seal | None, session: str | None, opened: JournalHead, closed: JournalHead, chunks: ChunkHash) -> Seal:
+def plan_hash(programme: str, caps_ua: Mapping[str, int]) -> str:
+    """SHA-256 over what a session is judged by: the programme's text and the caps in uA, as JSON with sorted keys."""
+    plan = {"programme": programme, "caps_ua": dict(caps_ua)}
+    return hashlib.sha256(json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def make(
+    before: Seal | None,
+    session: str | None,
+    opened: JournalHead,
+    closed: JournalHead,
+    chunks: ChunkHash,
+    plan_sha256: str,
+    pulses_seen: int,
+) -> Seal:
     """The seal that follows ``before``. Raises SealError when the journal went backwards or the session has no name."""
     if session is not None and not _is_session(session):
         raise SealError(f"a session is named by 1 to {SESSION_ID_MAX} printable ASCII characters")
@@ -126,6 +148,8 @@ def make(before: Seal | None, session: str | None, opened: JournalHead, closed: 
         chunks=chunks.chunks,
         chunk_bytes=chunks.bytes,
         chunks_sha256=chunks.sha256,
+        plan_sha256=plan_sha256,
+        pulses_seen=pulses_seen,
     )
 
 

@@ -15,6 +15,7 @@ from safety.decode import Lines, Refusal
 from safety.lease import Lease, read_lease_us
 from safety.link import Message
 from safety.schedule import CHANNELS, ScheduleRefused, read_schedule
+from safety.seal import NO_PLAN, plan_hash
 from safety.setpoint import grant_raise
 from safety.supply import Approved
 
@@ -26,6 +27,7 @@ class Session:
         self._lines, self._full_scale_ua = lines, full_scale_ua
         self.record = record
         self.plan: gate.Plan | None = None
+        self.plan_sha256 = NO_PLAN
         self.lease: Lease | None = None
         self.progress = gate.Progress(channels=ledger.begin(record, now_us))
 
@@ -52,6 +54,7 @@ class Session:
         except UnicodeEncodeError as error:
             return Refusal("link_malformed", f"programme: {error}")
         self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule, values)
+        self.plan_sha256 = plan_hash(text, values)
         self.lease = Lease(lease_us, now_us)
         return None
 

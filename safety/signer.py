@@ -40,35 +40,37 @@ class Signer:
         self._seals.mkdir(exist_ok=True, mode=0o755)
         found = read_seals(folder)
         self._last = found[-1] if found else None
-        self._session: tuple[str, JournalHead, ChunkHash] | None = None
+        self._session: tuple[str, JournalHead, str, ChunkHash] | None = None
 
     @property
     def device(self) -> str:
         """The fingerprint of the public key, by which journal and seals say whose they are."""
         return fingerprint(_raw(self._key.public_key()))
 
-    def begin(self, session: str, opened: JournalHead) -> None:
-        """A session begins; the app's journal stands at ``opened``. One that was not closed is forgotten."""
-        self._session = (session, opened, ChunkHash())
+    def begin(self, session: str, opened: JournalHead, plan_sha256: str) -> None:
+        """A session begins, judged by this plan (``seal.plan_hash``); the app's journal stands at ``opened``. One that
+        was not closed is forgotten.
+        """
+        self._session = (session, opened, plan_sha256, ChunkHash())
 
     def add(self, chunk: bytes) -> None:
         """One more chunk was approved. Without a session there is nothing to add it to: raises SealError."""
         if self._session is None:
             raise SealError("a chunk outside a session", code="seal_no_session")
-        self._session[2].add(chunk)
+        self._session[3].add(chunk)
 
-    def close(self, closed: JournalHead | None) -> dict[str, str]:
+    def close(self, closed: JournalHead | None, pulses_seen: int) -> dict[str, str]:
         """Signs and keeps the session's seal. ``closed``: where the journal stands now; None when the app is gone."""
         if self._session is None:
             raise SealError("no session is open", code="seal_no_session")
-        session, opened, chunks = self._session
-        made = self._keep(seal.make(self._last, session, opened, closed or opened, chunks))
+        session, opened, plan, chunks = self._session
+        made = self._keep(seal.make(self._last, session, opened, closed or opened, chunks, plan, pulses_seen))
         self._session = None
         return made
 
     def anchor(self, head: JournalHead) -> dict[str, str]:
         """Signs and keeps where the journal stands outside a session, so that its tail cannot be cut unseen."""
-        return self._keep(seal.make(self._last, None, head, head, ChunkHash()))
+        return self._keep(seal.make(self._last, None, head, head, ChunkHash(), seal.NO_PLAN, 0))
 
     def _keep(self, made: Seal) -> dict[str, str]:
         text = made.text()

@@ -26,6 +26,7 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("DELETE", "/me"): ("viewer", None),
     ("GET", "/programmes"): ("viewer", None),
     ("GET", "/programmes/{id}"): ("viewer", None),
+    ("GET", "/programmes/{id}/output-table"): ("viewer", None),
     ("GET", "/prescription"): ("patient", None),
     ("PUT", "/prescription"): ("clinician", PRESCRIPTION),
     ("POST", "/sessions"): ("patient", FINE),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import csv
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from controller.chain import Kind
+from controller.dose import Dose
+from controller.journal import utc_now
 from controller.port import Event
 from controller.prescription import CONTRAINDICATIONS, contraindicated
 from tests.support.api import PRESCRIPTION, WSS, Api
@@ -199,6 +203,42 @@ def test_a_contraindication_closes_stimulation_unless_it_was_released(api: Api) 
     assert patient.post("sessions", json={**against, "prescription_revision": 2}).status_code == 201
 
 
+def test_the_red_button_is_tried_before_the_first_session_of_a_day(api: Api) -> None:
+    """Pressed and turned out again; pressed alone, or yesterday, is not enough."""
+    api.phone("clinician").put("prescription", json=PRESCRIPTION)
+    phone = api.phone("patient")
+    api.engine.now = replace(api.engine.now, simulated=False)
+    today, yesterday = utc_now(), (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    for at, mode in ((yesterday, "estop_released"), (today, "estop_held"), (today, "idle")):
+        api.journal._now = lambda at=at: at
+        api.journal.append(Kind.STATE, mode=mode).result()
+        assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried"
+    assert not [one for one in api.engine.asked if one[0] == "open_session"]
+    api.journal.append(Kind.STATE, mode="estop_released").result()
+    assert phone.post("sessions", json=OPEN).status_code == 201
+
+
+def test_the_state_names_the_prescription_in_force(api: Api, patient: TestClient) -> None:
+    assert api.stranger().get("state").status_code == 401
+    for revision in (2, 3):
+        assert patient.get("state").json()["prescription_revision"] == revision - 1
+        assert f'"prescription_revision":{revision - 1}' in api.service.state_json()
+        api.phone("clinician").put("prescription", json={**PRESCRIPTION, "revision": revision})
+
+
+def test_an_answer_tells_the_state_as_it_leaves(api: Api, patient: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal's disk took its time, and meanwhile somebody stopped it."""
+    told = api.service._told
+
+    async def slow(**fields: object) -> None:
+        await told(**fields)
+        api.engine._set(mode="stopped", cause="person", clears="acknowledge")
+
+    monkeypatch.setattr(api.service, "_told", slow)
+    answer = patient.post("sessions/current/actions", json={"action": "pause"}).json()
+    assert (answer["mode"], answer["cause"]) == ("stopped", "person")
+
+
 def test_a_question_without_an_answer_counts_as_yes() -> None:
     assert contraindicated({}, {}) == CONTRAINDICATIONS
     assert contraindicated({"pregnant": False}, dict.fromkeys(CONTRAINDICATIONS[2:], "")) == CONTRAINDICATIONS[1:2]
@@ -245,8 +285,10 @@ def test_what_was_delivered_is_read_from_the_journal(api: Api) -> None:
     assert [(event["kind"], event["code"]) for event in whole["events"]] == [("cause", "person")]
     assert patient.get("sessions/s1/export").json() == whole
     lines = patient.get("sessions/s1/export?format=csv").text.splitlines()
-    assert lines[0] == "contraction,channel,start_us,end_us,pulses,charge_pc,set_point_ua,measured_ua"
-    assert lines[1] == "1,A,0,5000000,250,750000000,12000,11900"
+    first_dose = next(csv.DictReader(lines))
+    assert list(first_dose) == ["simulated", *(field.name for field in fields(Dose))]
+    told = {"contraction": 1, "pulses": 250, "charge_pc": 750_000_000, **DOSE}
+    assert {name: first_dose[name] for name in told} == {name: str(value) for name, value in told.items()}
     assert patient.get("sessions/s9").json()["code"] == "not_found"
 
 
@@ -257,6 +299,18 @@ def test_programmes_have_their_figures(api: Api) -> None:
     assert all(one["figures"]["accepted"] for one in listed)
     assert viewer.get("programmes/stress-50hz").json() in listed
     assert viewer.get("programmes/none").json()["code"] == "not_found"
+
+
+def test_the_output_of_a_programme(api: Api) -> None:
+    viewer = api.phone("viewer")
+    told = viewer.get("programmes/stress-50hz/output-table?max_ma=25&area_mm2=1250").json()
+    assert (told["max_ma"], told["electrode"]["area_cm2"]) == (25, 12.5)
+    assert [(row["load_ohm"], row["peak_current_ma"]) for row in told["lines"]] == [(500, 25), (2000, 25), (10000, 6)]
+    lines = viewer.get("programmes/stress-50hz/output-table?max_ma=25&area_mm2=1250&format=csv").text.splitlines()
+    assert [float(row["rms_density_ma_per_cm2"]) for row in csv.DictReader(lines)] == [
+        row["rms_density_ma_per_cm2"] for row in told["lines"]
+    ]
+    assert viewer.get("programmes/none/output-table").json()["code"] == "not_found"
 
 
 def test_health_and_figures(api: Api, patient: TestClient) -> None:

@@ -54,7 +54,11 @@ def test_a_whole_session_its_dose_and_its_seal(person: Person) -> None:
             groups.append([])
         groups[-1].append(other)
     told = [(dose["pulses"], dose["charge_pc"]) for dose in record.doses]
-    assert told == [(len(g), sum(p.code * p.pos_us * 50_000 // 4096 for p in g)) for g in groups]
+    assert told == [(len(g), sum(p.code * p.pos_us for p in g) * 50_000 // 4096) for g in groups]
+    for dose in record.doses[:-1]:  # the last one faded: the session ended in it
+        assert dose["pulses"] == dose["sent_pulses"] == dose["planned_pulses"] == 325
+        assert dose["charge_pc"] == dose["sent_charge_pc"] == dose["planned_charge_pc"]
+        assert 400 <= dose["load_ohm"] <= 600
     assert [dose["end_us"] - dose["start_us"] for dose in record.doses] == [
         g[-1].end_us - g[0].start_us for g in groups
     ]

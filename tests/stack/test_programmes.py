@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.programme import shipped_programmes
 from tests.decoder import decode, verify
+from tests.support.library import LONG_MA, run_json, whole
 
-INTENSITY_MA = {"stress-50hz": 30, "urge-10hz": 18.5, "mixed-13-50hz": 24, "sprint": 20, "marathon": 20}
-"""What the person asks for: within what each programme's warm-up can reach."""
-
-
-def pelvistim(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "controller.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def run_json(*arguments: object) -> dict[str, Any]:
-    result = pelvistim("run", *arguments, "--board", "sim", "--json")
-    assert result.returncode == 0, result.stderr
-    answer: dict[str, Any] = json.loads(result.stdout)
-    return answer
+INTENSITY_MA = {
+    "stress-50hz": 30,
+    "urge-10hz": 18.5,
+    "mixed-13-50hz": 24,
+    "sprint": 20,
+    "marathon": 20,
+    "very-weak": 24,
+    "postpartum-start": 15,
+    "technique": 12,
+}
+"""What the person asks for: within what each programme can reach. The others are in ``tests.support.library``."""
 
 
 def test_every_shipped_programme_is_here() -> None:
-    assert set(INTENSITY_MA) == set(shipped_programmes())
+    assert INTENSITY_MA.keys() | LONG_MA.keys() == shipped_programmes().keys()
+    assert INTENSITY_MA.keys().isdisjoint(LONG_MA)
 
 
 @pytest.mark.req("SR-002", "SR-025")
 @pytest.mark.parametrize("name", INTENSITY_MA)
 def test_a_whole_programme_is_delivered_as_written(name: str, tmp_path: Path) -> None:
-    edges = tmp_path / "edges.csv"
-    intensity = INTENSITY_MA[name]
-    told = run_json(name, "--intensity", intensity, "--speed", "max", "--edges", edges)
-    checked = json.loads(pelvistim("check", name, "--json").stdout)
-    decoded = decode(edges)
-    text = shipped_programmes()[name].read_bytes()
-    assert verify(decoded, text, round(intensity * 1000)) == []
-    assert len(decoded.pulses) == checked["session"]["pulses"] == told["pulses_sent"]
-    for counted in ("contractions", "continuous_phases"):
-        assert told[counted] == checked["session"][counted]
-    assert set(decoded.net_charge.values()) == {told["net_charge_code_us"]} == {0}
-    assert told["underruns"] == 0
-    assert set(told["time_to_set_point_s"].values()).isdisjoint({None})
-    for peak in told["peak_measured_ma"].values():
-        assert peak == pytest.approx(intensity, rel=0.02)
+    whole(name, INTENSITY_MA[name], tmp_path)
 
 
 def test_the_same_edges_at_every_speed(tmp_path: Path) -> None:

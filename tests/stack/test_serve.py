@@ -46,8 +46,9 @@ def test_the_documents_session_runs_as_it_stands(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert server.end() == 0
     assert '{"state":"stopped","cause":"person","confirmed":true,' in done.stdout
-    assert "contraction,channel,start_us,end_us,pulses,charge_pc,set_point_ua,measured_ua" in done.stdout
+    assert "simulated,contraction,continuous,channel,start_us,end_us,planned_pulses" in done.stdout
     journal = tmp_path / "state" / "app" / NAME
+    assert pelvistim(tmp_path, "verify", "all", "--state", tmp_path / "state").returncode == 0
     (record,) = records(read(journal, *KINDS))
     assert max(dose["set_point_ua"] for dose in record.doses) == 12_000
     assert (record.closed or {})["cause"] is None

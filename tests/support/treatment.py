@@ -12,10 +12,11 @@ from typing import TypeVar
 from controller.chain import Kind, Row
 from controller.engine import GuardEngine
 from controller.history import KINDS, Record, records
-from controller.journal import Journal
+from controller.journal import Journal, read
 from controller.journal_check import Verdict, verify
 from controller.port import Action, EngineRefused, Event, State
 from controller.prescription import CONTRAINDICATIONS, Prescription
+from controller.proof import Proof, prove, sessions
 from hw.clock import VirtualClock
 from safety.link import GuardLink
 from tests.support.stack import Stack, stack
@@ -49,6 +50,8 @@ class Person:
     folder: Path
     echoes: bool = True
     today: str = TODAY
+    proves: bool = True
+    """Whether all its sessions that were told whole must be proved at its end; not where a test spoils what is kept."""
     engine: GuardEngine = field(init=False)
     journal: Journal = field(init=False)
     events: list[Event] = field(default_factory=list)
@@ -75,6 +78,14 @@ class Person:
         """Ends the app, in whatever it is."""
         self.engine.close()
         self.journal.close()
+
+    def prove(self) -> list[Proof]:
+        """Every session that was closed, proved as ``pelvistim verify`` does. The app must have ended."""
+        folder = self.journal.path.parent
+        closed = {
+            row.fields["session"] for row in read(self.journal.path, Kind.SESSION) if row.fields["event"] == "closed"
+        }
+        return [prove(folder, self.rig.state, name) for name in sessions(folder) if name in closed]
 
     @property
     def state(self) -> State:
@@ -186,3 +197,6 @@ def treatment(folder: Path) -> Iterator[Person]:
         after.callback(person.end)
         person.prescribe()
         yield person
+        person.end()
+        if person.proves:
+            assert [proof for proof in person.prove() if not proof.good] == []

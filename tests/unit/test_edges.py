@@ -70,6 +70,28 @@ def test_what_was_approved_passes() -> None:
     assert edges.missing(BEGINS + 900_000) is None
 
 
+def test_only_what_came_whole_is_counted() -> None:
+    """The dose record rests on this: a pulse counts with its last edge, never with the intention."""
+    edges = watching(PULSES)
+    for n, (at, line, level) in enumerate(edges_of(PULSES), 1):
+        assert give(edges, [(at, line, level)], 0 if level else line) == [None]
+        assert sum(one.pulses for one in edges.came.values()) == n // 4
+    for channel, came in edges.came.items():
+        of = [one for one in PULSES if one.channel == channel]
+        assert (came.pulses, came.code_us) == (len(of), sum(one.code * one.width_us for one in of))
+    edges.count_anew()
+    assert {(one.pulses, one.code_us) for one in edges.came.values()} == {(0, 0)}
+
+
+def test_what_a_stop_cut_is_not_counted_nor_taken_for_what_comes_after() -> None:
+    edges = watching(PULSES)
+    give(edges, edges_of(PULSES)[:6])  # one pulse whole, one between its phases
+    edges.stopped(BEGINS + 50_000)
+    edges.sent(PULSES, BEGINS + 1_000_000, joined=False)
+    assert give(edges, edges_of(PULSES, BEGINS + 1_000_000)) == [None] * 16
+    assert sum(one.pulses for one in edges.came.values()) == 1 + 4
+
+
 @pytest.mark.req("SR-142")
 @pytest.mark.parametrize("index", range(16))
 @pytest.mark.parametrize("off", [-11, -10, 10, 11])

@@ -300,6 +300,14 @@ def test_the_shipped_programmes_pass_at_full_scale() -> None:
         "mixed-13-50hz": 30 * (78 + 300),  # 6 s at 13 and at 50 Hz
         "sprint": 4 * 325 + 30 * 100,  # 6.5 s and 2 s at 50 Hz
         "marathon": 5 * 575,  # 11.5 s at 50 Hz
+        "stress-long-pulse": 150 * 300,  # 6 s at 50 Hz
+        "urge-4hz": 4_800,  # 1 200 s at 4 Hz
+        "very-weak": 15 * 193,  # 5.5 s at 35 Hz, the last of them begun
+        "postpartum-start": 20 * 175,  # 5 s at 35 Hz
+        "technique": 8 * 250,  # 5 s at 50 Hz
+        "relaxation": 6_000,  # 1 200 s at 5 Hz
+        "tibial-nerve-20hz": 36_000,  # 1 800 s at 20 Hz
+        "anal-35hz": 89 * 228,  # 6.5 s at 35 Hz, the last of them begun
     }
 
 

@@ -18,6 +18,7 @@ from controller.journal_check import Verdict, verify
 from safety.seal import ChunkHash, JournalHead
 from safety.signer import Signer
 
+PLAN = "e" * 64
 Work = tuple[Path, Path]
 
 
@@ -29,13 +30,13 @@ def train(one: Journal, guard: Signer, name: str, chunks: tuple[bytes, ...] = (b
     """One session as app and guard write it."""
     hashed = ChunkHash()
     one.append(Kind.SESSION, event="opened", session=name).result()
-    guard.begin(name, head(one))
+    guard.begin(name, head(one), PLAN)
     for chunk in chunks:
         guard.add(chunk)
         hashed.add(chunk)
     one.append(Kind.DOSE, session=name, contraction=1, pulses=400).result()
     one.append(Kind.SESSION, event="closed", session=name, chunks=hashed.chunks, chunks_sha256=hashed.sha256).result()
-    guard.close(head(one))
+    guard.close(head(one), 0)
 
 
 @pytest.fixture
@@ -173,10 +174,10 @@ def test_chunks_that_the_guard_did_not_approve_are_found(tmp_path: Path) -> None
     guard = Signer(tmp_path / "guard")
     one = Journal(tmp_path / "app", guard.device)
     one.append(Kind.SESSION, event="opened", session="s1").result()
-    guard.begin("s1", head(one))
+    guard.begin("s1", head(one), PLAN)
     guard.add(b"abc")
     one.append(Kind.SESSION, event="closed", session="s1", chunks=1, chunks_sha256="0" * 64).result()
-    guard.close(head(one))
+    guard.close(head(one), 0)
     one.close()
     assert codes((tmp_path / "app", tmp_path / "guard")) == {"other_chunks"}
 

@@ -671,14 +671,34 @@ def test_a_file_that_hides_its_size_is_read_only_so_far(monkeypatch: pytest.Monk
 # --- the shipped ones -----------------------------------------------------------------------------------------
 
 
-def test_five_programmes_are_shipped() -> None:
-    shipped = shipped_programmes()
-    assert set(shipped) == {"stress-50hz", "urge-10hz", "mixed-13-50hz", "sprint", "marathon"}
-    for ident, path in shipped.items():
-        programme = load_programme(path)
-        assert programme.id == ident
-        assert any(word in programme.source for word in ("(read", "(quoted)"))
-        assert "ours" in programme.source
+@pytest.mark.parametrize("ident", sorted(shipped_programmes()))
+def test_a_shipped_programme_says_its_source_and_what_is_known(ident: str) -> None:
+    """What the source carries, what is ours, and honestly how good the evidence is, in both languages."""
+    programme = load_programme(shipped_programmes()[ident])
+    assert programme.id == ident
+    assert "ours" in programme.source
+    sourced = any(word in programme.source for word in ("(read", "abstract read)", "(quoted)"))
+    assert sourced or programme.source.startswith("no source")
+    assert programme.evidence is not None
+    assert programme.evidence.keys() == {"nb", "en"}
+    if programme.source.startswith("no source"):
+        assert "no " in programme.evidence["en"].lower() or "not " in programme.evidence["en"]
+
+
+def test_the_library() -> None:
+    without = {"very-weak", "postpartum-start", "technique"}
+    shipped = {ident: load_programme(path) for ident, path in shipped_programmes().items()}
+    assert len(shipped) >= 12
+    assert {ident for ident, one in shipped.items() if one.source.startswith("no source")} == without
+
+
+def test_what_is_known_of_a_programme_may_be_left_out_but_not_be_in_one_language() -> None:
+    assert parse_programme(programme_toml(), "test").evidence is None
+    told = parse_programme(programme_toml(evidence='{ nb = "Lite.", en = "Little." }'), "test")
+    assert told.evidence == {"nb": "Lite.", "en": "Little."}
+    with pytest.raises(InputRefused) as refused:
+        parse_programme(programme_toml(evidence='{ en = "Little." }'), "test")
+    assert [(one.code, one.field) for one in refused.value.problems] == [("field_missing", "nb")]
 
 
 def test_the_shipped_programmes_are_what_their_sources_say() -> None:
@@ -697,6 +717,13 @@ def test_the_shipped_programmes_are_what_their_sources_say() -> None:
     mixed = load_programme(shipped_programmes()["mixed-13-50hz"])
     assert [phase.frequency_hz for phase in mixed.phases if isinstance(phase, Stimulation)] == [13, 50]
     assert mixed.cycles == 30
+    assert minutes["stress-long-pulse"] == minutes["tibial-nerve-20hz"] == 30
+    assert minutes["urge-4hz"] == minutes["relaxation"] == 20
+    assert minutes["anal-35hz"] == pytest.approx(20, abs=0.1)
+    for ident in ("very-weak", "postpartum-start"):
+        (weak,) = load_programme(shipped_programmes()[ident]).phases
+        assert isinstance(weak, Stimulation)
+        assert weak.rest_us >= 2 * weak.active_us, "a muscle graded Oxford 0 to 2 rests twice as long"
 
 
 def test_a_programme_is_named_by_path_or_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

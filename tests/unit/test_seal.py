@@ -14,14 +14,15 @@ from safety import seal, signer
 from safety.seal import ChunkHash, JournalHead, SealError
 from safety.signer import Signer, check, public_key, read_seals
 
+PLAN = "e" * 64
 START, LATER = JournalHead(3, "a" * 64), JournalHead(9, "b" * 64)
 
 
 def session(one: Signer, name: str = "s1", *chunks: bytes) -> dict[str, str]:
-    one.begin(name, START)
+    one.begin(name, START, PLAN)
     for chunk in chunks:
         one.add(chunk)
-    return one.close(LATER)
+    return one.close(LATER, 0)
 
 
 def test_the_hash_is_of_every_chunk_with_its_length() -> None:
@@ -52,7 +53,7 @@ def test_the_key_is_the_guards_alone(tmp_path: Path) -> None:
 def test_the_count_goes_on_after_a_restart_and_seals_are_chained(tmp_path: Path) -> None:
     session(Signer(tmp_path))
     again = Signer(tmp_path)
-    again.begin("s2", LATER)  # the guard dies here
+    again.begin("s2", LATER, PLAN)  # the guard dies here
     last = Signer(tmp_path)
     last.anchor(LATER)
     session(last, "s3")
@@ -63,14 +64,14 @@ def test_the_count_goes_on_after_a_restart_and_seals_are_chained(tmp_path: Path)
 
 def test_an_app_that_is_gone_leaves_a_seal_over_where_it_stood(tmp_path: Path) -> None:
     one = Signer(tmp_path)
-    one.begin("s1", START)
-    made = check(one.close(None), public_key(tmp_path))
+    one.begin("s1", START, PLAN)
+    made = check(one.close(None, 0), public_key(tmp_path))
     assert (made.opened_row, made.closed_row, made.closed_hash) == (3, 3, "a" * 64)
 
 
 def test_nothing_is_added_or_closed_outside_a_session(tmp_path: Path) -> None:
     one = Signer(tmp_path)
-    for ask in (lambda: one.add(b"x"), lambda: one.close(None)):
+    for ask in (lambda: one.add(b"x"), lambda: one.close(None, 0)):
         with pytest.raises(SealError) as refused:
             ask()
         assert refused.value.code == "seal_no_session"
@@ -78,15 +79,18 @@ def test_nothing_is_added_or_closed_outside_a_session(tmp_path: Path) -> None:
 
 def test_a_journal_that_went_back_is_not_sealed(tmp_path: Path) -> None:
     one = Signer(tmp_path)
-    one.begin("s1", LATER)
+    one.begin("s1", LATER, PLAN)
     with pytest.raises(SealError, match="went back"):
-        one.close(START)
+        one.close(START, 0)
 
 
-@pytest.mark.parametrize("field", ["number", "session", "closed_hash", "chunks", "chunks_sha256"])
+@pytest.mark.parametrize(
+    "field", ["number", "session", "closed_hash", "chunks", "chunks_sha256", "plan_sha256", "pulses_seen"]
+)
 def test_a_changed_seal_is_forged(tmp_path: Path, field: str) -> None:
     record = session(Signer(tmp_path))
-    value = {"number": 2, "session": "s9", "closed_hash": "c" * 64, "chunks": 7, "chunks_sha256": "d" * 64}[field]
+    values = {"number": 2, "session": "s9", "closed_hash": "c" * 64, "chunks": 7, "chunks_sha256": "d" * 64}
+    value = {**values, "plan_sha256": "d" * 64, "pulses_seen": 1}[field]
     changed = replace(seal.from_text(record["seal"].encode()), **{field: value})
     with pytest.raises(SealError) as refused:
         check({**record, "seal": changed.text().decode()}, public_key(tmp_path))
@@ -134,9 +138,9 @@ def test_a_head_is_a_number_and_a_hash(row: int, hash_: str) -> None:
 @pytest.mark.parametrize("name", ["", "x" * 65, "ø", "a\nb"])
 def test_a_session_has_a_plain_name(tmp_path: Path, name: str) -> None:
     one = Signer(tmp_path)
-    one.begin(name, START)
+    one.begin(name, START, PLAN)
     with pytest.raises(SealError):
-        one.close(LATER)
+        one.close(LATER, 0)
 
 
 @pytest.mark.parametrize("damage", ["first gone", "renamed", "no json", "swapped"])

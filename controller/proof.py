@@ -1,0 +1,180 @@
+"""Proof of delivery: whether what was sent in a session is what was prescribed, to the pulse.
+
+Four accounts of one session must agree: the recorded chunks, replayed by a decoder of their own; the journal's rows
+with their chain; the guard's signed seal; and what was prescribed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from controller import journal, journal_check, recording
+from controller.chain import Finding, Kind, Row
+from controller.journal import JournalError
+from controller.proof_plan import CODES, Asked, ask
+from controller.proof_replay import Replay, replay
+from controller.recording import Recording, RecordingError
+from safety.seal import Seal, SealError
+from safety.signer import read_seals
+
+KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.PRESCRIPTION)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found of one session. ``sealed``: the guard's own signature stands for its chunks."""
+
+    session: str
+    chunks: int
+    pulses: int
+    sealed: bool
+    findings: tuple[Finding, ...]
+
+    @property
+    def good(self) -> bool:
+        """What was sent is what the prescription allows, and the guard vouches for it."""
+        return self.sealed and not self.findings
+
+
+def sessions(folder: Path) -> list[str]:
+    """The sessions that began, in order. Raises JournalError."""
+    named: dict[str, None] = {}
+    for row in journal.read(folder / journal.NAME, Kind.SESSION):
+        told = row.fields
+        if told.get("event") == "opened":
+            named[told["session"]] = None
+        elif told.get("event") == "not_started":
+            named.pop(told["session"], None)
+    return list(named)
+
+
+def prove(folder: Path, guard_state: Path, session: str) -> Proof:
+    """Proves one session of the journal in ``folder``, whose guard keeps its seals in ``guard_state``."""
+    path = folder / journal.NAME
+    verdict = journal_check.verify(path, guard_state)
+    findings = list(verdict.findings)
+    replayed, seal, chunks = Replay(), None, 0
+    try:
+        rows = _rows(path, session)
+        seal = _seal(guard_state, session)
+        recorded = recording.read(recording.path_of(folder, session))
+        chunks = len(recorded.chunks)
+        asked = ask(recorded.programme)
+        replayed = replay(recorded, asked)
+        findings += [
+            *replayed.findings,
+            *_told(rows, recorded, replayed, asked),
+            *_sealed(seal, recorded, replayed, rows),
+        ]
+    except (RecordingError, JournalError, SealError) as error:
+        findings.append(Finding(error.code, str(error)))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        findings.append(Finding("not_told", f"the accounts of session {session} cannot be read: {error!r}"))
+    return Proof(session, chunks, replayed.pulses, seal is not None, tuple(dict.fromkeys(findings)))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What the journal says of the session."""
+
+    opened: Mapping[str, Any]
+    closed: Mapping[str, Any]
+    doses: tuple[Mapping[str, Any], ...]
+    prescribed: Mapping[str, Any]
+
+
+def _rows(path: Path, session: str) -> _Rows:
+    """Raises ValueError when the journal does not tell of a whole session."""
+    rows = list(journal.read(path, *KINDS))
+    own = [(row, row.fields) for row in rows if row.fields.get("session") == session]
+    events = {told["event"]: (row, told) for row, told in own if row.kind == Kind.SESSION}
+    if "opened" not in events or "closed" not in events:
+        raise ValueError(f"told are {sorted(events)}, not that it was opened and closed")
+    (row, opened), (_, closed) = events["opened"], events["closed"]
+    return _Rows(
+        opened, closed, tuple(told for one, told in own if one.kind == Kind.DOSE), _prescribed(rows, row, opened)
+    )
+
+
+def _prescribed(rows: list[Row], opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The prescription that was in force when the session was opened."""
+    before = [row.fields for row in rows if row.kind == Kind.PRESCRIPTION and row.number < opened.number]
+    if not before or before[-1]["revision"] != told["prescription_revision"]:
+        raise ValueError(f"prescription revision {told['prescription_revision']} was not in force")
+    return before[-1]
+
+
+def _seal(guard_state: Path, session: str) -> Seal:
+    found = [seal for seal in read_seals(guard_state) if seal.session == session]
+    if len(found) != 1:
+        raise SealError(f"the guard signed {len(found)} seals of session {session}", code="not_sealed")
+    return found[0]
+
+
+def _told(rows: _Rows, recorded: Recording, replayed: Replay, asked: Asked) -> Iterator[Finding]:
+    """What journal and prescription say otherwise than the recording."""
+    session = recorded.session
+    if session != rows.opened["session"] or recorded.sha256 != rows.closed["recording_sha256"]:
+        yield Finding(
+            "recording_other", f"the recording is not the one that was made of session {rows.opened['session']}"
+        )
+    caps = {channel: cap_ua for channel, cap_ua in recorded.caps_ua.items() if cap_ua}
+    for whose, told in (("opened with", rows.opened["caps_ua"]), ("prescribed", rows.prescribed["caps_ua"])):
+        if {channel: cap_ua for channel, cap_ua in told.items() if cap_ua} != caps:
+            yield Finding("caps_other", f"caps {whose}: {told}; recorded {recorded.caps_ua}")
+    if rows.opened["programme"] != rows.prescribed["programme"]:
+        yield Finding(
+            "programme_other", f"{rows.opened['programme']} was played; prescribed is {rows.prescribed['programme']}"
+        )
+    if rows.closed["session_us"] != max(0, replayed.ends_us):
+        yield Finding("end_other", f"ends at {replayed.ends_us} us; told is {rows.closed['session_us']} us")
+    if rows.closed["cause"] is None and replayed.cut:
+        yield Finding(
+            "cut_short", f"ends in a contraction at {replayed.ends_us} us without a ramp, and no cause is told"
+        )
+    if rows.closed["cause"] is None and replayed.ends_us > asked.length_us + 1_000_000:
+        yield Finding("too_long", f"ends at {replayed.ends_us} us; the programme at {asked.length_us} us")
+    yield from _doses(rows, recorded, replayed)
+
+
+def _doses(rows: _Rows, recorded: Recording, replayed: Replay) -> Iterator[Finding]:
+    """The dose record, contraction by contraction, against what was replayed."""
+    orderly = rows.closed["cause"] is None
+    last = max((train for train, _ in replayed.tallies), default=0)
+    told = {(dose["contraction"], dose["channel"]): dose for dose in rows.doses}
+    if len(told) != len(rows.doses) or told.keys() != replayed.tallies.keys():
+        odd = sorted(told.keys() ^ replayed.tallies.keys())
+        yield Finding("dose_missing", f"contractions told and replayed differ: {odd or 'one is told twice'}")
+    for key in told.keys() & replayed.tallies.keys():
+        dose, tally = told[key], replayed.tallies[key]
+        charge_pc = tally.code_us * recorded.full_scale_ua // CODES
+        sent = (dose["sent_pulses"], dose["sent_charge_pc"])
+        came = (dose["pulses"], dose["charge_pc"])
+        cut = not orderly and key[0] == last
+        if sent != (tally.pulses, charge_pc) or not (
+            came == sent or (cut and came[0] <= sent[0] and came[1] <= sent[1])
+        ):
+            words = f"contraction {key[0]} on {key[1]}: told {came} came of {sent} sent"
+            yield Finding("dose_other", f"{words}; replayed {tally.pulses} pulses, {charge_pc} pC")
+
+
+def _sealed(seal: Seal, recorded: Recording, replayed: Replay, rows: _Rows) -> Iterator[Finding]:
+    """What the guard signed otherwise."""
+    hashed = hashlib.sha256()
+    for chunk in recorded.chunks:
+        hashed.update(len(chunk.data).to_bytes(4, "little") + chunk.data)
+    if (seal.chunks, seal.chunks_sha256) != (len(recorded.chunks), hashed.hexdigest()):
+        yield Finding(
+            "chunks_other", f"the guard signed {seal.chunks} other chunks than the {len(recorded.chunks)} here"
+        )
+    plan = {"programme": recorded.programme, "caps_ua": dict(recorded.caps_ua)}
+    text = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
+    if hashlib.sha256(text).hexdigest() != seal.plan_sha256:
+        yield Finding("plan_other", "the guard judged by another programme, or by other caps")
+    if seal.pulses_seen > replayed.pulses or (rows.closed["cause"] is None and seal.pulses_seen != replayed.pulses):
+        yield Finding("pulses_other", f"the guard saw {seal.pulses_seen} pulses; replayed are {replayed.pulses}")

@@ -1,0 +1,62 @@
+"""The long programmes of the library, whole, through the whole stack: part of ``make soak`` (``python -m
+tests.support.library``). Every test run has them compiled and read back (``tests/unit/test_library.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from controller.programme import shipped_programmes
+from tests.decoder import decode, verify
+
+LONG_MA = {"stress-long-pulse": 20, "urge-4hz": 16, "relaxation": 10, "tibial-nerve-20hz": 18, "anal-35hz": 14}
+"""What the person asks for, in mA."""
+
+
+def pelvistim(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "controller.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def run_json(*arguments: object) -> dict[str, Any]:
+    result = pelvistim("run", *arguments, "--board", "sim", "--json")
+    assert result.returncode == 0, result.stderr
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def whole(name: str, intensity_ma: float, folder: Path) -> None:
+    """A whole session; counts, times and codes are those of the file, read back from the edges alone."""
+    edges = folder / "edges.csv"
+    told = run_json(name, "--intensity", intensity_ma, "--speed", "max", "--edges", edges)
+    checked = json.loads(pelvistim("check", name, "--json").stdout)
+    decoded = decode(edges)
+    text = shipped_programmes()[name].read_bytes()
+    assert verify(decoded, text, round(intensity_ma * 1000)) == []
+    assert len(decoded.pulses) == checked["session"]["pulses"] == told["pulses_sent"]
+    for counted in ("contractions", "continuous_phases"):
+        assert told[counted] == checked["session"][counted]
+    assert set(decoded.net_charge.values()) == {told["net_charge_code_us"]} == {0}
+    assert told["underruns"] == 0
+    assert set(told["time_to_set_point_s"].values()).isdisjoint({None})
+    for peak in told["peak_measured_ma"].values():
+        assert abs(peak - intensity_ma) <= 0.02 * intensity_ma
+
+
+def main() -> int:
+    for name, intensity_ma in LONG_MA.items():
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            whole(name, intensity_ma, Path(folder))
+        print(f"{name}: whole, as written ({time.monotonic() - begun:.0f} s)", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
