@@ -27,6 +27,7 @@ class Kind(StrEnum):
     STATE = "state"
     CAUSE = "cause"
     DOSE = "dose"
+    CUT = "cut"
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"

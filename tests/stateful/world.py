@@ -434,11 +434,13 @@ class World:
         """The app is held for so long, while time goes on for everybody else.
 
         Before, the guard has taken all that was sent to it: for who is frozen the simulator takes no account of that.
+        After it the session goes on where the guard has not stopped it (``safety/guard.py::STARVED_US``).
         """
         self.rules.disturbed()
         if not self.ask("status")["ok"]:
             return
-        if self.rules.on and us > APP_FROZEN_US and self.mode == "running":
+        ends = self.rules.on and us > APP_FROZEN_US and self.mode == "running"
+        if ends:
             self.rules.ends_by(self.now + APP_FROZEN_US)
         person = VirtualClock(str(self.rig.folder / "sim.sock"), "person")  # first, or time would go on for nobody
         self._ask("frozen", name="app", value=True)
@@ -451,6 +453,9 @@ class World:
             person.close()
         self.rig.clock._look()  # what came for it before is of then
         self.rig.clock._stale = True  # time went on without it
+        thawed = self.now
+        if ends and self.ask("status")["mode"] == "running":
+            self.rules.begins("running", thawed, continuous=self.rules.spans[-1].continuous)
 
     def forget_lease(self, us: int) -> None:
         """The phone is gone for so long: its page echoes nothing, and nothing may flow when the lease is long over."""
