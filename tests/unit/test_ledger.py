@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -143,3 +144,37 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
     assert ledger.debit(cut, 1) == replace(cut, clean=False, sessions=1, delivered_us=1, cut_line=None, cut_us=0)
     for wrong in ({"cut_us": -1}, {"cut_us": 0.5}, {"cut_line": 5}):
         assert ledger.load(ledger.dump(replace(cut, **wrong))) == ledger.UNKNOWN  # type: ignore[arg-type]
+
+
+@pytest.mark.req("SR-082")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": 2},
+        {"day": 20_200_301},
+        {"sessions": -1},
+        {"sessions": True},
+        {"sessions": "0"},
+        {"delivered_us": -1},
+        {"delivered_us": 0.5},
+        {"clean": 1},
+        {"contraction_us": [0]},
+        {"contraction_us": [0, -1]},
+        {"contraction_us": 3},
+        {"cause": 3},
+        {"more": 0},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_not_as_it_must_be_is_unknown(change: dict[str, object]) -> None:
+    good = json.loads(ledger.dump(Record(day="2020-03-01")))
+    assert ledger.load(json.dumps(good)) == Record(day="2020-03-01")
+    assert ledger.load(json.dumps({**good, **change})) == UNKNOWN
+    for key in good:
+        assert ledger.load(json.dumps({one: value for one, value in good.items() if one != key})) == UNKNOWN
+
+
+@pytest.mark.req("SR-082")
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "3", "null", "[" * 100_000])
+def test_what_is_no_record_is_unknown(text: str | None) -> None:
+    assert ledger.load(text) == UNKNOWN
