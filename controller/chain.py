@@ -33,6 +33,7 @@ class Kind(StrEnum):
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
+    DIARY = "diary"
 
 
 @dataclass(frozen=True)
