@@ -3,12 +3,16 @@
 PHONE =
 RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
 SCREENSHOTS = build/screenshots
+PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
 PYTEST_ARGS =
+# With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
+ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
 SOAK_ARGS =
+BENCH_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-page soak screenshots lock clean set-up-run set-up-test
+.PHONY: help run test check bench bench-api bench-page bench-interlock soak screenshots lock clean set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -16,8 +20,9 @@ help: ## this list
 run: set-up-run ## set up, then the page on the simulated board, with a link for each role (PHONE=1: for a phone on the LAN)
 	$(RUN_COMMAND)
 
-test: check ## set up, check, then every test
-	.venv/bin/python -m pytest --ignore=tests/bench $(PYTEST_ARGS)
+test: check ## set up, check, then every test: side by side on the virtual clock, then what must have the machine for itself
+	$(PYTEST) -n auto --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
+	$(PYTEST) -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
 check: set-up-test ## lint, format, types, import rules
 	.venv/bin/ruff check .
@@ -33,6 +38,9 @@ bench-api: set-up-test ## stops under load, on the whole of serve; wants a machi
 
 bench-page: set-up-test ## how long STOPP and plus take in a browser, in real time
 	.venv/bin/python -m tests.browser.bench
+
+bench-interlock: set-up-test ## how soon output ends, in real time, 200 tries of each event; wants a machine with nothing else to do
+	.venv/bin/python -m tests.bench.interlock $(BENCH_ARGS)
 
 soak: set-up-test ## long counts, with reports: gate against an oracle, killed apps, a day of sessions, long programmes, people and faults at random
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)

@@ -174,6 +174,7 @@ class StateOut(Out):
     control: ControlOut
     journal: Literal["ok", "not_written"]
     simulated: bool
+    prescription_revision: int | None = Field(description="Of what is prescribed now; null: nothing is.")
 
 
 class StopOut(Out):

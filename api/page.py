@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 WEB: Final = Path(__file__).with_name("web")
+WORKER: Final = "worker.js"
 KINDS: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -53,16 +55,28 @@ class File:
 
 
 def files() -> dict[str, File]:
-    """Path on the server -> file. The page itself is at ``/``, all else under ``/web/``."""
+    """Path on the server -> file. The page itself is at ``/``, its worker (which may speak for no more than lies below
+    it) at ``/worker.js``, all else under ``/web/``.
+    """
     found = {}
     for path in sorted(WEB.rglob("*")):
-        if path.suffix in KINDS:
+        if path.suffix in KINDS and path.name != WORKER:
             name = path.relative_to(WEB).as_posix()
-            plain = path.read_bytes()
-            etag = f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
-            file = File(KINDS[path.suffix], etag, plain, gzip.compress(plain, 9, mtime=0))
-            found["/" if name == "index.html" else f"/web/{name}"] = file
-    return found
+            found["/" if name == "index.html" else f"/web/{name}"] = _file(KINDS[path.suffix], path.read_bytes())
+    return found | {f"/{WORKER}": _file(KINDS[".js"], _worker(found))}
+
+
+def _file(kind: str, plain: bytes) -> File:
+    etag = f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
+    return File(kind, etag, plain, gzip.compress(plain, 9, mtime=0))
+
+
+def _worker(shell: dict[str, File]) -> bytes:
+    """The worker, told which files it keeps; with another name for them as soon as one of them is another."""
+    version = hashlib.sha256("".join(file.etag for file in shell.values()).encode()).hexdigest()[:16]
+    text = (WEB / WORKER).read_text("utf-8")
+    told = text.replace("FILES = []", f"FILES = {json.dumps(list(shell))}").replace("shell-0", f"shell-{version}")
+    return told.encode()
 
 
 def routes() -> list[Route]:

@@ -54,6 +54,7 @@ _TABLE: Final = {
         "programme_unknown": "there is no such programme",
         "raise_channel": "there is no such channel",
         "blocked": "a clinician must release stimulation first",
+        "button_not_tried": "the red button is tried before the first session of the day",
         "day_spent": "the sessions of this day are used up",
         "week_spent": "the sessions of this week are used up",
         "prescription_expired": "what is prescribed is no longer valid",

@@ -17,8 +17,8 @@ from api.live import as_sse, messages
 from api.problems import ApiRefused, documented
 from api.roles import Role
 from api.service import Service
-from api.views import etag, rev_of, state_out
-from controller.port import TOWARDS_OUTPUT, Action, State
+from api.views import rev_of
+from controller.port import TOWARDS_OUTPUT, Action
 from controller.prescription import CONTRAINDICATIONS
 from safety.errors import PelviStimError
 
@@ -28,10 +28,12 @@ PATIENT = (*VIEWER, "role_too_low")
 GUARD = ("guard_lost", "guard_silent")
 
 
-def _told(service: Service, response: Response, state: State) -> models.StateOut:
-    response.headers["ETag"] = etag(state)
+def _told(service: Service, response: Response) -> models.StateOut:
+    """The state as the answer leaves, not as the command left it: its journal entry may have waited for the disk."""
+    state = service.state_out()
+    response.headers["ETag"] = state.rev
     response.headers["Cache-Control"] = "no-store"
-    return state_out(state, service.control.standing, service.journal_ok)
+    return state
 
 
 def _must_control(service: Service, device: Device) -> None:
@@ -66,7 +68,7 @@ async def stop_page(request: Request) -> Response:
 async def state(response: Response, service: TheService, device: AViewer) -> models.StateOut:
     """Mode and cause, session, phase, countdowns, set-point and measured current, load, lease. The `ETag` is `rev`."""
     del device
-    return _told(service, response, service.engine.state())
+    return _told(service, response)
 
 
 @router.get(
@@ -97,7 +99,7 @@ async def heartbeat(service: TheService, device: APatient, beat: models.Heartbea
     """Echoes the guard's latest nonce, every 250 ms. A second without: no raise. The lease over: a ramp down."""
     service.control.heartbeat(device.id, beat.sequence)
     service.engine.heartbeat(beat.nonce)
-    return state_out(service.engine.state(), service.control.standing, service.journal_ok).lease
+    return service.state_out().lease
 
 
 @router.post(
@@ -107,7 +109,7 @@ async def heartbeat(service: TheService, device: APatient, beat: models.Heartbea
     tags=["session"],
     responses=documented(
         *(*PATIENT, *GUARD, "no_prescription", "prescription_revision", "contraindicated", "blocked", "not_now"),
-        *("day_spent", "week_spent", "prescription_expired", "journal_not_written"),
+        *("day_spent", "week_spent", "prescription_expired", "journal_not_written", "button_not_tried"),
     ),
 )
 async def open_session(
@@ -115,11 +117,16 @@ async def open_session(
 ) -> models.StateOut:
     """Self-test, then waits for the electrode check. Names the prescription's revision and answers every question.
 
+    Before the first session of a day the red button is tried: pressed, and turned out again. (A simulated board has
+    none that could fail.)
+
     A patient's phone has control afterwards; a clinician's asks for it.
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
-    opened = await service.command(
+    if not service.engine.state().simulated and not await service.button_tried():
+        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
+    await service.command(
         device,
         "open_session",
         lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers),
@@ -128,7 +135,7 @@ async def open_session(
         answers=wanted.answers,
     )
     service.control.claim(device.id, device.role)
-    return _told(service, response, opened)
+    return _told(service, response)
 
 
 @router.post(
@@ -165,14 +172,14 @@ async def act(response: Response, service: TheService, device: APatient, wanted:
     action = Action(wanted.action)
     if action in TOWARDS_OUTPUT and wanted.epoch is None:
         raise ApiRefused(f"{action} names the epoch of its session", code="epoch_missing")
-    after = await service.command(
+    await service.command(
         device,
         action.value,
         lambda: service.engine.act(action, wanted.epoch),
         towards_output=action in TOWARDS_OUTPUT,
         epoch=wanted.epoch,
     )
-    return _told(service, response, after)
+    return _told(service, response)
 
 
 @router.put(
@@ -200,7 +207,7 @@ async def intensity(
     now = service.engine.state()
     present = now.channels.get(wanted.channel)
     raises = present is not None and amplitude_ua > present.set_point_ua
-    after = await service.command(
+    await service.command(
         device,
         "intensity",
         lambda: service.engine.set_intensity(
@@ -213,7 +220,7 @@ async def intensity(
         channel=wanted.channel,
         amplitude_ua=amplitude_ua,
     )
-    return _told(service, response, after)
+    return _told(service, response)
 
 
 @router.post(
@@ -224,8 +231,8 @@ async def intensity(
 )
 async def acknowledge(response: Response, service: TheService, device: APatient) -> models.StateOut:
     """When the cause is gone: clears it and leads to the self-test, never to output. Some need a clinician."""
-    after = await service.command(device, "acknowledge", lambda: service.engine.acknowledge(device.role.value))
-    return _told(service, response, after)
+    await service.command(device, "acknowledge", lambda: service.engine.acknowledge(device.role.value))
+    return _told(service, response)
 
 
 async def live_socket(socket: WebSocket) -> None:

@@ -12,18 +12,22 @@ from api.announce import Announcer
 from api.boundary import Place
 from api.control import Control, Standing
 from api.devices import Device, Devices
+from api.models import StateOut
 from api.pairing import Pairing
 from api.passphrase import Passphrase
 from api.stop import Stopped, Stopper, Stopping
 from api.views import state_out
 from controller.chain import Kind, Row
-from controller.journal import Journal
+from controller.journal import Journal, utc_now
 from controller.port import Engine, State
+from controller.prescription import Prescription
 from safety.errors import PelviStimError
 
 JOURNAL_WITHIN_S: Final = 1.0
 """How long an answer that is due waits for the disk; the row is written all the same."""
 
+Known = tuple[State, Standing, bool, Prescription | None]
+"""What the told state is made of; each is another object when it is another."""
 T = TypeVar("T")
 
 
@@ -56,7 +60,7 @@ class Service:
     control: Control = field(default_factory=Control)
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
-    _told_state: tuple[tuple[State, Standing, bool], str] | None = field(default=None, init=False)
+    _told_state: tuple[Known, str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.stopping = Stopping(self.stopper, self.engine.state, self._stop_told)
@@ -69,10 +73,23 @@ class Service:
 
     def state_json(self) -> str:
         """The present state as JSON, made once for all streams as long as nothing changes."""
-        known = (self.engine.state(), self.control.standing, self.journal_ok)
+        known = self._known()
         if self._told_state is None or any(a is not b for a, b in zip(known, self._told_state[0], strict=True)):
             self._told_state = (known, state_out(*known).model_dump_json())
         return self._told_state[1]
+
+    def state_out(self) -> StateOut:
+        """The present state."""
+        return state_out(*self._known())
+
+    def _known(self) -> Known:
+        return self.engine.state(), self.control.standing, self.journal_ok, self.engine.prescription()
+
+    async def button_tried(self) -> bool:
+        """Whether the red button was pressed and let out again today, by the date of this machine's clock."""
+        today = utc_now()[: len("2027-03-15")]
+        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE)
+        return any(row.at.startswith(today) and row.fields["mode"] == "estop_released" for row in reversed(rows))
 
     async def settle(self, row: Future[Row]) -> None:
         """Waits until a row is durable. Raises JournalError when it is not."""

@@ -25,7 +25,7 @@ def rev_of(if_match: str | None, state: State) -> int | None:
     return int(rev) if good else -1
 
 
-def state_out(state: State, standing: Standing, journal_ok: bool) -> models.StateOut:
+def state_out(state: State, standing: Standing, journal_ok: bool, prescription: Prescription | None) -> models.StateOut:
     lease = state.lease
     return models.StateOut(
         mode=state.mode,
@@ -48,6 +48,7 @@ def state_out(state: State, standing: Standing, journal_ok: bool) -> models.Stat
         control=models.ControlOut(holder=standing.holder, asking=standing.asking),
         journal="ok" if journal_ok else "not_written",
         simulated=state.simulated,
+        prescription_revision=None if prescription is None else prescription.revision,
     )
 
 

@@ -156,6 +156,8 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
             # In real time the board answers nobody while it writes its files, which a guard takes for a lost daemon.
             leaving.close()
             board.end_guard()
+        else:  # the guard tells how it ended before it shows its lights: their edges belong to this tick, too
+            board.clock.wait(board.clock.now())
         wanted = [("edges", args.edges, EDGES_HEADER), ("current", args.current, CURRENT_HEADER)]
         written = [_written(op, path, header, outcome, board) for op, path, header in wanted if path is not None]
         if not all(written):

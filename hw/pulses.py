@@ -24,6 +24,12 @@ PAD_PERCENT: Final = 30
 SLOTS: Final = 3
 IDLE: Final = 9999
 """``wave_tx_at`` when nothing plays."""
+_NO_MODE: Final = 0xFFFF_FFFE
+"""A way of sending that there is none of. Even, so that a daemon which knew it could take it for no repeating one."""
+_BAD_MODE: Final = -33
+"""What v79 answers to it, having looked first whether the wave is there (else -66), and before it does anything (read:
+``gpioWaveTxSend``; for a wave that is not there also measured). The self-test finds a daemon that answers otherwise,
+with the output switch open: it is the first to make waves."""
 
 
 class PulseOutput:
@@ -102,6 +108,13 @@ class PulseOutput:
         self._live.append(wave)
         self._held = (entries, duration_us)
         return wave, None if at == IDLE else at
+
+    def holds(self) -> tuple[Commands, tuple[int, ...]]:
+        """Questions that change nothing, and what the daemon answers while it holds what was handed over and no more:
+        its counts, and for each wave that it is there."""
+        counts = ((Command.PULSES, 0, 0, b""), (Command.MICROS, 0, 0, b""))
+        waves = [(Command.SEND_IN_MODE, wave, _NO_MODE, b"") for wave in self._live]
+        return (*counts, *waves), (*self._held, *[_BAD_MODE] * len(waves))
 
     def send(self, wave: int, *, join: bool) -> None:
         """Plays a loaded wave once: at once when nothing plays, or (``join``) right after the one that plays."""

@@ -33,6 +33,7 @@ class Sample(NamedTuple):
     current since the last PEAK_RESET, ``electrode_mv``: that of the electrode voltage, ``average_ua``: signed average
     of the source current. ``playing``: the id of the wave that plays, None if none does. ``strayed``: lines whose mode
     is not what it should be, of those looked at this time. ``tick``: the daemon's, 32 bits of us, read last.
+    ``holds``: whether the daemon holds the waves that were handed to it and no other pulses, if that was asked.
     """
 
     bank: int
@@ -46,6 +47,7 @@ class Sample(NamedTuple):
     dead_man_running: bool
     strayed: tuple[str, ...]
     tick: int
+    holds: bool = True
 
 
 class Senses:
@@ -72,9 +74,16 @@ class Senses:
         )
         self._reset: Commands = tuple((Command.WRITE, self._peak_reset, level, b"") for level in (1, 0))
 
-    def check(self, keepalive: int | None, kick: int | None, reset_peaks: bool) -> Sample:
+    def check(
+        self,
+        keepalive: int | None,
+        kick: int | None,
+        reset_peaks: bool,
+        held: tuple[Commands, tuple[int, ...]] = ((), ()),
+    ) -> Sample:
         """One burst: KEEPALIVE to a level and a kick for the dead-man where given, the readings, and then the peak
-        holds emptied if wished. A script that is not there counts as not running. Raises DaemonLost, NotAsApproved."""
+        holds emptied if wished. ``held``: questions about waves and the answers to them (``PulseOutput.holds``). A
+        script that is not there counts as not running. Raises DaemonLost, NotAsApproved."""
         before: list[tuple[int, int, int, bytes]] = []
         if keepalive is not None:
             before.append((Command.WRITE, self._keepalive, keepalive, b""))
@@ -82,7 +91,7 @@ class Senses:
             before.append((Command.SCRIPT_UPDATE, self._script, 0, struct.pack("<I", kick & _WORD)))
         self._modes.rotate()
         modes = [(Command.MODE, line.gpio, 0, b"") for line in self._modes[0]]
-        commands = (*before, *self._looks, *modes, *(self._reset if reset_peaks else ()))
+        commands = (*before, *self._looks, *modes, *held[0], *(self._reset if reset_peaks else ()))
         results, data = asked(exchange, self.client, commands)
         at = len(before)
         bank, *converted = results[at : at + 1 + _ADC_INPUTS]
@@ -92,13 +101,14 @@ class Senses:
             for line, mode in zip(self._modes[0], found, strict=False)
             if mode != (_OUTPUT if line.output else 0)
         )
-        reset = found[len(modes) :]
+        holds = found[len(modes) : len(modes) + len(held[1])]
+        reset = found[len(modes) + len(holds) :]
         if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in converted):
             raise NotAsApproved(f"KEEPALIVE, SPI or PEAK_RESET refused: {results}")
         raw = tuple([code(answer) for answer in data[:_ADC_INPUTS]])
         running = status > 0 and int.from_bytes(data[_ADC_INPUTS][:4], "little") == SCRIPT_RUNNING
         at_us, wave = tick & _WORD, None if playing == IDLE else playing
-        return self._scale.sample(bank & _WORD, raw, wave, running, strayed, at_us)
+        return self._scale.sample(bank & _WORD, raw, wave, running, strayed, at_us, holds == list(held[1]))
 
     def close(self) -> None:
         """Gives the SPI handle back."""
@@ -118,7 +128,14 @@ class Scale:
         self._reference = (0, adc.vref_mv, codes)
 
     def sample(
-        self, bank: int, raw: tuple[int, ...], playing: int | None, running: bool, strayed: tuple[str, ...], tick: int
+        self,
+        bank: int,
+        raw: tuple[int, ...],
+        playing: int | None,
+        running: bool,
+        strayed: tuple[str, ...],
+        tick: int,
+        holds: bool = True,
     ) -> Sample:
         """All quantities of one reading."""
         adc = self._adc
@@ -134,6 +151,7 @@ class Scale:
             running,
             strayed,
             tick,
+            holds,
         )
 
 

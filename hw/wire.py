@@ -52,6 +52,7 @@ class Command:
     SPI_CLOSE = 72
     SPI_XFER = 75
     NOTIFY_HERE = 99
+    SEND_IN_MODE = 100
     PLAYING = 101
     SCRIPT_UPDATE = 117
     CREATE_AND_PAD = 118

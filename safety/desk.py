@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hw.clock import Clock
 from safety import electrode, lease, limits, link
@@ -25,6 +25,8 @@ from safety.seal import JournalHead, SealError
 from safety.session import Session
 from safety.signer import Signer
 from safety.supply import Approved, Supply
+
+_READ: Final = object()
 
 
 class Port(Protocol):
@@ -62,6 +64,13 @@ class Desk:
         self._app: Peer | None = None
         self._head: JournalHead | None = None
         self._sealing = self._anchors = False
+        self._reading: tuple[bytes, Iterator[None]] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether ``serve`` is to be called again as soon as can be: a long chunk is read a slice at a time, so that a
+        check that is due comes between, and nothing that came after it is looked at before."""
+        return self._reading is not None
 
     @property
     def has_app(self) -> bool:
@@ -84,7 +93,9 @@ class Desk:
             self._lose_app()
         if self._listener.fileno() in ready:
             self._accept()
-        if self._app is not None and self._app.fd in ready:
+        if self._reading is not None:
+            self._read_on(self._reading, now)
+        elif self._app is not None and self._app.fd in ready:
             self._listen(self._app, now)
 
     def tell(self, type_: str, **fields: object) -> None:
@@ -107,7 +118,7 @@ class Desk:
         """The next check finds it missing and stops an open session."""
         if self._app is not None:
             self._app.close()
-            self._app = None
+            self._app = self._reading = None
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -126,7 +137,7 @@ class Desk:
             self._guard.check(now)
             return
         if data[:1] == link.CHUNK_MARK and app.greeted:
-            self._chunk(data, now)
+            self._read_on((data, self._session.read_ahead(data[link.CHUNK_HEADER.size :])), now)
             return
         try:
             message = link.decode(data)
@@ -308,6 +319,14 @@ class Desk:
         self._guard.write()
         self.tell("log", text=f"acknowledged: {state.cause}")
         return None
+
+    def _read_on(self, reading: tuple[bytes, Iterator[None]], now: int) -> None:
+        """Reads one slice of a chunk; judges it when that was the last."""
+        self._reading = reading
+        data, slices = reading
+        if next(slices, _READ) is _READ:
+            self._reading = None
+            self._chunk(data, now)
 
     def _chunk(self, data: bytes, now: int) -> None:
         """Has one chunk judged. One for an older set-point is compiled again; any other refusal ends the session."""

@@ -7,12 +7,14 @@ Pure: ``judge`` gives an ``Approval`` that holds the history to go on with, or a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import Final
 
 from safety import limits
-from safety.decode import Chunk, Lines, Pulse, Refusal, decode
+from safety.decode import Chunk, Lines, Pulse, Refusal, decode_in_slices
 from safety.schedule import CHANNELS, Schedule
 from safety.setpoint import SetPoint
 
@@ -87,9 +89,23 @@ class Approval:
     progress: Progress
 
 
-@lru_cache(maxsize=256)
+_kept: dict[tuple[bytes, Lines], Chunk | Refusal] = {}
+"""Chunks that were decoded of late: while a contraction is held one is like another."""
+_KEPT_MAX: Final = 256
+
+
+def read_ahead(data: bytes, lines: Lines) -> Iterator[None]:
+    """Decodes a chunk in slices and keeps what it amounts to for ``judge``: that a check may come between them."""
+    if (data, lines) not in _kept:
+        if len(_kept) >= _KEPT_MAX:
+            del _kept[next(iter(_kept))]
+        _kept[data, lines] = yield from decode_in_slices(data, lines)
+
+
 def _decoded(data: bytes, lines: Lines) -> Chunk | Refusal:
-    return decode(data, lines)
+    for _ in read_ahead(data, lines):
+        pass
+    return _kept[data, lines]
 
 
 def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: bytes, now_us: int) -> Approval | Refusal:

@@ -125,7 +125,9 @@ class Guard:
         """Runs until killed or until ``leave``. What it raises, after a stop, must end the process, and KEEPALIVE."""
         try:
             self._loop()
-        except DaemonLost:
+        except DaemonLost as error:
+            if not self._lost:  # its clock, which asks the daemon for the time, found it first
+                self.check(self._clock.now(), faults=(self._note(error),))
             raise
         except Exception:
             self.check(self._clock.now(), faults=("internal_error",))
@@ -139,7 +141,11 @@ class Guard:
 
     def _loop(self) -> None:
         while not (self._leaving.is_set() and self.state.stopped and not self._stopping()):
-            ready = self._clock.wait(self._wake_us())
+            try:
+                ready = self._clock.wait(self._wake_us())
+            except BoardError as error:  # it asks the daemon for its tick: a daemon lost there is named as elsewhere
+                self.check(self._clock.now(), faults=(self._note(error),))
+                raise
             now = self._clock.now()
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
@@ -158,6 +164,8 @@ class Guard:
                 self._play(now)
 
     def _wake_us(self) -> int:
+        if self._desk.busy:
+            return self._clock.now()
         until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
         if wake is None or wake >= until:

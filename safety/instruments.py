@@ -96,7 +96,8 @@ class Instruments:
             keepalive, self.toggled_us, self.was_toggled = self._keepalive, now, True
         if kick:
             self.kicked_us = now
-        sample = self.senses.check(keepalive, self.dead_man.next_kick() if kick else None, reset_peaks)
+        kicked = self.dead_man.next_kick() if kick else None
+        sample = self.senses.check(keepalive, kicked, reset_peaks, self.pulses.holds())
         if reset_peaks:
             self.peaks_since_us = self._clock.now()
         return sample

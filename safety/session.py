@@ -6,6 +6,7 @@ request is the interlock's business, whether a chunk may play is the gate's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -167,6 +168,10 @@ class Session:
             return lowered
         self.progress = replace(self.progress, set_point=lowered)
         return None
+
+    def read_ahead(self, pulses: bytes) -> Iterator[None]:
+        """Decodes a chunk in slices, before it is judged."""
+        return gate.read_ahead(pulses, self._lines)
 
     def judge(self, start_us: int, revision: int, pulses: bytes, now_us: int) -> gate.Approval | Refusal:
         """The gate's word on a chunk."""

@@ -92,13 +92,16 @@ CHECK_LATE_US: Final = 60_000
 
 
 class Sample(steps.Sample, Protocol):
-    """What one burst read (``hw/senses.py``): also the lines whose mode is another than it should be.
+    """What one burst read (``hw/senses.py``): also the lines whose mode is another than it should be, and whether the
+    daemon holds the waves that were handed to it and no other pulses.
 
     Peaks since the last PEAK_RESET; ``average_ua`` is signed; A, then B.
     """
 
     @property
     def strayed(self) -> tuple[str, ...]: ...
+    @property
+    def holds(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -267,7 +270,7 @@ def _implausible(facts: Facts, check: Check) -> list[str]:
 
 def _daemon(check: Check) -> list[str]:
     causes = []
-    if check.sample.playing not in check.allowed or check.sample.strayed:
+    if check.sample.playing not in check.allowed or check.sample.strayed or not check.sample.holds:
         causes.append("not_what_was_approved")
     if not check.sample.dead_man_running:
         causes.append("dead_man_fired")

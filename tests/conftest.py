@@ -33,15 +33,8 @@ class Need:
     how: str | None
 
 
-@dataclass(frozen=True)
-class NotRun:
-    """A test that was left out, and what it lacked."""
-
-    node_id: str
-    lacks: tuple[Need, ...]
-
-
-NOT_RUN = pytest.StashKey[list[NotRun]]()
+LACKS = "lacks"
+"""The property of a report that says what its test lacked: (name, apt, how) each. It may come from another process."""
 
 
 def needs(
@@ -67,8 +60,8 @@ def advice(lacks: list[Need]) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[NOT_RUN] = []
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
+    config.addinivalue_line("markers", "alone: in real time, or on all processors itself: nothing runs beside it")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
 
@@ -81,7 +74,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     reason = "needs " + ", ".join(sorted(need.name for need in lacks))
     if is_ci():
         pytest.fail("\n".join([f"not run: {reason}", *advice(lacks)]), pytrace=False)
-    item.config.stash[NOT_RUN].append(NotRun(item.nodeid, tuple(lacks)))
+    item.user_properties.append((LACKS, [(need.name, need.apt, need.how) for need in lacks]))
     pytest.skip(reason)
 
 
@@ -109,14 +102,20 @@ def fail_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
     yield  # the other summaries first: this one stands right above pytest's closing line
-    left_out = terminalreporter.config.stash[NOT_RUN]
+    skipped = terminalreporter.stats.get("skipped", [])
+    left_out = {
+        report.nodeid: [Need(name, False, apt, how) for name, apt, how in value]
+        for report in skipped
+        for key, value in getattr(report, "user_properties", ())
+        if key == LACKS
+    }
     if not left_out:
         return
     terminalreporter.section("not run")
-    for entry in left_out:
-        terminalreporter.write_line(f"{entry.node_id}: needs {', '.join(need.name for need in entry.lacks)}")
+    for test, lacks in left_out.items():
+        terminalreporter.write_line(f"{test}: needs {', '.join(need.name for need in lacks)}")
     terminalreporter.write_line("To run them too:")
-    for line in advice([need for entry in left_out for need in entry.lacks]):
+    for line in advice([need for lacks in left_out.values() for need in lacks]):
         terminalreporter.write_line(f"  {line}")
 
 

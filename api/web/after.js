@@ -6,8 +6,11 @@ import { cause, ma, number, t } from "./text.js";
 
 const ADVERSE = ["burning", "bleeding", "irritation"];
 
+const tell = (event) => { event.target.nextElementSibling.value = t(event.target.min === "1" ? "after.of" : "pain.of", { n: event.target.value }); };
+
 const Scale = ({ name, min = 0, value, low, high }) => html`<label class="scale">${t(`after.${name}`)}
-  <input type="range" name=${name} min=${min} max=${min ? 5 : 10} step="1" defaultValue=${value} />
+  <input type="range" name=${name} min=${min} max=${min ? 5 : 10} step="1" defaultValue=${value} onInput=${tell} />
+  <output>${t(min ? "after.of" : "pain.of", { n: value })}</output>
   <span class="ends"><span>${t(low)}</span><span>${t(high)}</span></span></label>`;
 
 export const Delivered = ({ one }) => html`<dl class="facts">

@@ -63,20 +63,20 @@ function Latched({ state }) {
   const held = state.mode === "estop_held";
   const may = store.me.role !== "viewer" && (!clinician || store.me.role === "clinician");
   return html`<section class="card latched">
-    <h1>${t("stopped")}</h1>
+    <h1 class=${off ? "" : "bad"}>${t(off ? "stopped" : "not_confirmed")}</h1>
     <p>${cause(state.cause)}</p>
     <p class=${off ? "good" : "bad"}><strong>${off ? t("off_confirmed") : t("off_not_confirmed")}</strong></p>
-    ${!off && html`<ol><li>${t("red_button")}</li><li>${t("pull_lead")}</li><li>${t("probe_out")}</li></ol>`}
+    ${!off && html`<ol class="steps"><li>${t("red_button")}</li><li>${t("pull_lead")}</li><li>${t("probe_out")}</li></ol>`}
     ${held && html`<p>${t("release_first")}</p>`}
     ${clinician && html`<p>${t("clinician_clears")}</p>`}
     ${may && !held && html`<p>${t("acknowledge_note")}</p>
-      <button type="button" class="main" onClick=${() => command("POST", "/acknowledge")}>${t("acknowledge")}</button>`}
+      <button type="button" class=${off ? "main" : ""} onClick=${() => command("POST", "/acknowledge")}>${t("acknowledge")}</button>`}
   </section>`;
 }
 
 function View() {
   const { me, state, told } = store;
-  if (me === undefined) return html`<p>${t("loading")}</p>`;
+  if (me === undefined) return html`<p role="status">${t(store.offline ? "unreachable" : "loading")}</p>`;
   if (me === null) return html`<${Pair} />`;
   if (store.locked && !state?.session) return html`<${Locked} />`;
   const patient = me.role === "patient";
@@ -132,6 +132,7 @@ function forgetTold() {
 }
 document.addEventListener("click", (event) => { if (event.target instanceof Element && event.target.closest(".toast")) set({ told: null }); });
 
+const WORKER_AFTER_MS = 2000; // it fetches every file again: not while the first view still comes
 async function start() {
   const root = document.getElementById("app");
   await speak(language());
@@ -142,6 +143,7 @@ async function start() {
   follow();
   lockWhenIdle();
   connect();
+  setTimeout(() => { navigator.serviceWorker?.register("/worker.js").catch(() => {}); }, WORKER_AFTER_MS);
   if (!linked) await loadMe();
 }
 

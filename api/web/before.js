@@ -25,6 +25,7 @@ async function openSession(answers) {
   const opened = await command("POST", "/sessions", { prescription_revision: store.plan.revision, answers }, { withinMs: 20_000 });
   set({ opening: false });
   if (opened) set({ step: null });
+  else if (store.told?.code === "button_not_tried") { remember("button", null); set({ step: "button" }); }
   else await loadAll();
   return opened;
 }
@@ -65,7 +66,7 @@ function Questions() {
     afterAnswers(Object.fromEntries(QUESTIONS.map((one) => [one, told.get(one) === "yes"])));
   };
   return html`<section class="card">
-    <h1>${t("questions.title")}</h1><p>${t("questions.text")}</p>
+    <h1>${t("questions.title")}</h1><p>${t("questions.text", { n: QUESTIONS.length })}</p>
     <form onSubmit=${submit}>
       ${QUESTIONS.map((one) => html`<fieldset class="question"><legend>${t(`question.${one}`)}</legend>
         <label><input type="radio" name=${one} value="no" required /> ${t("no")}</label>

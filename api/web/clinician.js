@@ -6,6 +6,7 @@ import { date, inLanguage, moment, number, programmeTitle, refusal, t } from "./
 import { QUESTIONS } from "./before.js";
 import { Delivered } from "./after.js";
 
+const MAY = ["pause", "end_early"];
 const KINDS = ["vaginal probe", "anal probe", "surface"];
 const SHOWN = ["peak_current_ma", "charge_per_phase_uc", "net_charge_per_pulse_code_us", "rms_current_ma", "rms_density_ma_per_cm2",
   "duty_percent", "average_absolute_current_ma", "energy_per_pulse_500_ohm_mj", "max_voltage_500_ohm_v", "max_voltage_2000_ohm_v",
@@ -62,7 +63,7 @@ function fromForm(form, revision) {
     electrode: { kind: told.get("kind"), area_mm2: Math.round(number_(told, "area") * 100),
       placement: depth === null ? null : { depth_mm: depth, turn_degrees: turn ?? 0 } },
     minutes: number_(told, "minutes"), sessions_per_day: number_(told, "day"), sessions_per_week: number_(told, "week"),
-    weeks: number_(told, "weeks"), lease_ms: Math.round(number_(told, "lease") * 1000), patient_may: ["pause", "end_early"],
+    weeks: number_(told, "weeks"), lease_ms: Math.round(number_(told, "lease") * 1000), patient_may: MAY.filter((one) => told.get(`may_${one}`) === "on"),
     released: QUESTIONS.filter((one) => told.get(`release_${one}`)?.trim()).map((one) => ({ contraindication: one, reason: told.get(`release_${one}`).trim() })),
     prescriber: told.get("prescriber").trim(), valid_until: told.get("until") || null,
   };
@@ -120,6 +121,9 @@ export class Clinician extends Component {
         <div class="pair"><${Number_} name="minutes" min="1" max="45" value=${plan?.minutes ?? 20} /><${Number_} name="day" min="1" max="3" value=${plan?.sessions_per_day ?? 1} /></div>
         <div class="pair"><${Number_} name="week" min="1" max="21" value=${plan?.sessions_per_week ?? 5} /><${Number_} name="weeks" min="1" max="52" value=${plan?.weeks ?? 12} /></div>
         <${Number_} name="lease" unit="s" min="1" max="5" step="0.5" value=${(plan?.lease_ms ?? 2000) / 1000} />
+        <fieldset><legend>${t("plan.may")}</legend>${MAY.map((one) => html`<label class="check"><input type="checkbox" name=${`may_${one}`}
+          defaultChecked=${!plan || plan.patient_may.includes(one)} /> ${t(`plan.may_${one}`)}</label>`)}
+          <p class="small">${t("plan.may_note")}</p></fieldset>
         <label>${t("plan.until")}<input type="date" name="until" defaultValue=${plan?.valid_until ?? ""} /></label>
         <label>${t("plan.prescriber")}<input name="prescriber" maxlength="64" pattern="[ -~]+" required defaultValue=${plan?.prescriber ?? ""} /></label>
         <details><summary>${t("plan.released")}</summary><p class="small">${t("plan.released_note")}</p>
@@ -174,7 +178,7 @@ export class Devices extends Component {
   render(_, { all, told, refused }) {
     return html`<section class="card"><h1>${t("devices.title")}</h1>
       ${(all ?? []).map((one) => html`<div class="row" key=${one.id}><p><strong>${one.name}</strong> – ${t(`role.${one.role}`)}<br />
-        <span class="small">${t("until", { date: date(one.expires_s * 1000) })}</span></p>
+        <span class="small">${t("since_until", { from: moment(one.paired_s * 1000), date: date(one.expires_s * 1000) })}</span></p>
         ${one.this ? html`<span class="quiet">${t("this_phone")}</span>` : html`<button type="button" onClick=${() => this.revoke(one.id)}>${t("devices.revoke")}</button>`}</div>`)}
       <h2>${t("devices.pair")}</h2><p>${t("devices.pair_text")}</p>
       <div class="actions">${["patient", "viewer", "clinician"].map((role) => html`<button type="button" onClick=${() => this.open(role)}>${t(`role.${role}`)}</button>`)}</div>

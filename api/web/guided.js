@@ -1,5 +1,6 @@
 // Guided voluntary training on the same ring, without an electrode and without the device.
 import { Component, html } from "./html.js";
+import { cue } from "./cues.js";
 import { Ring } from "./ring.js";
 import { t } from "./text.js";
 
@@ -36,7 +37,7 @@ class Exercise extends Component {
     let at = performance.now() - this.began;
     const here = this.parts.find((one) => { if (at < one.ms) return true; at -= one.ms; return false; });
     if (!here) { clearInterval(this.timer); this.setState({ done: true }); return; }
-    if (here !== this.state.here) navigator.vibrate?.(here.part === "hold" ? 80 : 30);
+    if (here !== this.state.here) cue(here.part === "hold" ? "up" : "down");
     this.setState({ here, left: here.ms - at });
   }
   pause() {
@@ -53,7 +54,7 @@ class Exercise extends Component {
     const word = pause ? t("part.paused") : here.part === "waiting" ? t("guided.ready") : here.part === "hold" ? t("guided.squeeze") : t("guided.release");
     return html`<div class="session"><h1 class="phase">${t(`guided.${name}`)}</h1>
       <${Ring} part=${here.part} leftMs=${left} totalMs=${here.ms} word=${word} />
-      <p class="line">${here.set > 0 && html`<span>${exercise.sets > 1 ? t("guided.set", { n: here.set, of: exercise.sets }) : ""}</span>
+      <p class="line">${here.set > 0 && html`${exercise.sets > 1 && html`<span>${t("guided.set", { n: here.set, of: exercise.sets })}</span>`}
         <span>${t("squeeze_of", { n: here.time, of: exercise.times })}</span>`}</p>
       <p class="hint">${t("guided.hint")}</p>
       <div class="actions"><button type="button" onClick=${() => this.pause()}>${t(pause ? "resume" : "pause")}</button>

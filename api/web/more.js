@@ -1,7 +1,8 @@
 // Look, language of the page, this phone, and what the thing is.
 import { html } from "./html.js";
 import { call } from "./net.js";
-import { changed, forgetAll, set, store } from "./store.js";
+import { changed, remember, remembered, set, store, wipe } from "./store.js";
+import { cue } from "./cues.js";
 import { PinSetting } from "./pin.js";
 import { date, t } from "./text.js";
 
@@ -15,7 +16,7 @@ function look(theme) {
 
 async function leave() {
   try { await call("DELETE", "/me"); } catch { /* wiped here all the same */ }
-  forgetAll();
+  await wipe();
   set({ me: null, plan: undefined, sessions: [], state: null, told: null });
   location.replace("/");
 }
@@ -24,6 +25,8 @@ export const More = () => html`<section class="card">
   <h1>${t("nav.patient.more")}</h1>
   <fieldset><legend>${t("theme")}</legend>${THEMES.map((one) => html`<label class="check"><input type="radio" name="theme" value=${one}
     defaultChecked=${document.documentElement.dataset.theme === one} onChange=${() => look(one)} /> ${t(`theme.${one}`)}</label>`)}</fieldset>
+  <label class="check"><input type="checkbox" name="sound" defaultChecked=${remembered("sound") === true}
+    onChange=${(event) => { remember("sound", event.target.checked); if (event.target.checked) cue("up"); }} /> ${t("sound")}</label>
   <${PinSetting} />
   <h2>${t("this_phone")}</h2>
   <p>${t(`role.${store.me.role}`)}. ${t("until", { date: date(store.me.expires_s * 1000) })}</p>

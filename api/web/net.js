@@ -1,5 +1,5 @@
 // Requests, the live state by whichever way works, and the heartbeat.
-import { changed, set, store } from "./store.js";
+import { changed, set, store, wipe } from "./store.js";
 import { refusal } from "./text.js";
 
 const API = "/api/v1";
@@ -9,6 +9,7 @@ const LEASE_STALE_MS = 1000; // a page that cannot show the present keeps no lea
 const BEAT_MS = 250;
 const POLL_MS = 200;
 const BACK_TO_STREAM_MS = 10_000;
+const PAIRED_BEFORE = ["device_revoked", "device_expired"];
 const WAYS = ["sse", "socket", "poll"];
 
 export class Refused extends Error {
@@ -28,7 +29,10 @@ export async function call(method, path, body, { headers = {}, withinMs = 8000 }
     const text = await answer.text();
     const data = text && answer.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
     if (!answer.ok) {
-      if (answer.status === 401 && path !== "/pair") set({ me: null });
+      if (answer.status === 401 && path !== "/pair") {
+        if (store.me || PAIRED_BEFORE.includes(data?.code)) await wipe(); // the pairing was ended: this phone may be in other hands
+        set({ me: null });
+      }
       throw new Refused(data?.code ?? "internal_error", data ?? {});
     }
     return data;
@@ -42,8 +46,7 @@ export async function call(method, path, body, { headers = {}, withinMs = 8000 }
 // A command whose refusal is told to the person. Gives the answer, or null.
 export async function command(method, path, body, options) {
   try {
-    const data = await call(method, path, body, options);
-    if (data && typeof data === "object" && "mode" in data && "channels" in data) take(data);
+    const data = await inTurn(call(method, path, body, options));
     set({ told: null });
     return data ?? {};
   } catch (error) {
@@ -61,7 +64,7 @@ const orNull = async (asked) => { try { return await asked; } catch { return nul
 
 export async function loadMe() {
   try { set({ me: await call("GET", "/me") }); } catch (error) {
-    if (error.code === "offline") { setTimeout(loadMe, 1000); return; }
+    if (error.code === "offline") { set({ offline: true }); setTimeout(loadMe, 1000); return; }
     set({ me: null });
     return;
   }
@@ -87,6 +90,8 @@ let way = 0;
 let source = null;
 let polling = 0;
 let lastText = "";
+let reading = false;
+let said = 0; // how often the stream has spoken
 const listeners = new Set();
 
 export const onState = (listener) => { listeners.add(listener); };
@@ -98,11 +103,27 @@ export function take(state) {
   const key = state.session ? `${state.session.phase}.${state.session.contraction}.${state.session.part}` : "";
   if (key !== store.part.key) store.part = { key, totalMs: Math.max(1, state.session?.part_left_ms ?? 1) };
   for (const listener of listeners) listener(state, before);
+  if (store.plan !== undefined && state.prescription_revision !== (store.plan?.revision ?? null) && !reading) {
+    reading = true; // another plan is in force: it is shown, whoever set it and wherever
+    loadAll().finally(() => { reading = false; });
+  }
   if (store.stale) store.stale = false;
   changed();
 }
 
+// The state in a command's answer counts unless the stream has spoken since it was asked: it may be older than that.
+export async function inTurn(asked) {
+  const saidBefore = said;
+  const data = await asked;
+  if (said === saidBefore && data && typeof data === "object" && "mode" in data && "channels" in data) {
+    lastText = ""; // should the stream say again what it said last, then it is so again
+    take(data);
+  }
+  return data;
+}
+
 function heard(text) {
+  said++;
   if (text === lastText) { // nothing new, but it is the present
     store.stateAt = performance.now();
     if (store.stale) set({ stale: false });
@@ -153,7 +174,7 @@ function next() {
 async function poll(mine) {
   const until = performance.now() + BACK_TO_STREAM_MS;
   while (mine === polling && store.me) {
-    try { take(await call("GET", "/state", undefined, { withinMs: 1500 })); } catch { /* stale by itself */ }
+    try { take(await call("GET", "/state", undefined, { withinMs: 1500 })); said++; } catch { /* stale by itself */ }
     if (mine !== polling) return;
     if (performance.now() > until) { next(); return; }
     await new Promise((done) => { setTimeout(done, POLL_MS); });

@@ -1,13 +1,14 @@
 // Pairing: by the link's token, by the code, or (clinician) by passphrase.
 import { html } from "./html.js";
 import { call, loadAll } from "./net.js";
-import { set, store } from "./store.js";
+import { set, store, wipe } from "./store.js";
 import { refusal, t } from "./text.js";
 
 async function pair(how) {
   try {
     const me = await call("POST", "/pair", { ...how, name: (navigator.userAgentData?.platform || "phone").replace(/[^ -~]/g, "").slice(0, 64) || "phone" });
-    set({ me, told: null, plan: undefined });
+    await wipe(); // a phone that is handed on shows nothing of who had it before
+    set({ me, told: null });
     await loadAll();
   } catch (error) {
     set({ me: store.me ?? null, told: { code: error.code, text: refusal(error.code) } });

@@ -1,8 +1,9 @@
 // The session as it runs: electrode check, ring, strength, pause and end. Also the view of who only looks.
 import { html, Component } from "./html.js";
-import { act, call, command, controls, onState, take } from "./net.js";
+import { act, call, command, controls, inTurn, onState } from "./net.js";
 import { changed, keep, set, store } from "./store.js";
 import { cause, clock, finding, inLanguage, ma, number, seconds, t } from "./text.js";
+import { cue } from "./cues.js";
 import { Picture } from "./pictures.js";
 import { Ring } from "./ring.js";
 
@@ -58,7 +59,7 @@ onState(async (state) => {
   if (target < channel.set_point_ma + 0.1) return;
   asking = true;
   try {
-    take(await call("PUT", "/sessions/current/intensity", { channel: holding, amplitude_ma: Math.floor(target * 10) / 10 },
+    await inTurn(call("PUT", "/sessions/current/intensity", { channel: holding, amplitude_ma: Math.floor(target * 10) / 10 },
       { headers: { "If-Match": state.rev } }));
   } catch { /* not yet: asked again while it is held */ } finally { asking = false; }
 });
@@ -102,7 +103,7 @@ function Channel({ name, state, mine }) {
   return html`<section class="channel" aria-label=${several ? t("channel", { name }) : t("strength")}>
     ${several && html`<h2>${t("channel", { name })}</h2>`}
     <div class="dial">
-      ${mine && html`<button type="button" class="round" aria-label=${t("minus")} onClick=${() => lower(name, channel.set_point_ma - STEP_MA)}>−</button>`}
+      ${mine && html`<button type="button" class="round" aria-label=${t("minus")} aria-disabled=${paused || channel.set_point_ma <= 0} onClick=${() => lower(name, channel.set_point_ma - STEP_MA)}>−</button>`}
       <p class="figure"><span class="label">${t("strength")}</span><strong data-figure=${`set-${name}`}>${ma(paused ? 0 : channel.set_point_ma)}</strong> mA</p>
       ${mine && html`<button type="button" class="round" aria-label=${t("plus")} aria-disabled=${channel.allowed_ma <= channel.set_point_ma}
         onClick=${() => plus(name)}>+</button>`}
@@ -165,10 +166,14 @@ class Awake extends Component {
   render() { return null; }
 }
 
-let felt_part = "";
-function Buzz({ part }) { // an extra, never the only cue
-  if (part !== felt_part && part === "ramp_up") navigator.vibrate?.(80);
-  felt_part = part;
+// What the clinician left to the patient; STOPP is nobody's to take.
+const may = (what) => store.me.role === "clinician" || !store.plan || store.plan.patient_may.includes(what);
+
+let cued = "";
+function Cues({ part }) {
+  if (part !== cued && part === "ramp_up") cue("up");
+  if (part !== cued && part === "ramp_down") cue("down");
+  cued = part;
   return null;
 }
 
@@ -177,8 +182,8 @@ export function Running({ state, mine }) {
   const paused = state.mode === "paused";
   const part = paused ? "pause" : session.part;
   return html`
-    <${Awake} /><${Buzz} part=${part} />
-    <h1 class="phase">${inLanguage(session.phase_name) || inLanguage(store.programme?.figures.programme.title) || t("session")}</h1>
+    <${Awake} /><${Cues} part=${part} />
+    <h1 class="phase">${session.phase ? t("phase", { n: session.phase, name: inLanguage(session.phase_name) }) : t("session")}</h1>
     <${Ring} part=${part} leftMs=${paused ? 0 : session.part_left_ms} totalMs=${store.part.totalMs} stale=${store.stale}
       word=${paused ? t("part.paused") : null} />
     <p class="line"><span>${t("squeeze_of", { n: session.contraction, of: session.contractions })}</span>
@@ -186,8 +191,8 @@ export function Running({ state, mine }) {
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
     ${mine && html`<div class="actions">
       ${paused ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
-        : html`<button type="button" onClick=${() => act("pause")}>${t("pause")}</button>`}
-      <button type="button" onClick=${() => act("end")}>${t("end")}</button></div>
+        : may("pause") && html`<button type="button" onClick=${() => act("pause")}>${t("pause")}</button>`}
+      ${may("end_early") && html`<button type="button" onClick=${() => act("end")}>${t("end")}</button>`}</div>
       <p class="small">${t("leaving_note", { seconds: number(state.lease.length_ms / 1000) })}</p>`}`;
 }
 

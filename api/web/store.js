@@ -50,6 +50,15 @@ export function remember(name, value) {
   try { localStorage.setItem(name, JSON.stringify(value)); } catch { /* asked again next time */ }
 }
 
-export function forgetAll() {
-  try { sessionStorage.clear(); localStorage.clear(); } catch { /* nothing was kept */ }
+// Everything that this phone knows of a person: kept by the page, held in it, and the page's own files.
+export async function wipe() {
+  const ofThePhone = ["language", "theme"].map((name) => [name, localStorage.getItem(name)]);
+  sessionStorage.clear();
+  localStorage.clear();
+  for (const [name, value] of ofThePhone) if (value !== null) localStorage.setItem(name, value);
+  Object.assign(store, { plan: undefined, programme: null, sessions: [], blocks: [], state: null, step: null, rate: null, back: {}, felt: {}, pain: null, played: null });
+  try {
+    for (const name of await caches.keys()) await caches.delete(name);
+    for (const one of await navigator.serviceWorker.getRegistrations()) await one.unregister();
+  } catch { /* there is none without TLS */ }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from controller.chain import Kind
 from controller.dose import Dose
+from controller.journal import utc_now
 from controller.port import Event
 from controller.prescription import CONTRAINDICATIONS, contraindicated
 from tests.support.api import PRESCRIPTION, WSS, Api
@@ -199,6 +201,42 @@ def test_a_contraindication_closes_stimulation_unless_it_was_released(api: Api) 
     clinician.put("prescription", json={**PRESCRIPTION, "revision": 2, "released": released})
     assert patient.post("sessions", json=against).json()["code"] == "prescription_revision"
     assert patient.post("sessions", json={**against, "prescription_revision": 2}).status_code == 201
+
+
+def test_the_red_button_is_tried_before_the_first_session_of_a_day(api: Api) -> None:
+    """Pressed and turned out again; pressed alone, or yesterday, is not enough."""
+    api.phone("clinician").put("prescription", json=PRESCRIPTION)
+    phone = api.phone("patient")
+    api.engine.now = replace(api.engine.now, simulated=False)
+    today, yesterday = utc_now(), (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    for at, mode in ((yesterday, "estop_released"), (today, "estop_held"), (today, "idle")):
+        api.journal._now = lambda at=at: at
+        api.journal.append(Kind.STATE, mode=mode).result()
+        assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried"
+    assert not [one for one in api.engine.asked if one[0] == "open_session"]
+    api.journal.append(Kind.STATE, mode="estop_released").result()
+    assert phone.post("sessions", json=OPEN).status_code == 201
+
+
+def test_the_state_names_the_prescription_in_force(api: Api, patient: TestClient) -> None:
+    assert api.stranger().get("state").status_code == 401
+    for revision in (2, 3):
+        assert patient.get("state").json()["prescription_revision"] == revision - 1
+        assert f'"prescription_revision":{revision - 1}' in api.service.state_json()
+        api.phone("clinician").put("prescription", json={**PRESCRIPTION, "revision": revision})
+
+
+def test_an_answer_tells_the_state_as_it_leaves(api: Api, patient: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal's disk took its time, and meanwhile somebody stopped it."""
+    told = api.service._told
+
+    async def slow(**fields: object) -> None:
+        await told(**fields)
+        api.engine._set(mode="stopped", cause="person", clears="acknowledge")
+
+    monkeypatch.setattr(api.service, "_told", slow)
+    answer = patient.post("sessions/current/actions", json={"action": "pause"}).json()
+    assert (answer["mode"], answer["cause"]) == ("stopped", "person")
 
 
 def test_a_question_without_an_answer_counts_as_yes() -> None:

@@ -120,6 +120,28 @@ def test_the_red_button_in_a_session(planned: Served, phone: Phone) -> None:
     patient.sees("after.title")
 
 
+def test_an_answer_that_comes_late_hides_no_stop(planned: Served, phone: Phone) -> None:
+    """The answer to "start" waits (for a slow disk, a busy phone) until the session it tells of has been stopped."""
+    patient = Person(phone(planned.link("patient")))
+    patient.gets_ready()
+    patient.presses("check.do")
+    patient.sees("check.good")
+    late: list[Any] = []
+    patient.page.route("**/sessions/current/actions", lambda route: late.append((route, route.fetch())))
+    patient.presses("start")
+    patient.part("ramp_up", "hold")
+    planned.board("estop", pressed=True)
+    patient.sees("cause.emergency_stop")
+    route, answer = late[0]
+    assert answer.json()["mode"] == "running"
+    with patient.page.expect_event("requestfinished", lambda request: request.url.endswith("/actions")):
+        route.fulfill(response=answer)
+    with patient.page.expect_response("**/journal-of-nothing*"):  # a whole round trip later it has been taken in
+        patient.page.evaluate("async () => { await fetch('/journal-of-nothing'); }")
+    patient.sees("cause.emergency_stop")
+    assert patient.page.locator(".ring").count() == 0
+
+
 def test_a_contraindication_closes_stimulation_until_the_clinician_releases_it(planned: Served, phone: Phone) -> None:
     patient = Person(phone(planned.link("patient")))
     patient.answers("pregnant")

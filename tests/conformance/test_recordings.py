@@ -67,6 +67,7 @@ def test_recording(path: Path) -> None:
     assert from_first_edges(edges, part) == from_first_edges(expected, part)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_recording_in_real_time(path: Path) -> None:
     recording = json.loads(path.read_text())

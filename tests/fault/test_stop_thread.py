@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import select
 import signal
@@ -23,7 +24,7 @@ from hw.pulses import StopLines
 from hw.wire import connect
 from safety.link import STOP_SOCKET, stop_guard
 from tests.support.sim import Sim, disconnect
-from tests.support.stack import Stack, short_programme, stack
+from tests.support.stack import AppLink, Stack, short_programme, stack
 
 BOARD = load_board()
 OUTPUT_ENABLE = 25
@@ -130,6 +131,23 @@ def test_a_frozen_daemon_is_told_as_not_confirmed_and_ends_the_guard() -> None:
         finally:
             os.kill(daemon.pid, signal.SIGCONT)
             board.close()
+
+
+@pytest.mark.req("SR-150")
+def test_a_guard_in_real_time_records_that_the_daemon_was_lost(tmp_path: Path) -> None:
+    """There its clock asks the daemon for the time, and is the first that gets no answer."""
+    board = SimulatedBoard(tmp_path, tmp_path / "state", new_state=True, speed=1)
+    daemon, guard = board.processes
+    try:
+        link = AppLink(board.runtime, board.clock)
+        link.past("boot", "self_test")
+        link.close()
+        os.kill(daemon.pid, signal.SIGSTOP)
+        assert guard.wait(10) == 3
+        assert json.loads((tmp_path / "state" / "ledger.json").read_text(encoding="utf-8"))["cause"] == "daemon_lost"
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+        board.close()
 
 
 def asker(rig: Stack) -> socket.socket:

@@ -66,6 +66,8 @@ class Course:
     rest_ms: int = 1_900
     frequency_hz: str = "50.0"
     width_us: int = 250
+    end_ms: int | None = None
+    """A person ends the session so long after the fault; None: it plays to its end."""
 
     def text(self) -> bytes:
         """The programme."""
@@ -399,6 +401,9 @@ class Bench:
             self._start()
         if state is At.PAUSED:
             self.session.resume()
+        if self._course.end_ms is not None:
+            self._step_until(max(until, self.rig.clock.now()) + 1000 * self._course.end_ms)
+            self.session.end()
         self._while("running")
         self._step_until(self.rig.clock.now() + 100_000)
         self.session._ask("self_test")

@@ -29,6 +29,7 @@ def _cells(request: pytest.FixtureRequest) -> Cells:
 
 
 @pytest.mark.req("SR-123", "SR-133", "SR-134", "SR-139", "SR-141", "SR-150")
+@pytest.mark.alone
 @pytest.mark.parametrize("cell", run.everything(), ids=lambda cell: f"{ROWS[cell[0]].name}, {cell[1]}")
 def test_a_fault_ends_as_it_should(cells: Cells, cell: tuple[int, At]) -> None:
     assert wrong(ROWS[cell[0]], cell[1], cells[cell]) == [], cells[cell]

@@ -89,6 +89,7 @@ def _times(report: Report) -> None:
     print("time for a chunk, us")
     print(f"  {'':44} {'chunks':>8} {'p50':>7} {'p90':>7} {'p99':>7} {'p99.9':>7} {'max':>7}")
     for name, times in (
+        ("the longest slice of decoding", report.slice_ns),
         ("decoding", report.decode_ns),
         ("decoding and judging", report.whole_ns),
         ("judging as the guard does, equal ones kept", report.judged_ns),

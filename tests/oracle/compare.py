@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from safety import gate, ledger
-from safety.decode import Refusal, decode
+from safety.decode import Refusal, decode_in_slices
 from safety.session import Session
 from safety.setpoint import SetPoint
 from safety.supply import Approved
@@ -25,6 +25,7 @@ KEPT_OF_A_KIND = 60
 """How many refused chunks of a kind are kept, to be tried again without rules."""
 TIMED_EACH = 20
 """One chunk in so many is decoded and judged once more, to time both without what is kept of equal chunks."""
+_OVER = object()
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Report:
     kept: dict[str, list[Case]] = field(default_factory=lambda: defaultdict(list))
     kept_steps: dict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
     judged_ns: array[int] = field(default_factory=lambda: array("Q"))
+    slice_ns: array[int] = field(default_factory=lambda: array("Q"))
     decode_ns: array[int] = field(default_factory=lambda: array("Q"))
     whole_ns: array[int] = field(default_factory=lambda: array("Q"))
 
@@ -125,12 +127,18 @@ class Pair:
         return verdict if isinstance(verdict, gate.Approval) else None
 
     def _time(self, start_us: int, revision: int, data: bytes, now_us: int) -> None:
-        """What decoding takes, and the rules over time after it (equal chunks are decoded once; that is left out)."""
-        began = perf_counter_ns()
-        decode(data, LINES)
-        decoded = perf_counter_ns()
+        """What decoding takes, its longest slice, and the rules over time after it, nothing being kept."""
+        slices, longest_ns = decode_in_slices(data, LINES), 0
+        began = decoded = perf_counter_ns()
+        while True:
+            over = next(slices, _OVER)
+            before, decoded = decoded, perf_counter_ns()
+            longest_ns = max(longest_ns, decoded - before)
+            if over is _OVER:
+                break
         self.session.judge(start_us, revision, data, now_us)  # was judged just now, so that its decoding is kept
         judged = perf_counter_ns()
+        self.report.slice_ns.append(longest_ns)
         self.report.decode_ns.append(decoded - began)
         self.report.whole_ns.append(judged - began)
 

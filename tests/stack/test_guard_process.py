@@ -12,11 +12,15 @@ import pytest
 
 from controller.launch import SimulatedBoard
 from hw.board import load_board
+from hw.clock import WallClock
 from hw.panel import Panel
 from hw.pulses import PulseOutput
 from hw.wire import DaemonLost, connect
 from safety.errors import LinkError
+from safety.guard import Guard
 from safety.link import GuardLink
+from tests.support.chunks import longest, pack
+from tests.support.hand import Hand
 from tests.support.sim import Sim
 from tests.support.stack import short_programme, stack
 
@@ -150,3 +154,47 @@ def test_a_daemon_that_dies_while_a_stop_is_under_way_is_lost_at_once() -> None:
         with pytest.raises(LinkError, match="gone"):
             _hear_all(link)
         assert link.latest["cause"] == "daemon_lost"
+
+
+def test_what_comes_after_a_long_chunk_is_looked_at_after_it() -> None:
+    """It is read a slice at a time; a request that came behind it must not be answered before it is judged."""
+    with stack() as rig:
+        hand = Hand(rig)
+        hand.play_for(50_000)
+        hand.link.send_chunk(99, 0, 0, pack(longest()))
+        number = hand.link.send("status")
+        order = []
+        while number not in order:
+            message = hand.link.receive()
+            if message is not None and message["type"] in ("refused", "reply"):
+                order.append(message.get("re", "refused"))
+        assert order == ["refused", number]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_daemon_that_the_guards_clock_misses_first_is_told_and_recorded_too(known: bool) -> None:
+    """In real time the tick is asked for after each wait, before anything else is: nothing was checked then."""
+
+    class Unasked(Guard):
+        def __init__(self) -> None:
+            self._lost, self._why = known, ""
+            self._clock = WallClock()
+            self.left = threading.Event()
+            self.checked: list[tuple[str, ...]] = []
+
+        def _loop(self) -> None:
+            raise DaemonLost("no tick")
+
+        def check(self, now: int, *args: object, faults: tuple[str, ...] = (), **more: object) -> bool:
+            self.checked.append(faults)
+            return False
+
+        def tell(self, type_: str, **fields: object) -> None:
+            assert (type_, fields) == ("log", {"text": "no tick"})
+
+    guard = Unasked()
+    with pytest.raises(DaemonLost):
+        guard.run()
+    assert guard.checked == ([] if known else [("daemon_lost",)])
+    assert guard._lost
+    assert guard.left.is_set()

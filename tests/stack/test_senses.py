@@ -14,8 +14,10 @@ import pytest
 
 from hw import senses
 from hw.panel import Panel
+from hw.pulses import PulseOutput
 from hw.senses import Sample, Scale, Senses, clear_handles, code, question, scaled
 from hw.wire import DaemonLost, NotAsApproved, exchange, limit_calls
+from tests.support.chunks import pack
 from tests.support.rig import BOARD, MASK, PINS, Rig
 from tests.support.sim import Sim, disconnect
 
@@ -132,6 +134,38 @@ def test_a_mode_that_was_changed_is_seen_within_two_looks(rig: Rig, script: int)
         rig.pi.set_mode(line.gpio, pigpio.INPUT if line.output else pigpio.OUTPUT)
         assert {one for _ in range(2) for one in found.check(None, None, False).strayed} == {name}
         rig.pi.set_mode(line.gpio, pigpio.OUTPUT if line.output else pigpio.INPUT)
+
+
+@pytest.mark.req("SR-155")
+@pytest.mark.parametrize("what", ["add", "clear", "delete the one sent", "delete another"])
+def test_what_another_client_does_to_waves_is_seen_in_the_next_look(rig: Rig, script: int, what: str) -> None:
+    ours, pulses = Senses(rig.pi, BOARD, script), PulseOutput(rig.pi, BOARD)
+
+    def holds() -> bool:
+        return ours.check(None, None, True, pulses.holds()).holds
+
+    pulses.take_over()
+    assert holds()
+    waves = []
+    for entries in (1, 2):
+        waves.append(pulses.load(pack([(0, 1 << 24, 10_000)] * entries), entries, entries * 10_000)[0])
+        assert holds()
+    pulses.send(waves[0], join=False)
+    assert holds()
+    rig.clock.sleep(12_000)
+    assert (holds(), pulses.playing()) == (True, None), "and the question has sent nothing"
+    match what:
+        case "add":
+            rig.pi.wave_add_generic([pigpio.pulse(0, 0, 1)])
+        case "clear":
+            rig.pi.wave_clear()
+        case "delete the one sent":
+            rig.pi.wave_delete(waves[0])
+        case "delete another":
+            rig.pi.wave_delete(waves[1])
+    assert not holds()
+    pulses.forget()
+    assert holds()
 
 
 def test_a_script_that_ended_or_is_gone_does_not_run(rig: Rig, script: int) -> None:

@@ -89,6 +89,9 @@ class Contraction:
     net_uc: float = 0.0
     forward_uc: float = 0.0
     largest_uc: float = 0.0
+    pulse_uc: float = 0.0
+    ends_us: float = 0.0
+    """Of the last pulse, of which a look may have seen the begin alone: its charge in one direction, and its end."""
     free: bool = False
     """A continuous phase: no rule of length or rest."""
     broken: bool = False
@@ -192,12 +195,15 @@ class Rules:
                     raise Broken(f"{pulse}: {rest} us after a contraction of {one.last_us - one.first_us} us")
                 self._over(pulse.channel, one)
             one = self.contractions[pulse.channel] = Contraction(pulse.start_us, pulse.start_us)
-        one.last_us = pulse.start_us
+        goes_on = pulse.start_us - one.ends_us <= WITHIN_PULSE_US
+        one.pulse_uc = pulse.forward_uc + (one.pulse_uc if goes_on else 0.0)
+        one.last_us = one.last_us if goes_on else pulse.start_us
+        one.ends_us = pulse.end_us
         one.free = one.free or span.continuous
         one.broken = one.broken or self.crooked
         one.net_uc += pulse.net_uc
         one.forward_uc += pulse.forward_uc
-        one.largest_uc = max(one.largest_uc, pulse.forward_uc)
+        one.largest_uc = max(one.largest_uc, one.pulse_uc)
         if not one.free and one.last_us - one.first_us > CONTRACTION_MAX_US:
             raise Broken(f"{pulse}: a contraction since {one.first_us}")
 

@@ -7,6 +7,7 @@ here. Nothing here waits for the wall's time, but for a guard that must end.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ ENDS_WITHIN_S: Final = 60
 
 STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+HANGS_AFTER_S: Final = 180
+"""Of the wall's time, from one look to the next: then time stands still, and where that is is told."""
+CHECK_US: Final = 25_000
+"""From one check to the next, and by how much it may come later for a quiet moment."""
 RESTS: Final = 20
 """Times 2 s: the longest rest that may be due is 30 s."""
 LEASE_US: Final = 2_000_000
@@ -191,6 +196,7 @@ class World:
 
     def look(self) -> None:
         """Holds what came out since the last look against the rules."""
+        faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
         path = self.rig.folder / "current.csv"
         now = self.now
         self._ask("current", path=str(path))
@@ -308,6 +314,7 @@ class World:
             return False
         if wish == "resume":
             self.most_us += 1_000_000
+            self.chunk = None
         try:
             getattr(self.session, wish)()
         except SessionRefused:
@@ -476,8 +483,8 @@ class World:
         Mended within the step: the simulator lets no time pass for an app that waits for the guard, while more than one
         of the guard's threads waits for the daemon.
         """
-        if ms * 1000 > LOST_US:
-            self.rules.ends_by(self.now + LOST_US)
+        if ms * 1000 > LOST_US and us > CHECK_US:  # a check at least falls into it
+            self.rules.ends_by(self.now + CHECK_US + LOST_US)
         self.break_("daemon-slow", ms)
         self.advance(us)
         self.rig.fault("clear", "daemon-slow")
@@ -575,4 +582,7 @@ class World:
 def world(state: Path | None = None) -> Iterator[World]:
     """Starts one; ends all of it."""
     with stack(state, new_state=state is None or not state.exists()) as rig:
-        yield World(rig)
+        try:
+            yield World(rig)
+        finally:
+            faulthandler.cancel_dump_traceback_later()

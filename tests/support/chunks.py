@@ -75,6 +75,18 @@ def pack(entries: list[tuple[int, int, int]]) -> bytes:
     return b"".join(struct.pack("<3I", *entry) for entry in entries)
 
 
+def longest() -> list[tuple[int, int, int]]:
+    """Entries of a chunk with frames and pulses until hardly another fits into it; the gate's decoder takes it."""
+    script = Script()
+    script.opening(100, 200)
+    for number in range(14):
+        script.pulse(400 + number * 6_667, "AB"[number % 2])
+        for more in range(4 if number < 13 else 2):
+            script.frame(1_200 + number * 6_667 + more * 40, "AB"[more % 2], 0xAAA)
+    script.closing()
+    return script.entries()
+
+
 def train(starts: list[int], code: int, channel: str = "A", length_us: int = 100_000, width: int = 250) -> bytes:
     """A chunk of equal pulses on one channel."""
     script = Script(length_us)

@@ -39,6 +39,7 @@ class Reading:
     playing: int | None = 1
     dead_man_running: bool = True
     strayed: tuple[str, ...] = ()
+    holds: bool = True
 
 
 def check(now_us: int = NOW_US, **changes: Any) -> Check:

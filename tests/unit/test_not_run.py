@@ -17,11 +17,11 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     """Runs the given test file beside a copy of our conftest, as a person does or as CI does."""
     pytester.makeconftest(CONFTEST.read_text())
 
-    def run(body: str, *, ci: bool) -> pytest.RunResult:
+    def run(body: str, *options: str, ci: bool) -> pytest.RunResult:
         monkeypatch.setenv("CI", "true" if ci else "")
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # only our conftest is meant, and it starts faster
         pytester.makepyfile(test_it="import pytest\n" + body)
-        return pytester.runpytest_inprocess("-ra", "--strict-markers", "-p", "no:cacheprovider")
+        return pytester.runpytest_inprocess("-ra", "--strict-markers", "-p", "no:cacheprovider", *options)
 
     return run
 
@@ -54,6 +54,12 @@ def test_a_person_sees_what_was_not_run_and_the_line_that_installs_it(run) -> No
         consecutive=True,
     )
     assert re.search(r"1 passed, 2 skipped", result.outlines[-1]), "pytest's closing line must stay the last"
+
+
+def test_what_was_not_run_in_other_processes_is_listed_too(run) -> None:
+    result = run(MISSING, "-p", "xdist", "-n", "1", ci=False)
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*= not run =*", "test_it.py::test_one: needs no-such-tool-1", "To run them too:"])
 
 
 def test_in_ci_a_missing_tool_is_a_failure_that_says_so(run) -> None:

@@ -109,7 +109,7 @@ def test_nothing_is_fetched_from_another_host() -> None:
 def test_every_module_is_loaded_at_once() -> None:
     """Modules that wait for each other would cost a round trip each."""
     html = (WEB / "index.html").read_text("utf-8")
-    modules = {path.name for path in OURS if path.suffix == ".js"} - {"stop.js", "app.js"}
+    modules = {path.name for path in OURS if path.suffix == ".js"} - {"stop.js", "app.js", page.WORKER}
     assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == modules
     first = html.index("<script")
     assert html[first:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"

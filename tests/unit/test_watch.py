@@ -429,6 +429,11 @@ def test_a_mode_that_another_client_changed() -> None:
     assert causes(check(strayed=("ESTOP_A",))) == {"not_what_was_approved"}
 
 
+@pytest.mark.req("SR-155")
+def test_waves_that_another_client_changed() -> None:
+    assert causes(check(holds=False)) == {"not_what_was_approved"}
+
+
 @pytest.mark.req("SR-147")
 @pytest.mark.parametrize(
     ("us", "slow", "found"), [(10_000, 0, set()), (10_001, 1, set()), (50_000, 1, set()), (50_001, 1, {"daemon_slow"})]

@@ -1,0 +1,85 @@
+"""The table of bounds in docs/interlock.md, from what was measured last: ``python -m tests.bench.bounds_table``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench.board import Try
+from tests.bench.bounds import CURRENT, LOW, NAMED, PULSE, RAIL, RAMPED, ROWS, Row
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "interlock.md"
+RESULTS: Final = ROOT / "build" / "bench-interlock.json"
+LEAST_TRIES: Final = 200
+TRIES_FOR_P999: Final = 3_000
+HOW: Final = {
+    CURRENT: "the board's record of the current: the last of 0.2 mA or more",
+    PULSE: "the board's record of edges (no current flows)",
+    RAIL: "the rail, looked at each ms, between two looks as a charge falls",
+    LOW: "the guard's message, by the daemon's tick",
+    NAMED: "the guard's message, by the daemon's tick",
+}
+
+
+def figures_us(row: Row, tries: Sequence[Try]) -> list[float]:
+    """The figure of each try, in order of size. Output that had ended before is 0; what never came is endless."""
+    ends = row.what in (CURRENT, PULSE)
+    found = [row.figure(one) for one in tries]
+    return sorted(max(0, one) if one is not None else 0 if ends else math.inf for one in found)
+
+
+def percentile(sorted_us: Sequence[float], percent: float) -> float:
+    """The least figure that so many percent do not exceed."""
+    return sorted_us[max(0, math.ceil(len(sorted_us) * percent / 100) - 1)]
+
+
+def wrong(row: Row, tries: Sequence[Try]) -> list[str]:
+    """What was named in these tries and should not have been, with how often; and ramps that rose."""
+    names = Counter(one.cause or "nothing" for one in tries)
+    others = [f"{count} named `{name}`" for name, count in names.items() if name not in (row.event.causes or names)]
+    rose = sum(one.rises for one in tries) if row.event in RAMPED else 0
+    return others + ([f"{rose} grew stronger"] if rose else [])
+
+
+def document(results: Mapping[str, Any]) -> str:
+    """The table, and what it was measured on."""
+    machine = results["machine"]
+    boards, load = machine["boards"], machine["load_before"]
+    lines = [
+        f"{machine['what']}, {machine['processors']} processors, {boards} boards at once, load before it {load}; ms.",
+        "",
+        "| event | figure | since | bound | tries | p50 | p95 | p99.9 | max | met | how measured |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in ROWS:
+        one = results["events"].get(row.event.name)
+        tries = [Try(**fields) for fields in one["tries"]] if one else []
+        lines.append(line(row, tries, len(one["spoilt"]) if one else 0))
+    return "\n".join((*lines, ""))
+
+
+def line(row: Row, tries: Sequence[Try], spoilt: int) -> str:
+    """One row of it."""
+    head = f"| {row.event.text} | {row.what} | {row.since or 'it'} | {_ms(row.bound_us)} | {len(tries)} |"
+    if not tries:
+        return f"{head} - | - | - | - | not measured | {HOW[row.what]} |"
+    found, others = figures_us(row, tries), wrong(row, tries)
+    p999 = _ms(percentile(found, 99.9)) if len(found) >= TRIES_FOR_P999 else "-"
+    met = sum(one <= row.bound_us for one in found)
+    said = "yes" if met == len(found) else f"no: {len(found) - met} of {len(found)} are later"
+    said = "; ".join((said, *others, *([f"{spoilt} more came to nothing"] if spoilt else [])))
+    shown = f"{_ms(percentile(found, 50))} | {_ms(percentile(found, 95))} | {p999} | {_ms(found[-1])}"
+    return f"{head} {shown} | {said} | {HOW[row.what]} |"
+
+
+def _ms(us: float) -> str:
+    return "never" if math.isinf(us) else f"{us / 1000:.1f}".removesuffix(".0")
+
+
+if __name__ == "__main__":
+    print(document(json.loads(RESULTS.read_text(encoding="utf-8"))), end="")

@@ -1,0 +1,83 @@
+"""The table of bounds: how its figures come about, and that the page has a row for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from safety.causes import CAUSES
+from tests.bench import bounds
+from tests.bench.board import Try
+from tests.bench.bounds import EVENTS, ROWS, Row
+from tests.bench.bounds_table import PAGE, document, figures_us, line, percentile, wrong
+from tests.support.sections import section
+
+GOOD = Try(cause="emergency_stop", last_us=8_000, pulse_us=9_000, first_us=7_000, rail_us=9_000, confirmed_us=20_000)
+
+
+def row(event: bounds.Event, what: str) -> Row:
+    (found,) = [row for row in ROWS if row.event is event and row.what == what]
+    return found
+
+
+def test_output_that_had_ended_before_counts_as_none_and_what_never_came_as_endless() -> None:
+    assert figures_us(row(bounds.STOP, bounds.CURRENT), [GOOD, Try(), Try(last_us=-3)]) == [0, 0, 8_000]
+    assert figures_us(row(bounds.ESTOP, bounds.RAIL), [Try(), GOOD]) == [9_000, math.inf]
+    assert figures_us(row(bounds.ESTOP, bounds.LOW), [Try(), GOOD]) == [20_000, math.inf]
+    assert figures_us(row(bounds.STUCK, bounds.NAMED), [Try()]) == [math.inf]
+
+
+def test_what_counts_from_the_first_wrong_pulse() -> None:
+    assert figures_us(row(bounds.HIGH, bounds.CURRENT), [GOOD, Try(last_us=5)]) == [0, 1_000]
+    assert figures_us(row(bounds.OPEN, bounds.PULSE), [GOOD]) == [2_000]
+    assert figures_us(row(bounds.BATTERY, bounds.CURRENT), [Try(last_us=300, named_us=100), Try()]) == [0, 200]
+
+
+@pytest.mark.parametrize(("percent", "figure"), [(50, 2), (51, 3), (95, 4), (100, 4), (0, 1)])
+def test_a_percentile_is_a_figure_that_was_measured(percent: float, figure: int) -> None:
+    assert percentile([1, 2, 3, 4], percent) == figure
+
+
+def test_what_is_wrong_is_told() -> None:
+    estop, ramp = row(bounds.ESTOP, bounds.LOW), row(bounds.LEASE, bounds.CURRENT)
+    assert wrong(estop, [GOOD]) == []
+    assert wrong(estop, [GOOD, Try(cause="person"), Try()]) == ["1 named `person`", "1 named `nothing`"]
+    rises = Try(cause="lease_lost", rises=True)
+    assert wrong(ramp, [rises]) == ["1 grew stronger"]
+    assert wrong(estop, [dataclasses.replace(GOOD, rises=True)]) == []
+    assert wrong(row(bounds.GUARD_KILL, bounds.CURRENT), [Try()]) == [], "a guard that was killed names nothing"
+
+
+def test_a_row_says_whether_the_bound_is_met() -> None:
+    estop = row(bounds.ESTOP, bounds.LOW)
+    late = dataclasses.replace(GOOD, confirmed_us=30_001)
+    assert "| 30 | 2 | 20 | 20 | - | 20 | yes |" in line(estop, [GOOD, GOOD], 0)
+    assert "| 30 | 2 | 20 | 30 | - | 30 | no: 1 of 2 are later; 3 more came to nothing |" in line(
+        estop, [GOOD, late], 3
+    )
+    assert "| never | no: 1 of 1 are later; 1 named `nothing` |" in line(estop, [Try()], 0)
+    assert "not measured" in line(estop, [], 0)
+    assert "| 20 | 20 | 20 | 20 | yes |" in line(estop, [GOOD] * 3_000, 0), "a 99.9th percentile needs 3 000 tries"
+
+
+def cells(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in one.split("|")[1:-1]] for one in table.splitlines() if one.startswith("| ")][1:]
+
+
+def test_the_page_has_every_row_and_says_truly_which_bound_is_met() -> None:
+    machine: dict[str, Any] = {"what": "", "processors": 2, "boards": 1, "load_before": 0}
+    told = cells(section(PAGE.read_text(encoding="utf-8"), "tests.bench.bounds_table"))
+    fixed = cells(document({"machine": machine, "events": {}}))
+    assert [one[:4] + one[10:] for one in told] == [one[:4] + one[10:] for one in fixed], "make bench-interlock"
+    for one in told:
+        if one[8] != "-":
+            late = one[8] == "never" or float(one[8]) > float(one[3])
+            assert one[9].startswith("no" if late else "yes"), one
+
+
+def test_what_may_be_named_is_a_cause() -> None:
+    assert {cause for event in EVENTS for cause in event.causes} <= set(CAUSES)
+    assert len({event.name for event in EVENTS}) == len(EVENTS)
