@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
+    DIARY = "diary"
 
 
 @dataclass(frozen=True)
