@@ -153,10 +153,11 @@ def evaluate(figures: Figures, positive: Peaks, negative: Peaks) -> Finding:
     """What both phases say. The worst is told: a fault of the board, then open, unlike polarities, short, range."""
     currents = (positive.current_ua, negative.current_ua)
     voltages = (positive.voltage_mv, negative.voltage_mv)
-    asked, band_ua, band_mv = _asked_ua(figures), STEPS * figures.peak_step_ua, STEPS * figures.electrode_step_mv
+    asked = check_code(figures.full_scale_ua) * figures.full_scale_ua // 4096
+    band_ua, band_mv = STEPS * figures.peak_step_ua, STEPS * figures.electrode_step_mv
     current = sum(currents)
     load = sum(voltages) * 1000 // current if current else None
-    if max(currents) > _most_ua(figures):
+    if max(currents) > asked * (100 + CURRENT_PERCENT) // 100 + band_ua:
         return Finding(load, CURRENT_HIGH)
     at_compliance = max(voltages) * 100 >= figures.compliance_mv * AT_COMPLIANCE_PERCENT
     over = load is not None and load * CHECK_UA > figures.compliance_mv * 1000
@@ -171,15 +172,6 @@ def evaluate(figures: Figures, positive: Peaks, negative: Peaks) -> Finding:
     if not LOAD_MIN_OHM <= load <= LOAD_MAX_OHM:
         return Finding(load, OUT_OF_RANGE)
     return Finding(load, None)
-
-
-def _asked_ua(figures: Figures) -> int:
-    return check_code(figures.full_scale_ua) * figures.full_scale_ua // 4096
-
-
-def _most_ua(figures: Figures) -> int:
-    """More than this is a fault of the board."""
-    return _asked_ua(figures) * (100 + CURRENT_PERCENT) // 100 + STEPS * figures.peak_step_ua
 
 
 def _unlike(values: tuple[int, int], percent: int, band: int) -> bool:
@@ -221,10 +213,7 @@ def _measure(port: Port, figures: Figures, channel: str) -> Steps[Finding]:
             yield Wait(began + read_at_us(number), toggle=True)
             sample = port.sense()
             if sample.playing == playing and not sample.bank & (phases | peak_reset):
-                seen = _peaks(sample, place)
-                if seen.current_ua > _most_ua(figures):  # no further pulse of it
-                    return Finding(seen.voltage_mv * 1000 // seen.current_ua, CURRENT_HIGH)
-                gaps.append(seen)
+                gaps.append(_peaks(sample, place))
         yield Wait(began + LENGTH_US + BEGINS_US, toggle=True)
         if gaps:
             break

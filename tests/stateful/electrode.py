@@ -22,8 +22,9 @@ EXACT: Final = (1.02, 0.05)
 BAND: Final = (1.12, 0.15)
 """The same while something of the output is broken on purpose: the guard's own band (10 % + 100 uA) and a step."""
 WRONG_US: Final = 60_000
-WRONG_IN_CHECK_US: Final = 80_000
-"""From the first pulse that is too strong to the last; an electrode check reads after its wave of 80 ms."""
+WRONG_IN_CHECK_US: Final = 90_000
+"""From the first pulse that is too strong to the last; an electrode check reads after its wave of 80 ms, and
+the next one has begun by then."""
 SILENCE_US: Final = 1_000_000
 CONTRACTION_MAX_US: Final = 30_000_000
 TOLERANCE_US: Final = 2_000

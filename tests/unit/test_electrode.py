@@ -177,7 +177,6 @@ def test_a_fault_of_the_board_ends_it() -> None:
     port = ScriptedPort(peaks=((4_000, 995), (4_000, 995)))
     assert checked(port, "AB") == {"A": Finding(248, CURRENT_HIGH)}
     assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
-    assert sum("play" in str(call) for call in port.calls) == 1, "it ends in the midst of the first wave"
 
 
 def test_without_a_rail_nothing_is_played() -> None:
