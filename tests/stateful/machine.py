@@ -11,12 +11,11 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import HealthCheck, Phase, assume, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from tests.stateful.days import days, resident_kb
 from tests.stateful.world import PROGRAMMES, World, world
@@ -98,7 +97,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.steps = self.examples = self.session_us = self.sessions = self.pulses = self.contractions = 0
-        self.chunks = self.missed = self.wanted = self.grown_kb = 0
+        self.chunks = self.missed = self.grown_kb = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
 
@@ -115,10 +114,6 @@ class Totals:
 
     def told(self) -> dict[str, Any]:
         return {key: dict(value) if isinstance(value, Counter) else value for key, value in vars(self).items()}
-
-
-class Enough(KeyboardInterrupt):
-    """All steps that were wanted were made. Hypothesis does not play an interrupt again."""
 
 
 TOTALS = Totals()
@@ -159,21 +154,27 @@ class Whole(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        if TOTALS.steps >= TOTALS.wanted:
-            raise Enough
-        self.idle_steps = self.lived = 0
+        self.idle_steps = self.lived = self.next_ones = 0
         self._open = contextlib.ExitStack()
+
+    @initialize(chance=st.integers(0, 1 << 32))
+    def somebody_is_there(self, chance: int) -> None:
+        """Hypothesis begins with the simplest choices of all, in which nothing happens: that takes no world."""
+        assume(chance)
         self.world = self._open.enter_context(world())
 
     def teardown(self) -> None:
         with self._open:
-            TOTALS.add(self.world)
-            if self.world.guard_lives:
-                self.world.advance(200_000)
-            self.world.look()
+            if hasattr(self, "world"):
+                TOTALS.add(self.world)
+                if self.world.guard_lives:
+                    self.world.advance(200_000)
+                self.world.look()
 
     def check_invariants(self, *args: Any) -> None:
         super().check_invariants(*args)
+        if not hasattr(self, "world"):
+            return
         TOTALS.steps += 1
         self.world.straight()
         self.world.look()
@@ -186,7 +187,8 @@ class Whole(RuleBasedStateMachine):
     def next_one(self) -> None:
         """Nobody has had a session for a while: the next one begins, and is well into its first contraction."""
         self.world.revive()
-        if self.world.begin(NAMES[TOTALS.steps % len(NAMES)]):
+        self.next_ones += 1
+        if self.world.begin(NAMES[self.next_ones % len(NAMES)]):
             self.world.train(1_500_000, 8_000)
         self.world.look()
 
@@ -360,22 +362,26 @@ class Whole(RuleBasedStateMachine):
         self.world.connect()
 
 
-def run(number: int, steps: int, session_us: int, say: Callable[[str], None], *, shrinks: bool = True) -> Totals:
-    """Runs one part. ``number``: its seed, so that it is the same each time. Raises what was broken."""
+def one(number: int, *, shrinks: bool = False) -> None:
+    """One world, for as many steps as hypothesis chooses in one go. ``number`` is its seed."""
     wanted = settings(
-        max_examples=steps,
+        max_examples=1,
         stateful_step_count=STEPS_EACH,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
         print_blob=False,
-        verbosity=Verbosity.normal if shrinks else Verbosity.debug,
     )
-    TOTALS.wanted = steps
-    with contextlib.suppress(Enough):
-        run_state_machine_as_test(seed(number)(Whole), settings=wanted)
-    say(f"{TOTALS.steps} steps, {TOTALS.session_us / 1e6:.0f} s of sessions")
+    run_state_machine_as_test(seed(number)(Whole), settings=wanted)
+
+
+def run(number: int, steps: int, session_us: int) -> Totals:
+    """Plays one part: worlds until there were so many steps. ``number``: seed of the first. Raises what was broken."""
+    while TOTALS.steps < steps:
+        print(f"seed {number}, after {TOTALS.steps} steps and {TOTALS.session_us / 1e6:.0f} s of sessions", flush=True)
+        one(number)
+        number += 1
     if TOTALS.session_us < session_us:
         guard_kb: list[int] = []
 
@@ -389,19 +395,15 @@ def run(number: int, steps: int, session_us: int, say: Callable[[str], None], *,
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of the first world; each takes the next")
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--session-s", type=int, default=0)
-    parser.add_argument("--as-found", action="store_true", help="show the first failure without making it smaller")
+    parser.add_argument("--smaller", action="store_true", help="one world: find the fewest steps that break a rule")
     options = parser.parse_args()
-    totals = run(
-        options.seed,
-        options.steps,
-        options.session_s * 1_000_000,
-        lambda text: print(text, file=sys.stderr, flush=True),
-        shrinks=not options.as_found,
-    )
-    print(json.dumps(totals.told()))
+    if options.smaller:
+        one(options.seed, shrinks=True)
+    else:
+        print(json.dumps(run(options.seed, options.steps, options.session_s * 1_000_000).told()))
     return 0
 
 
