@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -134,3 +135,37 @@ def test_a_lockout_is_on_record_until_it_is_acknowledged() -> None:
     locked.acknowledged()
     assert (locked.record.locked_by, locked.record.cause) == (None, "tripped")
     assert ledger.load(ledger.dump(replace(locked.record, locked_by="no_such_cause"))) == ledger.UNKNOWN
+
+
+@pytest.mark.req("SR-082")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": 2},
+        {"day": 20_200_301},
+        {"sessions": -1},
+        {"sessions": True},
+        {"sessions": "0"},
+        {"delivered_us": -1},
+        {"delivered_us": 0.5},
+        {"clean": 1},
+        {"contraction_us": [0]},
+        {"contraction_us": [0, -1]},
+        {"contraction_us": 3},
+        {"cause": 3},
+        {"more": 0},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_not_as_it_must_be_is_unknown(change: dict[str, object]) -> None:
+    good = json.loads(ledger.dump(Record(day="2020-03-01")))
+    assert ledger.load(json.dumps(good)) == Record(day="2020-03-01")
+    assert ledger.load(json.dumps({**good, **change})) == UNKNOWN
+    for key in good:
+        assert ledger.load(json.dumps({one: value for one, value in good.items() if one != key})) == UNKNOWN
+
+
+@pytest.mark.req("SR-082")
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "3", "null", "[" * 100_000])
+def test_what_is_no_record_is_unknown(text: str | None) -> None:
+    assert ledger.load(text) == UNKNOWN
