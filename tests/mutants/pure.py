@@ -25,7 +25,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "steps": ("selftest", "electrode"),
     "schedule": ("schedule",),
     "seal": ("seal",),
-    "causes": ("causes", "interlock"),
+    "causes": ("interlock",),
     "errors": ("errors", "schedule"),
     "limits": ("schedule", "gate"),
 }
