@@ -128,3 +128,9 @@ def test_a_step_that_is_withdrawn_is_forgotten_under_a_new_revision() -> None:
     assert isinstance(ahead, SetPoint)
     assert ahead.ahead is not None
     assert ahead.renewed() == SetPoint(5, (10_000, 0), None, ahead.last_raise_us)
+
+
+@pytest.mark.req("SR-033")
+@pytest.mark.parametrize("to", [0, 1, 9_999, 10_000])
+def test_lowering_may_stay_or_go_to_zero(to: int) -> None:
+    assert SetPoint(1, (10_000, 5_000)).lowered({"A": to}) == SetPoint(3, (to, 5_000))

@@ -231,3 +231,11 @@ def test_what_must_have_played_is_what_had_when_the_reading_was_asked_for() -> N
     found = between(two, look(two, 0, asked_us), 0, asked_us, END + 5_000)
     assert found.asked[0] == Asked(1000, 300, 250)
     assert not found.in_flight
+
+
+def test_a_reading_that_took_long_is_judged_with_the_slack_that_is_asked_for() -> None:
+    seen = look(ONE, 0, START - 12, 10)
+    assert between(ONE, seen, 0, START - 12, START - 12 + 5, 10) is seen
+    assert between(ONE, seen, 0, START - 12, START - 12 + 6, 10).asked[0] == Asked(1000, 0, 250)
+    assert not between(ONE, look(ONE, 0, START - 30, 10), 0, START - 30, START - 20, 10).asked[0].must
+    assert between(ONE, look(ONE, 0, START - 30, 10), 0, START - 30, START - 11, 10).asked[0] == Asked()
