@@ -37,6 +37,7 @@ PLAN: Final[dict[str, Any]] = {
     "sessions_per_day": 3,
     "sessions_per_week": 5,
     "weeks": 12,
+    "patient_may": ["pause", "end_early"],
     "prescriber": "K. Larsen",
 }
 
@@ -97,12 +98,10 @@ class Served:
         return urllib.request.urlopen(request, timeout=WAIT_MS / 1000)
 
     def link(self, role: str) -> str:
-        """A link for one phone of this role: the one printed at the start, then new ones from the device."""
+        """A link for one phone of this role: the one printed at the start, then new ones from a clinician."""
         if role in self.links:
             return self.links.pop(role)
-        command = [sys.executable, "-m", "controller.cli", "pair", role]
-        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return re.findall(r"\S+#pair=\S+", said)[0]
+        return str(self.ask("clinician", "POST", "/pairing", {"role": role})["links"][0])
 
     def board(self, op: str, **fields: object) -> dict[str, Any]:
         """One operation on the simulated board: what a hand or a broken wire does."""
