@@ -13,7 +13,8 @@ MUTANTS_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-page bench-interlock coverage mutants soak screenshots lock clean set-up-run set-up-test
+.PHONY: help run test check bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+	set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -35,7 +36,10 @@ bench: set-up-test ## the measurements that take long or need real time
 	.venv/bin/python -m tests.bench
 
 bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do
-	.venv/bin/python -m tests.bench.bench_api
+	.venv/bin/python -m tests.bench.bench_api --write
+
+bench-growth: set-up-test ## memory over 8 hours of session time; takes an hour
+	.venv/bin/python -m tests.bench.growth --write
 
 bench-page: set-up-test ## how long STOPP and plus take in a browser, in real time
 	.venv/bin/python -m tests.browser.bench

@@ -67,7 +67,8 @@ def test_every_view(base: tuple[Api, str], phone: Phone, language: str) -> None:
                 for one in axe.response["violations"]
             }
         note(found, f"{name}: small targets", page.evaluate(TOO_SMALL))
-        note(found, f"{name}: out of the keyboard's reach", not_walked(page))
+        if language == "nb":  # the controls are the same
+            note(found, f"{name}: out of the keyboard's reach", not_walked(page))
         for width, percent in ((320, 100), (360, 200), (320, 200)):
             page.set_viewport_size({"width": width, "height": 740})
             page.evaluate("(percent) => { document.documentElement.style.fontSize = `${percent}%`; }", percent)

@@ -41,6 +41,7 @@ needs_a_disk = pytest.mark.needs(
 
 
 @needs_a_disk
+@pytest.mark.alone
 def test_a_disk_that_is_full_in_a_session(tmp_path: Path) -> None:
     """Nothing begins or rises any more; lowering, stop, acknowledgement work; with room again all goes on."""
     folder = tmp_path / "state"
