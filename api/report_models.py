@@ -118,6 +118,15 @@ class ReportSession(Out):
     deviation_list: list[dict[str, Any]] | None
 
 
+class Thresholds(Out):
+    """What a clinician found on one channel. `motor_not_observed`: how often no contraction was seen or palpated."""
+
+    sensory: Series
+    motor: Series
+    comfortable: Series
+    motor_not_observed: Count
+
+
 class AdverseEvent(Out):
     """A complaint after a session, and whether a clinician has released stimulation since."""
 
@@ -166,6 +175,7 @@ class ReportOut(Out):
     sessions: list[ReportSession]
     comfortable_ma: dict[str, Series]
     felt_from_ma: dict[str, Series]
+    thresholds_ma: dict[str, Thresholds]
     ratings: dict[str, Series]
     pain: dict[str, Series]
     adverse: Adverse

@@ -20,7 +20,7 @@ from controller.history import Record, records
 
 KINDS: Final = (
     *(Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE, Kind.RATING),
-    *(Kind.PRESCRIPTION, Kind.BLOCK, Kind.DIARY),
+    *(Kind.PRESCRIPTION, Kind.THRESHOLD, Kind.BLOCK, Kind.DIARY),
 )
 FORMAT: Final = "pelvistim-report"
 VERSION: Final = 1
@@ -31,6 +31,8 @@ NOTICE: Final = (
     "PelviStim is not a certified medical device. The figures tell what was delivered and what was told; they do not "
     "show that one caused the other."
 )
+MARKS: Final = ("sensory", "motor", "comfortable")
+"""First felt; a contraction that was seen or palpated; the most that is comfortable."""
 Points = Sequence[tuple[str, float]]
 
 
@@ -54,6 +56,7 @@ def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician
         "sessions": [_session(one, clinician=clinician) for one in found],
         "comfortable_ma": _by_channel((one.began, one.comfortable_ua) for one in found),
         "felt_from_ma": _by_channel((one.began, (one.rating or {}).get("felt_from_ua", {})) for one in found),
+        "thresholds_ma": _thresholds(kept, first, last),
         "ratings": {name: _series(_rated(found, name)) for name in ("comfort", "strength")},
         "pain": {name: _series(_rated(found, name)) for name in ("pain_before", "pain_after")},
         "adverse": _adverse(kept, first, last),
@@ -89,6 +92,10 @@ def as_csv(told: Mapping[str, Any]) -> str:
     for section in ("comfortable_ma", "felt_from_ma"):
         for channel, series in told[section].items():
             _lines(writer, section, channel, section, series)
+    for channel, marks in told["thresholds_ma"].items():
+        for name in MARKS:
+            _lines(writer, "thresholds_ma", channel, name, marks[name])
+        writer.writerow(("thresholds_ma", "", "", channel, "motor_not_observed", marks["motor_not_observed"]))
     for section, names in (("ratings", None), ("pain", None), ("diary", ("leaks", "pads", "goal"))):
         for name in names or told[section]:
             _lines(writer, section, "", name, told[section][name])
@@ -127,6 +134,25 @@ def _by_channel(told: Iterable[tuple[str, Mapping[str, int]]]) -> dict[str, Any]
         for channel, ua in values.items():
             points.setdefault(channel, []).append((at, ua / 1_000))
     return {channel: _series(found) for channel, found in sorted(points.items())}
+
+
+def _thresholds(rows: list[Row], first: date, last: date) -> dict[str, Any]:
+    """What a clinician took down while she looked for the caps. A motor threshold that was not observed is no point."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row.kind != Kind.THRESHOLD or not _within(row.at, first, last):
+            continue
+        told = row.fields
+        if told.get("event") != "mark" or told["mark"] not in MARKS:
+            continue
+        marks = found.setdefault(told["channel"], {**{name: [] for name in MARKS}, "motor_not_observed": 0})
+        if told["mark"] == "motor" and told["how"] is None:
+            marks["motor_not_observed"] += 1
+        else:
+            marks[told["mark"]].append((row.at, told["amplitude_ua"] / 1_000))
+    return {
+        channel: {**marks, **{name: _series(marks[name]) for name in MARKS}} for channel, marks in sorted(found.items())
+    }
 
 
 def _rated(found: Iterable[Record], name: str) -> Points:

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Final
 
+from controller import journal_check
 from controller.kept import add_state_argument, kept
 from controller.proof import Proof, prove, sessions
 
@@ -25,7 +26,8 @@ def main(args: argparse.Namespace) -> int:
     """Exit 0 when every session asked for is proved, else 2. Raises JournalError."""
     one = kept(args.state)
     names = sessions(one.app) if args.session == "all" else [args.session]
-    proofs = [prove(one.app, one.guard, name) for name in names]
+    verdict = journal_check.verify(one.journal, one.guard)
+    proofs = [prove(one.app, one.guard, name, verdict) for name in names]
     if args.json:
         print(json.dumps([{"proved": proof.good, **asdict(proof)} for proof in proofs], indent=2))
     else:

@@ -45,6 +45,7 @@ def told(api: Api) -> Api:
         if cause:
             note(Kind.CAUSE, session=name, code=cause)
         note(Kind.SESSION, event="closed", session=name, mode="idle", cause=cause, session_us=300_000_000)
+    note(Kind.THRESHOLD, event="mark", channel="A", mark="motor", amplitude_ua=9_000, how="seen", session="s3")
     rating = {"comfort": 4, "strength": 3, "pain_before": 0, "pain_after": 2, "note": "", "adverse": ["burning"]}
     note(Kind.BLOCK, event="closed", why="adverse", what=["burning"], note="", of="s2", who="x")
     note(Kind.RATING, session="s2", felt_from_ua={"A": 4_000}, **rating).result()

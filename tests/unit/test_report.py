@@ -78,6 +78,22 @@ def test_ratings_pain_and_thresholds_are_those_that_were_told() -> None:
     assert [point["value"] for point in told["felt_from_ma"]["A"]["points"]] == [3.0]
 
 
+def test_what_a_clinician_found_and_did_not_observe() -> None:
+    def mark(day: str, what: str, ua: int, how: str | None = None) -> Said:
+        return Kind.THRESHOLD, day, {"event": "mark", "channel": "A", "mark": what, "amplitude_ua": ua, "how": how}
+
+    marks = [
+        mark("2027-01-05", "sensory", 3_000),
+        mark("2027-01-05", "sensory", 3_400),
+        mark("2027-01-05", "motor", 9_000),
+    ]
+    later = [mark("2027-01-06", "motor", 8_000, "palpated"), mark("2027-02-05", "comfortable", 15_000)]
+    told = made((Kind.THRESHOLD, "2027-01-05", {"event": "asked"}), *marks, *later)["thresholds_ma"]["A"]
+    assert [point["value"] for point in told["sensory"]["points"]] == [3.0, 3.4]
+    assert ([point["value"] for point in told["motor"]["points"]], told["motor_not_observed"]) == ([8.0], 1)
+    assert told["comfortable"]["n"] == 0
+
+
 def test_stops_and_complaints_with_what_became_of_them() -> None:
     adverse = {"event": "closed", "why": "adverse", "what": ["burning"], "note": "x", "of": "s2027-01-05"}
     said = [*session("2027-01-05", cause="lead_off"), (Kind.BLOCK, "2027-01-05", adverse)]
