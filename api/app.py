@@ -14,6 +14,7 @@ from starlette.responses import Response
 from api import models, page, problems, routes_people, routes_records, routes_report, routes_session
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.boundary import Boundary
+from api.links import add_links
 from api.service import Service
 from safety.errors import PelviStimError
 
@@ -102,5 +103,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 for operation in methods.values():
                     here: list[dict[str, list[str]]] = [{}] if path.removeprefix(PREFIX) in HERE else []
                     operation["security"] = [*here, {"tls": []}, {"plain": []}]
+        add_links(made["paths"], PREFIX)
         app.openapi_schema = made
     return app.openapi_schema

@@ -12,7 +12,8 @@ from api.devices import Device
 from api.service import Service
 from controller.port import Event
 
-EVERY_S: Final = 0.1
+EVERY_S: Final = 0.08
+"""Less than 100 ms: what making and sending a state takes comes on top, and ten a second are promised."""
 EVENTS_MAX: Final = 200
 """Events that may wait for a reader."""
 

@@ -66,6 +66,15 @@ def test_the_documents_session_runs_as_it_stands(tmp_path: Path) -> None:
     assert json.loads(verdict.stdout)["seals"] == 2
 
 
+def test_a_second_app_in_the_same_place_is_refused(tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        second = pelvistim(tmp_path, "serve", "--port", 0, "--state", tmp_path / "state")
+        assert server.end() == 0
+    assert second.returncode == 2
+    assert "another guard runs in" in second.stderr
+    assert "internal error" not in second.stderr
+
+
 def test_an_app_that_is_killed_takes_the_output_with_it_and_the_next_one_says_what_was(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         session(server)
