@@ -21,7 +21,8 @@ EVENTS_MAX: Final = 200
 async def messages(service: Service, device: Device) -> AsyncIterator[tuple[str, str]]:
     """``("state", JSON)`` at least every 100 ms, and ``("event", JSON)`` as they come.
 
-    Ends when the phone is no longer paired, or when more than EVENTS_MAX events wait: the page then opens it anew.
+    Ends when the phone is no longer paired, with the server, or when more than EVENTS_MAX events wait: the page then
+    opens it anew.
     """
     loop, arrived = asyncio.get_running_loop(), asyncio.Event()
     events: deque[Event] = deque()
@@ -36,7 +37,7 @@ async def messages(service: Service, device: Device) -> AsyncIterator[tuple[str,
     end = service.engine.subscribe(hand_over)
     service.figures.streams += 1
     try:
-        while service.devices.usable(device) and len(events) <= EVENTS_MAX:
+        while service.devices.usable(device) and not service.ending() and len(events) <= EVENTS_MAX:
             arrived.clear()
             while events:
                 event = events.popleft()

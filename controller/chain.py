@@ -27,12 +27,15 @@ class Kind(StrEnum):
     STATE = "state"
     CAUSE = "cause"
     DOSE = "dose"
+    CUT = "cut"
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
+    THRESHOLD = "threshold"
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
+    DIARY = "diary"
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ def _acknowledge(link: GuardLink, cause: str, wanted: bool) -> None:
 def _report(outcome: Outcome, args: argparse.Namespace, console: Console) -> int:
     code = FINISHED if outcome.cause is None else PERSON if outcome.cause == "person" else INTERLOCK
     if args.json:
-        print(json.dumps({"exit": code, **outcome_figures(outcome)}), flush=True)
+        print(json.dumps({"exit": code, "simulated": args.board == "sim", **outcome_figures(outcome)}), flush=True)
     for note in outcome.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
     if outcome.cause is not None:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import Final
 
+from controller import journal_check
 from controller.journal import JournalError
 from controller.kept import add_state_argument, kept
 from controller.proof import Proof, prove, sessions
@@ -31,7 +32,8 @@ def main(args: argparse.Namespace) -> int:
     except JournalError as error:
         print(f"refused: {error} [{error.code}]", file=sys.stderr)
         return EXIT_FOUND
-    proofs = [prove(one.app, one.guard, name) for name in names]
+    verdict = journal_check.verify(one.journal, one.guard)
+    proofs = [prove(one.app, one.guard, name, verdict) for name in names]
     if args.json:
         print(json.dumps([{"proved": proof.good, **asdict(proof)} for proof in proofs], indent=2))
     else:

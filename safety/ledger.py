@@ -25,7 +25,8 @@ class Record:
     ``clean``: the last session was closed in order. ``day``: the last day known (ISO date; None before the first).
     ``sessions``: sessions debited since that day began. ``delivered_us``: session time since then. ``contraction_us``:
     length of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
-    ``locked_by``: a cause that only a clinician clears, and nobody has.
+    ``cut_line`` and ``cut_us``: the phase that this stop has cut, if any, and how long it lasted. A guard that
+    lost its daemon does not know. ``locked_by``: a cause that only a clinician clears, and nobody has.
     """
 
     clean: bool = True
@@ -34,6 +35,8 @@ class Record:
     delivered_us: int = 0
     contraction_us: tuple[int, ...] = (0, 0)
     cause: str | None = None
+    cut_line: str | None = None
+    cut_us: int = 0
     locked_by: str | None = None
     schema: int = 1
 
@@ -62,19 +65,19 @@ def load(text: str | None) -> Record:
         if set(raw) != {field.name for field in fields(Record)}:
             return UNKNOWN
         record = Record(**{**raw, "contraction_us": tuple(raw["contraction_us"])})
-        whole = (record.sessions, record.delivered_us, *record.contraction_us)
+        whole = (record.sessions, record.delivered_us, record.cut_us, *record.contraction_us)
         good = (
             record.schema == 1
             and type(record.clean) is bool
             and all(type(number) is int and number >= 0 for number in whole)
             and len(record.contraction_us) == len(CHANNELS)
-            and all(isinstance(text, str | None) for text in (record.day, record.cause))
+            and all(isinstance(text, str | None) for text in (record.day, record.cause, record.cut_line))
             and (record.locked_by is None or record.locked_by in CAUSES)
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return UNKNOWN
     if not good or not record.clean:
-        return replace(record, clean=False, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
+        return replace(record, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
     return record
 
 
@@ -96,7 +99,13 @@ def debit(record: Record, duration_us: int) -> Record | Refusal:
     if record.sessions >= limits.SESSIONS_PER_DAY_MAX:
         return Refusal("day_spent", f"{record.sessions} sessions today; allowed: {limits.SESSIONS_PER_DAY_MAX}")
     return replace(
-        record, clean=False, cause=None, sessions=record.sessions + 1, delivered_us=record.delivered_us + duration_us
+        record,
+        clean=False,
+        cause=None,
+        cut_line=None,
+        cut_us=0,
+        sessions=record.sessions + 1,
+        delivered_us=record.delivered_us + duration_us,
     )
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
 from controller import journal
@@ -19,6 +20,7 @@ from safety.seal import ChunkHash, JournalHead
 from safety.signer import Signer
 
 PLAN = "e" * 64
+SCHEMA = Path(__file__).parent.parent.parent / "docs" / "journal.schema.json"
 Work = tuple[Path, Path]
 
 
@@ -281,6 +283,9 @@ def test_the_journal_of_serve_is_meant_if_none_is_named(
 def test_exports_hold_every_row(work: Work, run: Run, tmp_path: Path) -> None:
     code, said, _ = run("journal", "export", work[0])
     rows = json.loads(said)["rows"]
+    published = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema_rs.Draft202012Validator(published).validate(json.loads(said))
+    assert published["properties"]["rows"]["items"]["properties"]["kind"]["enum"] == list(Kind)
     assert (code, len(rows)) == (0, 8)
     assert rows[2]["body"] == {"session": "s1", "contraction": 1, "pulses": 400}
     assert run("journal", "export", work[0], "--format", "csv", "--out", tmp_path / "x.csv")[0] == 0
