@@ -162,6 +162,9 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
         {"contraction_us": [0, -1]},
         {"contraction_us": 3},
         {"cause": 3},
+        {"cut_line": 3},
+        {"cut_us": -1},
+        {"cut_us": None},
         {"more": 0},
     ],
     ids=str,
@@ -201,7 +204,8 @@ def test_a_new_day_begins_with_nothing_spent() -> None:
     [(0, 30 * MINUTE), (1, 30 * MINUTE - 1), (30 * MINUTE, 0), (31 * MINUTE, 0), (-1, 30 * MINUTE)],
 )
 def test_what_was_not_delivered_goes_back(unused_us: int, delivered_us: int) -> None:
-    opened = ledger.debit(Record(True, "2020-03-01", 1, 10 * MINUTE, cause="tripped"), 20 * MINUTE)
+    cut = Record(True, "2020-03-01", 1, 10 * MINUTE, cause="tripped", cut_line="A_POS", cut_us=30)
+    opened = ledger.debit(cut, 20 * MINUTE)
     assert opened == Record(False, "2020-03-01", 2, 30 * MINUTE)
     assert isinstance(opened, Record)
     channels = {"A": History(1_000, 4_000), "B": History()}

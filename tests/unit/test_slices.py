@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from safety import limits
+from safety import gate, limits
 from safety.decode import ENTRY_BYTES, SLICE_ENTRIES, Chunk, Refusal, decode, decode_in_slices
 from safety.gate import read_ahead
-from tests.support.chunks import LINES, longest, pack
+from tests.support.chunks import LINES, longest, pack, train
 
 
 def slices(data: bytes) -> tuple[int, Chunk | Refusal]:
@@ -48,3 +48,12 @@ def test_what_was_read_ahead_is_not_decoded_again() -> None:
     first = sum(1 for _ in read_ahead(data, LINES))
     assert first == (len(data) // ENTRY_BYTES - 1) // SLICE_ENTRIES
     assert sum(1 for _ in read_ahead(bytes(bytearray(data)), LINES)) == 0
+
+
+def test_only_so_many_are_remembered_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_kept", kept := {})
+    monkeypatch.setattr(gate, "_KEPT_MAX", 3)
+    one, two, three, four = (train([100, 20_100], code) for code in (1, 2, 3, 4))
+    for data in (one, two, three, one, four, two):
+        list(read_ahead(data, LINES))
+    assert [data for data, _ in kept] == [two, three, four]
