@@ -30,6 +30,7 @@ class Kind(StrEnum):
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
+    THRESHOLD = "threshold"
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
