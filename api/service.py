@@ -66,6 +66,7 @@ class Service:
     clock_s: Callable[[], float] = time.monotonic
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
+    ending: Callable[[], bool] = lambda: False  # whether the server is about to end, and with it every stream
     _told_state: tuple[Known, str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     STATE = "state"
     CAUSE = "cause"
     DOSE = "dose"
+    CUT = "cut"
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
+    DIARY = "diary"
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class GuardEngine:
         self._session: Session | None = None
         self._opened: Prescription | None = None
         self._doses: Doses | None = None
+        self._closed_id: str | None = None
         self._chunks = ChunkHash()
         self._recordings = Recordings(journal.path.parent)
         self._recorder: Recorder | None = None
@@ -272,6 +273,9 @@ class GuardEngine:
             self._tell(Event("log", message["text"]))
         elif kind == "sealed":
             self._journal.append(Kind.SEAL, seal=message["seal"], signature=message["signature"])
+        elif kind == "cut":
+            named = {"session": self._closed_id} if self._closed_id else {}
+            self._journal.append(Kind.CUT, **message["last_cut"], **named)
         self._publish()
         now = (self._state.mode, self._state.cause)
         if now != self._told_mode:
@@ -580,6 +584,7 @@ class GuardEngine:
                 recording_sha256=recording,
                 **chunks,
             ).add_done_callback(self._anchor)
+        self._closed_id = self._standing.session_id
         self._standing.end()
 
     def _keep_recording(self) -> str:

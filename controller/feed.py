@@ -51,6 +51,7 @@ class Feed:
         self.last_step_us: int | None = None
         self.set_point = dict.fromkeys(channels, 0)
         self.sent: dict[int, Made] = {}
+        self._past: dict[int, Made] = {}
         self._number = 0
         self._revision = 0
         self._planned: dict[int, dict[str, int]] = {}
@@ -179,9 +180,15 @@ class Feed:
         self._ahead.clear()
         self._slices = self._timeline.ended_slices(from_us, length_us)[1]
 
+    def began(self, number: int) -> tuple[Made, bool]:
+        """What the guard says has begun to play; and whether it was sent since the last resume. (A busy app may hear of
+        the end of a ramp when somebody has asked it to go on already.)"""
+        anew = number in self.sent
+        return (self.sent if anew else self._past).pop(number), anew
+
     def resume(self, from_us: int) -> None:
         """After a pause: the session goes on at ``from_us``."""
-        self.sent.clear()
+        self._past, self.sent = self.sent, {}
         self._ahead.clear()
         self._ready = None
         self._from(from_us)

@@ -3,7 +3,7 @@
 Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
 nothing came out), closed (with ``mode``, ``cause`` and ``session_us``) or lost (how it ended was not heard: the app or
 the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose`` says; ``state``: ``mode``;
-``cause``: ``code``;
+``cause``: ``code``; ``cut``: the phase that the stop has cut (``line``) and how long it lasted (``us``);
 ``rating``: what the person told afterwards, the newest one.
 """
 
@@ -19,7 +19,7 @@ from controller.chain import Kind, Row
 
 CURRENT_OFF_PERCENT: Final = 10
 """ours; the guard stops at once for what is dangerous, this is for the reader of a record."""
-KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE, Kind.RATING)
+KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.CUT, Kind.STATE, Kind.CAUSE, Kind.RATING)
 
 
 @dataclass

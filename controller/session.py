@@ -343,10 +343,11 @@ class Session:
 
     def _began(self, message: Message) -> None:
         """A chunk began to play: what it brings counts from here on, and the next one is handed over."""
-        made = self._feed.sent.pop(message["number"])
+        made, anew = self._feed.began(message["number"])
         self._played(made, message["began_us"])
         self._count(made, message["began_us"])
-        self._supply()
+        if anew:
+            self._supply()
         measured = {channel: message["measured_ua"][channel] for channel in self._target_ua}
         came, load = message["came"], message["load_ohm"]
         self._show(View(made.slice, made.codes, made.set_point_ua, measured, message["underruns"], came, load))

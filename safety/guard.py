@@ -23,7 +23,7 @@ from safety import electrode, interlock, limits, selftest, window
 from safety.alone import alone
 from safety.decode import Refusal
 from safety.desk import Desk
-from safety.edges import Edges
+from safety.edges import STOP_US, Edges
 from safety.electrode import Finding
 from safety.enrolled import verify
 from safety.errors import BoardError
@@ -113,6 +113,7 @@ class Guard:
             self.state, _ = interlock.step(self.state, Inputs(False, False, (found,)), now)
         self._job: Steps[Any] | None = None
         self._wait = Wait(now)
+        self._cut_known_us: int | None = None
         self._good = self._rearm = self._is_new = False
         self._passed: bool | None = None
         self.electrodes: dict[str, Finding] = {}
@@ -202,7 +203,8 @@ class Guard:
             else:
                 faults = (*faults, self._note(error))
         faults = (*faults, *self._app_faults(now))
-        drained, passed = self._supply.drained, self._passed
+        # a session is over when its last edges were seen too, else a pulse of it would count for nothing
+        drained, passed = self._supply.drained and not self._tools.edges.expects, self._passed
         self._passed = None
         inputs = Inputs(
             contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us
@@ -216,6 +218,7 @@ class Guard:
         except BoardError as error:
             self._fault(now, error)
         self._good = not self.state.stopped
+        self._record_cut(now)
         self._show()
         if self._lost and not self.state.stopped:  # the lights found it: the cause is told and recorded all the same
             self.check(now, faults=("daemon_lost",))
@@ -279,6 +282,7 @@ class Guard:
                 self._begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
             case Action.ENABLE:
                 self._confirmed = None
+                self._session.cut(None, 0)
                 self._lookout.begins(resumed=self._session.progress.resumed)
                 if not self._session.progress.resumed:
                     self._tools.edges.count_anew()
@@ -315,7 +319,7 @@ class Guard:
 
     def _halt(self, now: int) -> None:
         """Everything safe on the loop's own connection, and read back. What fails here, KEEPALIVE's end makes good."""
-        self._job = None
+        self._job, self._cut_known_us = None, now + STOP_US
         self._session.withdraw(self._supply.withdraw())
         self._supply.abandon(now)
         self._tools.stopped(now)
@@ -327,6 +331,17 @@ class Guard:
         except BoardError as error:
             self._confirmed = False
             self._note(error)
+
+    def _record_cut(self, now: int) -> None:
+        """The phase that a stop has cut, once its edges have come: into the record, and told."""
+        if self._cut_known_us is None or now < self._cut_known_us or self._stopping():
+            return
+        self._cut_known_us, cut = None, self._tools.edges.cut
+        if cut is not None:
+            line = next(name for name, line in self._board.lines.items() if line.mask == cut.line)
+            self._session.cut(line, cut.fell_us - cut.rose_us)
+            self.write()
+            self.tell("cut", **self.status())
 
     def _fault(self, now: int, error: BoardError) -> None:
         """A board fault outside a check."""
@@ -494,4 +509,5 @@ class Guard:
             "last_cause": session.record.cause,
             "device": self.signer.device,
             "prescription_revision": session.record.revision,
+            "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
         }

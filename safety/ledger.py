@@ -29,8 +29,10 @@ class Record:
     ``clean``: the last session was closed in order. ``day``: the last day known (ISO date; None before the first).
     ``sessions``: sessions debited since that day began. ``delivered_us``: session time since then. ``contraction_us``:
     length of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
-    ``locked_by``: a cause that only a clinician clears, and nobody has. ``week``: (day, sessions) of the days before
-    ``day`` that lie within the same seven. ``revision`` and ``prescription`` (SHA-256): the highest one that was taken.
+    ``cut_line`` and ``cut_us``: the phase that this stop has cut, if any, and how long it lasted. A guard that
+    lost its daemon does not know. ``locked_by``: a cause that only a clinician clears, and nobody has. ``week``: (day,
+    sessions) of the days before ``day`` that lie within the same seven. ``revision`` and ``prescription`` (SHA-256):
+    the highest one that was taken.
     """
 
     clean: bool = True
@@ -39,6 +41,8 @@ class Record:
     delivered_us: int = 0
     contraction_us: tuple[int, ...] = (0, 0)
     cause: str | None = None
+    cut_line: str | None = None
+    cut_us: int = 0
     locked_by: str | None = None
     week: tuple[tuple[str, int], ...] = ()
     revision: int = 0
@@ -68,26 +72,27 @@ def load(text: str | None) -> Record:
     try:
         raw = json.loads(text or "")
         if raw.get("schema") == 1:  # before there were prescriptions
-            raw |= {"week": [], "revision": 0, "prescription": None, "schema": 2}
+            raw = {"cut_line": None, "cut_us": 0, **raw, "week": [], "revision": 0, "prescription": None, "schema": 2}
         if set(raw) != {field.name for field in fields(Record)}:
             return UNKNOWN
         week = tuple((day, sessions) for day, sessions in raw["week"])
         record = Record(**{**raw, "contraction_us": tuple(raw["contraction_us"]), "week": week})
         days = [day for day in (record.day, *(day for day, _ in week)) if day is not None]
-        whole = (record.sessions, record.delivered_us, record.revision, *record.contraction_us, *dict(week).values())
+        counts = (record.sessions, record.delivered_us, record.revision, record.cut_us)
+        whole = (*counts, *record.contraction_us, *dict(week).values())
         good = (
             record.schema == 2
             and all(date.fromisoformat(day).isoformat() == day for day in days)
             and type(record.clean) is bool
             and all(type(number) is int and number >= 0 for number in whole)
             and len(record.contraction_us) == len(CHANNELS)
-            and all(isinstance(text, str | None) for text in (record.cause, record.prescription))
+            and all(isinstance(text, str | None) for text in (record.cause, record.cut_line, record.prescription))
             and (record.locked_by is None or record.locked_by in CAUSES)
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return UNKNOWN
     if not good or not record.clean:
-        return replace(record, clean=False, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
+        return replace(record, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
     return record
 
 
@@ -115,7 +120,13 @@ def debit(record: Record, duration_us: int, per_day: int, per_week: int) -> Reco
     if in_week >= per_week:
         return Refusal("week_spent", f"{in_week} sessions in {WEEK_DAYS} days; prescribed: {per_week}")
     return replace(
-        record, clean=False, cause=None, sessions=record.sessions + 1, delivered_us=record.delivered_us + duration_us
+        record,
+        clean=False,
+        cause=None,
+        cut_line=None,
+        cut_us=0,
+        sessions=record.sessions + 1,
+        delivered_us=record.delivered_us + duration_us,
     )
 
 

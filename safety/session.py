@@ -162,6 +162,10 @@ class Session:
         """A stop: what is to be on disk of it."""
         self.record = replace(self.record, cause=cause, locked_by=locked_by)
 
+    def cut(self, line: str | None, lasted_us: int) -> None:
+        """The phase that a stop has cut; None when output begins."""
+        self.record = replace(self.record, cut_line=line, cut_us=lasted_us)
+
     def acknowledged(self) -> None:
         """A person has read the cause; ``cause`` stays, as the last one there was."""
         self.record = replace(self.record, clean=True, locked_by=None)

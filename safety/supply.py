@@ -68,6 +68,7 @@ class Supply:
         self._playing: Sent | None = None
         self._joined: Sent | None = None
         self._not_before_us = 0
+        self._ended = False
         self.underruns = 0
         self.sent_pulses = 0
         self.net_code_us = 0
@@ -86,7 +87,7 @@ class Supply:
 
     def open(self, now_us: int) -> None:
         """The output switch was just closed: nothing plays before it had its time."""
-        self._not_before_us = now_us + SETTLE_SWITCH_US
+        self._not_before_us, self._ended = now_us + SETTLE_SWITCH_US, False
 
     def offer(self, approved: Approved) -> None:
         """Takes one approved chunk; ask ``full`` first."""
@@ -160,13 +161,15 @@ class Supply:
             raise NotAsApproved(f"the daemon plays wave {at}; sent was {playing.wave}, which ended {late_us} us ago")
 
     def _ran_out(self, expects_more: bool) -> None:
-        self._playing = None
+        self._playing, self._ended = None, not expects_more
         self.underruns += expects_more
 
     def _start(self, pulses: PulseOutput) -> Sent:
         approved, wave, at = self._load(pulses)
         if at is not None:
             raise NotAsApproved(f"the daemon plays wave {at}; nothing was sent")
+        self.underruns += self._ended  # what was taken for the end of a ramp was none: its next chunk came too late
+        self._ended = False
         self._playing = self._send(pulses, approved, wave)
         return self._playing
 

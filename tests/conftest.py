@@ -21,6 +21,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes says something of the machine only
+settings.load_profile("any machine")
 
 
 @dataclass(frozen=True)

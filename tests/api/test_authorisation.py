@@ -27,6 +27,11 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("GET", "/programmes"): ("viewer", None),
     ("GET", "/programmes/{id}"): ("viewer", None),
     ("GET", "/programmes/{id}/output-table"): ("viewer", None),
+    ("GET", "/report"): ("patient", None),
+    ("GET", "/report/schema"): ("viewer", None),
+    ("GET", "/diary"): ("patient", None),
+    ("PUT", "/diary"): ("patient", {"day": "2027-01-31", "leaks": 1}),
+    ("PUT", "/diary/goal"): ("patient", {"text": "jump"}),
     ("GET", "/prescription"): ("patient", None),
     ("PUT", "/prescription"): ("clinician", PRESCRIPTION),  # without a signature; with one: test_prescriptions.py
     ("GET", "/threshold"): ("patient", None),

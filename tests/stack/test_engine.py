@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 from collections.abc import Iterator
 from itertools import pairwise
@@ -19,7 +20,9 @@ from controller.journal_check import verify
 from controller.port import Action, EngineRefused
 from hw.clock import VirtualClock
 from safety.errors import LinkError
+from safety.link import STOP_COUNTED, STOP_SOCKET
 from tests.decoder import decode
+from tests.support.stack import PHASE_GPIOS
 from tests.support.treatment import NONE_APPLIES, TODAY, Person, treatment
 
 
@@ -363,3 +366,24 @@ def copy_of(person: Person, path: Path) -> Path:
     ):
         source.backup(copy)
     return path
+
+
+@pytest.mark.req("SR-174")
+def test_a_phase_that_a_stop_has_cut_goes_to_the_journal(person: Person) -> None:
+    person.start()
+    person.raise_to(2_000)
+    starts = [at for at, gpio, level in person.rig.phase_edges() if level and gpio == PHASE_GPIOS[0]]
+    person.wait(starts[-1] + 60_000 + 100 - person.now)
+    path = str(person.rig.folder / STOP_SOCKET)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(STOP_COUNTED, path)
+    person.clock.tally(f"dgram:{path}").sent += 1
+    person.until(lambda state: state.session is None)
+    person.wait(200_000)
+    *_, (rose, _, _), (fell, _, _) = person.rig.phase_edges()
+    (cut,) = person.rows(Kind.CUT)
+    told = cut.fields
+    assert (told["line"], told["session"]) == ("A_POS", person.record().id)
+    assert abs(told["us"] - (fell - rose)) <= 10
+    assert [event["us"] for event in person.record().events if event["kind"] == Kind.CUT] == [told["us"]]
+    assert person.verify().findings == ()

@@ -53,6 +53,7 @@ class Manager(threading.Thread):
         self.join()
 
 
+@pytest.mark.req("SR-148")
 def test_systemd_hears_of_every_state_and_is_fed_also_while_a_cause_is_latched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -511,3 +511,36 @@ def test_a_lockout_survives_and_only_a_clinician_clears_it(tmp_path: Path, kille
     with stack(tmp_path, new_state=False) as rig:
         link = rig.link()
         assert (link.latest["mode"], link.latest["last_cause"]) == ("idle", "current_high")
+
+
+# --- what a stop cuts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.req("SR-174")
+@pytest.mark.parametrize(
+    ("into_us", "line"),
+    [(-500, None), (100, "A_POS"), (450, "A_POS"), (600, "A_NEG"), (1_500, None)],
+    ids=["before", "positive", "between", "negative", "after"],
+)
+def test_the_phase_that_a_stop_has_cut_is_recorded(into_us: int, line: str | None, tmp_path: Path) -> None:
+    with stack(tmp_path) as rig:
+        hand = Hand(rig, short_programme(phase_width_us=400, interphase_us=100))
+        hand.held()
+        starts = [at for at, gpio, level in rig.phase_edges() if level and gpio == PHASE_GPIOS[0]]
+        tick = starts[-1] + 40_000 + into_us
+        rig.sleep_until(tick)
+        hand.link.stop()
+        rig.sleep_until(tick + 100_000)
+        told = hand.link.latest
+        assert told["cause"] == "person"
+        *_, (rose, high, _), (fell, same, _) = rig.phase_edges()
+        gpios = dict(zip(("A_POS", "A_NEG"), PHASE_GPIOS, strict=False))
+        if line is None:
+            assert told["last_cut"] == {"line": None, "us": 0}
+        else:
+            assert (high, same) == (gpios[line], gpios[line])
+            assert told["last_cut"]["line"] == line
+            assert abs(told["last_cut"]["us"] - (fell - rose)) <= 10
+            assert abs(fell - rose - min(400, into_us if line == "A_POS" else into_us - 500)) <= 10
+    with stack(tmp_path, new_state=False) as rig:
+        assert rig.link().welcome["last_cut"] == told["last_cut"], "on disk"

@@ -1,4 +1,4 @@
-"""A session that is paused before anything of it was played."""
+"""Pauses at odd moments: before anything was played, and with an app that is too busy to hear how one ends."""
 
 from __future__ import annotations
 
@@ -27,3 +27,21 @@ def test_a_session_that_is_paused_at_once_begins_at_its_beginning(programme: byt
         hand.until(lambda state: state["mode"] == "idle")
         assert hand.state["cause"] is None
         assert hand.pulses(), "and all of it was"
+
+
+def test_an_app_that_hears_of_the_ramp_after_it_has_asked_to_go_on() -> None:
+    with stack() as rig:
+        hand = Hand(rig)
+        hand.held()
+        hand.session.pause()
+        until = rig.clock.now() + 1_200_000
+        while rig.clock.now() < until:  # it does nothing else
+            hand.link._waiting.extend(hand.link._arrived(until))
+        heard = [message["type"] for message in hand.link._waiting]
+        assert "started" in heard
+        assert hand.link.latest["mode"] == "paused"
+        hand.session.resume()
+        hand.until(lambda state: state["mode"] == "idle")
+        assert (hand.state["cause"], hand.state["underruns"]) == (None, 0)
+        numbers = [view.playing.start_us for view in hand.views]
+        assert numbers == sorted(numbers), "and all that was played was shown"

@@ -2,5 +2,5 @@
 
 ``electrode`` reads the current and holds the rules that must always be so; ``world`` is a board, a guard and an app,
 and what may be done to them; ``machine`` does it at random; ``days`` plays sessions over days in order. Run by
-``make soak``.
+``test_whole_stack.py`` (a few minutes) and by ``make soak``.
 """

@@ -13,20 +13,10 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from tests.stateful.days import days
+from tests.stateful.days import GROWS_KB, days, resident_kb
 from tests.stateful.electrode import Broken
 from tests.stateful.world import FIRST_DAY, World
-
-GROWS_KB = 1_024
-"""The guard may have so much more at the end than after its first hour: its allocator's own pages, no leak."""
-
-
-def resident_kb(pid: int) -> int:
-    """Memory of a process that is in use now, kB."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import nullcontext
+from pathlib import Path
 
 from tests.stateful.electrode import Broken
 from tests.stateful.world import World, world
 
+GROWS_KB = 1_024
+"""The guard may have so much more at the end than some time after its start: its allocator's own pages, no leak."""
 LOOK_US = 5_000_000
 NAMES = ("strong", "both", "other", "continuous")
 
 
+def resident_kb(pid: int) -> int:
+    """Memory of a process that is in use now, kB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
 def days(
-    session_us: int, number: int, hour: Callable[[World], None] = lambda _: None, inside: World | None = None
+    session_us: int, number: int, told: Callable[[World], None] = lambda _: None, each_us: int = 3_600_000_000
 ) -> World:
-    """Plays until so much session time is over. ``hour`` is called after each hour of it; ``number`` seeds it."""
+    """Plays until so much session time is over; calls ``told`` after each ``each_us`` of it. ``number`` is the seed."""
     chance = random.Random(number)
-    with world() if inside is None else nullcontext(inside) as one:
+    with world() as one:
         one.advance(2_000_000)
-        told = 0
+        times = 0
         while one.session_us < session_us:
             name = chance.choice(NAMES)
             if not one.begin(name):
@@ -30,9 +38,9 @@ def days(
             one.look()
             if one.cause is not None:
                 raise Broken(f"{name} ended in {one.cause}")
-            while told < one.session_us // 3_600_000_000:
-                told += 1
-                hour(one)
+            while times < one.session_us // each_us:
+                times += 1
+                told(one)
     return one
 
 

@@ -22,8 +22,9 @@ EXACT: Final = (1.02, 0.05)
 BAND: Final = (1.12, 0.15)
 """The same while something of the output is broken on purpose: the guard's own band (10 % + 100 uA) and a step."""
 WRONG_US: Final = 60_000
-WRONG_IN_CHECK_US: Final = 80_000
-"""From the first pulse that is too strong to the last; an electrode check reads after its wave of 80 ms."""
+WRONG_IN_CHECK_US: Final = 90_000
+"""From the first pulse that is too strong to the last; an electrode check reads after its wave of 80 ms, and
+the next one has begun by then."""
 SILENCE_US: Final = 1_000_000
 CONTRACTION_MAX_US: Final = 30_000_000
 TOLERANCE_US: Final = 2_000
@@ -96,6 +97,8 @@ class Contraction:
     """A continuous phase: no rule of length or rest."""
     broken: bool = False
     """Something was broken, or stopped, in it."""
+    crooked: bool = False
+    """What was broken changes amplitudes or charges, be it mended by now."""
 
 
 @dataclass
@@ -200,7 +203,7 @@ class Rules:
         one.last_us = one.last_us if goes_on else pulse.start_us
         one.ends_us = pulse.end_us
         one.free = one.free or span.continuous
-        one.broken = one.broken or self.crooked
+        one.crooked = one.crooked or self.crooked
         one.net_uc += pulse.net_uc
         one.forward_uc += pulse.forward_uc
         one.largest_uc = max(one.largest_uc, one.pulse_uc)
@@ -210,7 +213,7 @@ class Rules:
     def _over(self, channel: str, one: Contraction) -> None:
         """A contraction is over: nothing but an alternating current came out. One cut pulse may be missing a phase."""
         most = one.forward_uc * NET_PART + NET_UC + (one.largest_uc if one.broken else 0.0)
-        if abs(one.net_uc) > most and not self.crooked and not (one.broken and one.largest_uc == 0):
+        if abs(one.net_uc) > most and not one.crooked and not (one.broken and one.largest_uc == 0):
             raise Broken(f"{channel}: {one} leaves {one.net_uc} uC behind")
         self.judged_contractions += 1
         one.net_uc = one.forward_uc = one.largest_uc = 0.0

@@ -1,7 +1,7 @@
 """People, faults and time at random: a hypothesis state machine over one ``World``.
 
-``python -m tests.stateful.machine --seed N --examples N --steps N --session-s N`` runs one part and prints what it came
-to as JSON. What remains of the session time that is asked for is then played in order (``days``).
+``python -m tests.stateful.machine --seed N --steps N --session-s N`` runs one part and prints what it came to as JSON.
+What remains of the session time that is asked for is then played in order (``days``).
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import HealthCheck, Phase, assume, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.stateful.days import days
+from tests.stateful.days import days, resident_kb
 from tests.stateful.world import PROGRAMMES, World, world
 
 FAULTS: tuple[tuple[Any, ...], ...] = (
@@ -82,8 +81,15 @@ REQUESTS = (
     "lower",
     "no",
 )
+GROWTH_US = 180_000_000
+"""Of session time, from one look at the guard's memory to the next."""
+STEPS_EACH = 300
+"""Of one world, at most: more is more than hypothesis chooses in one go."""
+MOMENT = st.integers(0, 600_000)
 CHANNELS = st.sampled_from("AB")
-NAMES = st.sampled_from(sorted(PROGRAMMES))
+NAMES = sorted(PROGRAMMES)
+IDLE_STEPS = 12
+"""So many steps without a session, and one begins: a guard with nothing to do is of less interest."""
 
 
 class Totals:
@@ -91,7 +97,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.steps = self.examples = self.session_us = self.sessions = self.pulses = self.contractions = 0
-        self.chunks = self.missed = 0
+        self.chunks = self.missed = self.grown_kb = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
 
@@ -125,6 +131,11 @@ def has_none(machine: Whole) -> bool:
     return machine.world.session is None and has_app(machine)
 
 
+def has_lived(machine: Whole) -> bool:
+    """What ends a session at once comes when it has had some steps; what is idle may be hit at any time."""
+    return has_app(machine) and (machine.world.session is None or machine.lived >= 4)
+
+
 def lives(machine: Whole) -> bool:
     return machine.world.guard_lives
 
@@ -143,20 +154,42 @@ class Whole(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.idle_steps = self.lived = self.next_ones = 0
         self._open = contextlib.ExitStack()
+
+    @initialize(chance=st.integers(0, 1 << 32))
+    def somebody_is_there(self, chance: int) -> None:
+        """Hypothesis begins with the simplest choices of all, in which nothing happens: that takes no world."""
+        assume(chance)
         self.world = self._open.enter_context(world())
 
     def teardown(self) -> None:
         with self._open:
-            TOTALS.add(self.world)
-            if self.world.guard_lives:
-                self.world.advance(200_000)
-            self.world.look()
+            if hasattr(self, "world"):
+                TOTALS.add(self.world)
+                if self.world.guard_lives:
+                    self.world.advance(200_000)
+                self.world.look()
 
     def check_invariants(self, *args: Any) -> None:
         super().check_invariants(*args)
+        if not hasattr(self, "world"):
+            return
         TOTALS.steps += 1
         self.world.straight()
+        self.world.look()
+        self.idle_steps = self.idle_steps + 1 if self.world.session is None else 0
+        self.lived = 0 if self.world.session is None else self.lived + 1
+        if self.idle_steps > IDLE_STEPS:
+            self.idle_steps = 0
+            self.next_one()
+
+    def next_one(self) -> None:
+        """Nobody has had a session for a while: the next one begins, and is well into its first contraction."""
+        self.world.revive()
+        self.next_ones += 1
+        if self.world.begin(NAMES[self.next_ones % len(NAMES)]):
+            self.world.train(1_500_000, 8_000)
         self.world.look()
 
     # time
@@ -166,17 +199,17 @@ class Whole(RuleBasedStateMachine):
         self.world.advance(us)
 
     @precondition(has_session)
-    @rule(us=st.integers(500_000, 10_000_000), to_ua=st.integers(500, 20_000))
+    @rule(us=st.integers(200_000, 2_000_000), to_ua=st.integers(500, 20_000))
     def train(self, us: int, to_ua: int) -> None:
         self.world.train(us, to_ua)
 
     @precondition(has_session)
-    @rule(us=st.integers(5_000_000, 30_000_000))
+    @rule(us=st.integers(500_000, 3_000_000))
     def a_while(self, us: int) -> None:
         self.world.advance(us)
 
     @precondition(has_none)
-    @rule(us=st.integers(1_000_000, 12_000_000))
+    @rule(us=st.integers(100_000, 1_000_000))
     def a_rest(self, us: int) -> None:
         self.world.advance(us)
 
@@ -188,38 +221,33 @@ class Whole(RuleBasedStateMachine):
     # people: the app
 
     @precondition(has_none)
-    @rule(name=NAMES, us=st.integers(0, 10_000_000), to_ua=st.integers(500, 20_000))
+    @rule(name=st.sampled_from(NAMES), us=st.integers(0, 3_000_000), to_ua=st.integers(500, 20_000))
     def begin(self, name: str, us: int, to_ua: int) -> None:
         """The whole way to a session, as far as it goes."""
         if self.world.begin(name):
             self.world.train(us, to_ua)
 
     @precondition(has_none)
-    @rule(name=NAMES, to_ua=st.integers(2_000, 20_000))
-    def begin_and_feel(self, name: str, to_ua: int) -> None:
-        """The same, well into its first contraction; twice as a rule, so that more of a run is a session."""
-        if self.world.begin(name):
-            self.world.train(4_000_000, to_ua)
-
-    @precondition(has_none)
-    @rule(name=NAMES, cap_ua=st.sampled_from((0, 1_000, 5_000, 50_000)))
+    @rule(name=st.sampled_from(NAMES), cap_ua=st.sampled_from((0, 1_000, 5_000, 50_000)))
     def load(self, name: str, cap_ua: int) -> None:
         self.world.load(name, cap_ua)
 
-    @precondition(has_none)
-    @rule()
-    def check_electrodes(self) -> None:
+    @precondition(lambda machine: has_none(machine) and machine.world.mode in ("idle", "armed"))
+    @rule(us=st.integers(0, 700_000))
+    def check_electrodes(self, us: int) -> None:
         self.world.check()
+        self.world.advance(us)
 
-    @precondition(has_none)
+    @precondition(lambda machine: has_none(machine) and machine.world.mode == "armed")
     @rule()
     def start(self) -> None:
         self.world.start()
 
     @precondition(has_session)
-    @rule(wish=st.sampled_from(("pause", "resume", "end")))
-    def act(self, wish: str) -> None:
+    @rule(wish=st.sampled_from(("pause", "resume", "end")), us=st.integers(0, 1_000_000))
+    def act(self, wish: str, us: int) -> None:
         self.world.act(wish)
+        self.world.advance(us)
 
     @precondition(has_session)
     @rule(us=st.integers(0, 600_000))
@@ -229,14 +257,16 @@ class Whole(RuleBasedStateMachine):
             self.world.act("resume")
 
     @precondition(has_session)
-    @rule(channel=CHANNELS, by_ua=st.sampled_from((-500, 0, 1, 500, 2_000, 2_001, 10_000)))
-    def raise_(self, channel: str, by_ua: int) -> None:
+    @rule(channel=CHANNELS, by_ua=st.sampled_from((-500, 0, 1, 500, 2_000, 2_001, 10_000)), us=MOMENT)
+    def raise_(self, channel: str, by_ua: int, us: int) -> None:
         self.world.raise_(channel, by_ua)
+        self.world.advance(us)
 
     @precondition(has_session)
-    @rule(channel=CHANNELS, percent=st.integers(0, 100))
-    def lower(self, channel: str, percent: int) -> None:
+    @rule(channel=CHANNELS, percent=st.integers(0, 100), us=MOMENT)
+    def lower(self, channel: str, percent: int, us: int) -> None:
         self.world.lower(channel, percent)
+        self.world.advance(us)
 
     @precondition(has_none)
     @rule(type_=st.sampled_from(REQUESTS))
@@ -244,25 +274,26 @@ class Whole(RuleBasedStateMachine):
         if not (type_ == "start" and self.world.mode == "armed"):  # that one is ``start``
             self.world.ask(type_)
 
-    @precondition(has_app)
-    @rule(role=st.sampled_from(("patient", "clinician")))
-    def acknowledge(self, role: str) -> None:
-        if self.world.session is None:
-            self.world.acknowledge(role)
+    @precondition(lambda machine: has_none(machine) and machine.world.cause is not None)
+    @rule(role=st.sampled_from(("patient", "clinician")), us=MOMENT)
+    def acknowledge(self, role: str, us: int) -> None:
+        self.world.acknowledge(role)
+        self.world.advance(us)
 
-    @precondition(has_app)
-    @rule(us=st.integers(200_000, 6_000_000))
+    @precondition(has_session)
+    @rule(us=st.integers(200_000, 4_000_000))
     def the_phone_is_gone(self, us: int) -> None:
         self.world.forget_lease(us)
 
     # people: from outside
 
-    @precondition(has_app)
-    @rule()
-    def stop(self) -> None:
+    @precondition(has_lived)
+    @rule(us=MOMENT)
+    def stop(self, us: int) -> None:
         self.world.stop()
+        self.world.advance(us)
 
-    @precondition(lives)
+    @precondition(lambda machine: has_lived(machine) and lives(machine))
     @rule(us=st.integers(25_000, 200_000))
     def press(self, us: int) -> None:
         """It latches, so that nobody can release it before the next check has seen it."""
@@ -289,9 +320,10 @@ class Whole(RuleBasedStateMachine):
         self.world.advance(us)
 
     @precondition(lambda machine: machine.world.broken and machine.world.guard_lives)
-    @rule()
-    def mend(self) -> None:
+    @rule(us=MOMENT)
+    def mend(self, us: int) -> None:
         self.world.mend()
+        self.world.advance(us)
 
     @precondition(is_sound)
     @rule(ms=st.sampled_from((1, 8, 30, 60, 110, 300)), us=st.integers(1, 500_000))
@@ -313,7 +345,7 @@ class Whole(RuleBasedStateMachine):
     def a_new_guard(self) -> None:
         self.world.revive()
 
-    @precondition(has_app)
+    @precondition(lambda machine: has_session(machine) and has_lived(machine))
     @rule()
     def the_app_is_killed(self) -> None:
         self.world.lose_app()
@@ -330,44 +362,48 @@ class Whole(RuleBasedStateMachine):
         self.world.connect()
 
 
-def run(
-    number: int, examples: int, steps: int, session_us: int, say: Callable[[str], None], *, shrinks: bool = True
-) -> Totals:
-    """Runs one part. ``number``: its seed, so that it is the same each time. Raises what was broken."""
+def one(number: int, *, shrinks: bool = False) -> None:
+    """One world, for as many steps as hypothesis chooses in one go. ``number`` is its seed."""
     wanted = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
+        max_examples=1,
+        stateful_step_count=STEPS_EACH,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
         print_blob=False,
-        verbosity=Verbosity.normal if shrinks else Verbosity.debug,
     )
     run_state_machine_as_test(seed(number)(Whole), settings=wanted)
-    say(f"{TOTALS.steps} steps, {TOTALS.session_us / 1e6:.0f} s of sessions")
+
+
+def run(number: int, steps: int, session_us: int) -> Totals:
+    """Plays one part: worlds until there were so many steps. ``number``: seed of the first. Raises what was broken."""
+    while TOTALS.steps < steps:
+        print(f"seed {number}, after {TOTALS.steps} steps and {TOTALS.session_us / 1e6:.0f} s of sessions", flush=True)
+        one(number)
+        number += 1
     if TOTALS.session_us < session_us:
-        TOTALS.add(days(session_us - TOTALS.session_us, number))
+        guard_kb: list[int] = []
+
+        def told(one: World) -> None:
+            guard_kb.append(resident_kb(one.rig.sim.processes[1].pid))
+
+        TOTALS.add(days(session_us - TOTALS.session_us, number, told, GROWTH_US))
+        TOTALS.grown_kb = guard_kb[-1] - guard_kb[0] if guard_kb else 0
     return TOTALS
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--examples", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1, help="of the first world; each takes the next")
+    parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--session-s", type=int, default=0)
-    parser.add_argument("--as-found", action="store_true", help="show the first failure without making it smaller")
+    parser.add_argument("--smaller", action="store_true", help="one world: find the fewest steps that break a rule")
     options = parser.parse_args()
-    totals = run(
-        options.seed,
-        options.examples,
-        options.steps,
-        options.session_s * 1_000_000,
-        lambda text: print(text, file=sys.stderr, flush=True),
-        shrinks=not options.as_found,
-    )
-    print(json.dumps(totals.told()))
+    if options.smaller:
+        one(options.seed, shrinks=True)
+    else:
+        print(json.dumps(run(options.seed, options.steps, options.session_s * 1_000_000).told()))
     return 0
 
 

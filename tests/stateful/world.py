@@ -43,6 +43,7 @@ HANGS_AFTER_S: Final = 180
 """Of the wall's time, from one look to the next: then time stands still, and where that is is told."""
 CHECK_US: Final = 25_000
 """From one check to the next, and by how much it may come later for a quiet moment."""
+SOON_US: Final = 100_000
 RESTS: Final = 20
 """Times 2 s: the longest rest that may be due is 30 s."""
 LEASE_US: Final = 2_000_000
@@ -119,6 +120,7 @@ class World:
         self.day = FIRST_DAY
         self.today = 0
         self.acknowledging = False
+        self.moments = 0
         self.set_point_ua = {"A": 0, "B": 0}
         self.session_us = 0
         self.open_since_us: int | None = None
@@ -209,8 +211,12 @@ class World:
     # --- time -----------------------------------------------------------------------------------------------------
 
     def advance(self, us: int) -> None:
-        """Lets time pass; the app does its work meanwhile."""
-        until = self.now + us
+        """Lets time pass; the app does its work meanwhile.
+
+        Where it stands at its end, and so what the app asks for next, is at another place within a millisecond each
+        time: at the tick at which the guard wakes it would be chance who of the two came first.
+        """
+        until = self._until(self.now + us)
         while self.now < until:
             if self.link is None:
                 self.rig.clock.wait(until)
@@ -222,6 +228,16 @@ class World:
                     self.link.receive(until)
             except LinkError as error:
                 self._link_lost(error)
+
+    def _until(self, tick: int) -> int:
+        self.moments += 1
+        return tick + (137 * self.moments - tick) % 1000
+
+    def advance_while(self, modes: tuple[str, ...], most_us: int) -> None:
+        """The same for as long as the guard is in one of these modes, and then a moment more."""
+        until = self.now + most_us
+        while self.mode in modes and self.now < until and self.guard_lives:
+            self.advance(SOON_US)
 
     def _step(self, session: Session, until: int) -> None:
         try:
@@ -417,20 +433,31 @@ class World:
         self._drop()
 
     def freeze_app(self, us: int) -> None:
-        """The app is held for so long, while time goes on for everybody else."""
+        """The app is held for so long, while time goes on for everybody else.
+
+        Before, the guard has taken all that was sent to it: for who is frozen the simulator takes no account of that.
+        After it the session goes on where the guard has not stopped it (``safety/guard.py::STARVED_US``).
+        """
         self.rules.disturbed()
-        if self.rules.on and us > APP_FROZEN_US and self.mode == "running":
+        if not self.ask("status")["ok"]:
+            return
+        ends = self.rules.on and us > APP_FROZEN_US and self.mode == "running"
+        if ends:
             self.rules.ends_by(self.now + APP_FROZEN_US)
+        person = VirtualClock(str(self.rig.folder / "sim.sock"), "person")  # first, or time would go on for nobody
         self._ask("frozen", name="app", value=True)
-        person = VirtualClock(str(self.rig.folder / "sim.sock"), "person")
         try:
-            until = person.now() + us
+            until = self._until(person.now() + us)
             while person.now() < until:
                 person.wait(until)
         finally:
             self._ask("frozen", name="app", value=False)
             person.close()
+        self.rig.clock._look()  # what came for it before is of then
         self.rig.clock._stale = True  # time went on without it
+        thawed = self.now
+        if ends and self.ask("status")["mode"] == "running":
+            self.rules.begins("running", thawed, continuous=self.rules.spans[-1].continuous)
 
     def forget_lease(self, us: int) -> None:
         """The phone is gone for so long: its page echoes nothing, and nothing may flow when the lease is long over."""
@@ -540,19 +567,18 @@ class World:
                 self.connect()
             if self.mode in ("idle", "armed", "running", "paused"):
                 break
-            self.advance(100_000)
+            self.advance(SOON_US)
             if self.cause is not None:
                 self.acknowledge("clinician")
-            self.advance(2_000_000)
+            self.advance_while(("boot", "self_test", "electrode_check"), 2_000_000)
         self.straight()
 
     def arm(self, name: str) -> bool:
         if self.mode not in ("idle", "armed") or not self.load(name):
             return False
-        self.advance(300_000)
         if not self.check():
             return False
-        self.advance(3_000_000)
+        self.advance_while(("electrode_check",), 3_000_000)
         return self.mode == "armed"
 
     def begin(self, name: str) -> bool:

@@ -51,6 +51,7 @@ def test_ready_and_the_status_are_told(manager: tuple[socket.socket, str]) -> No
     assert heard(listening) == ["READY=1\nSTATUS=all well", "STATUS=idle", "STATUS=person"], "no watchdog: no feeding"
 
 
+@pytest.mark.req("SR-148")
 def test_the_watchdog_is_fed_by_checks_alone_and_at_most_three_times_a_timeout(
     manager: tuple[socket.socket, str],
 ) -> None:
@@ -116,6 +117,7 @@ def real_time(limit: str = "") -> tuple[str, str, str]:
     return first, locked, said.strip()
 
 
+@pytest.mark.req("SR-148")
 def test_what_is_said_of_real_time_is_so() -> None:
     first, locked, said = real_time()
     assert re.fullmatch(
@@ -125,6 +127,7 @@ def test_what_is_said_of_real_time_is_so() -> None:
     assert locked == str(said.endswith("memory locked"))
 
 
+@pytest.mark.req("SR-148")
 def test_without_permission_it_says_so_and_goes_on() -> None:
     nobody = "os.setgid(65534); os.setuid(65534)"
     limit = f"resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 20, 1 << 20)); import safety.system; {nobody}"
