@@ -33,9 +33,11 @@ from controller.engine import GuardEngine
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
 from controller.kept import state_folder
+from controller.keys import KeptKey, OpenKey, Signs, simulated_key
 from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
+from safety.enrolled import enrol
 from safety.errors import InputRefused, Problem
 from safety.link import GuardLink, runtime_root
 
@@ -98,11 +100,17 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
             board.revive_guard()
             return GuardLink(runtime, board.clock)
 
-        engine = GuardEngine(link, connect, board.clock, journal, _today, simulated=True)
+        key = simulated_key(app / "simulated.key")
+        enrol(guard, key.public)
+        kept = app / "clinician.key"
+        keys: Signs = KeptKey(kept) if kept.exists() else OpenKey(key)
+        engine = GuardEngine(link, connect, board.clock, journal, _today, keys, simulated=True)
         after.callback(engine.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
-        yield Server(_service(args, app, runtime, journal, engine, names, listener, served), listener, runtime, served)
+        yield Server(
+            _service(args, app, runtime, journal, engine, keys, names, listener, served), listener, runtime, served
+        )
 
 
 def _service(
@@ -111,6 +119,7 @@ def _service(
     runtime: Path,
     journal: Journal,
     engine: GuardEngine,
+    keys: Signs,
     names: list[str],
     listener: socket.socket,
     served: Served | None,
@@ -127,6 +136,7 @@ def _service(
         pairing=Pairing(devices.now_s),
         passphrase=Passphrase(app, devices.now_s),
         stopper=GuardStopper(runtime),
+        keys=keys,
         place=Place(hosts(names), args.plain),
         bases=bases,
         fingerprint=None if served is None else served.fingerprint,
@@ -137,6 +147,7 @@ def _service(
 def _greet(service: Service, *, phone: bool) -> None:
     """What somebody at the device needs: where it is, and a link for each role."""
     print(f"{NOT_CERTIFIED} Simulated board.")
+    print("What is prescribed here is signed by a key that lies open on this machine: for trying, and nothing else.")
     if service.place.plain_everywhere:
         print("Plain HTTP on the network: anybody there can read along, and take a phone's place.")
     print(*service.bases, sep="\n")

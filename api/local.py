@@ -10,6 +10,7 @@ from api.qr import pairing_links, qr_svg, qr_terminal
 from api.roles import Role
 from api.service import Service
 from controller.chain import Kind
+from controller.prescription_form import parse_form
 
 
 def answer(service: Service, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,5 +44,13 @@ def answer(service: Service, request: Mapping[str, Any]) -> dict[str, Any]:
             service.passphrase.set(request["words"])
             service.note(Kind.PAIRING, event="passphrase_set", by="device")
             return {}
+        case "prescribe":
+            wanted = parse_form(request["form"].encode(), "form")
+            if wanted.signature is None:
+                raise ApiRefused("only what a clinician signed", code="prescription_unsigned")
+            put = service.engine.prescribe(wanted).result()
+            by = {"who": "device", "role": "device"}
+            service.note(Kind.COMMAND, what="prescribe", result="done", revision=put.revision, **by)
+            return {"revision": put.revision}
         case other:
             raise ApiRefused(f"the app does not know {other}", code="request_invalid")

@@ -25,6 +25,8 @@ Milliamps = Annotated[
 ]
 Epoch = Annotated[int, Field(ge=0, le=2**53, description="Which session is meant: `epoch` of the state."), WHOLE]
 Short = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
+PRINTABLE = r"^[ -~¡-¬®-ɏ]+$"
+"""Latin letters and marks, with those of every language of the North."""
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 IsoDay = Annotated[
     str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["2027-01-31"])
@@ -138,6 +140,7 @@ class SessionOut(Out):
     contractions: int
     session_ms: int
     left_ms: int
+    looking: bool = Field(description="A clinician looks for the caps in it.")
 
 
 class LeaseOut(Out):
@@ -265,8 +268,11 @@ class ElectrodeIn(In):
     placement: PlacementIn | None = None
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class SignatureIn(In):
-    """Ed25519 over the prescription without this."""
+    """Ed25519 over the prescription's canonical bytes (docs/prescriptions.md)."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the public key.")]
     value: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
@@ -287,7 +293,7 @@ class ReleasedIn(In):
 
 
 class PrescriptionIn(In):
-    """One revision of what is prescribed: one above that in force."""
+    """One revision of what is prescribed. Without a signature it is completed and signed on the device."""
 
     revision: Annotated[int, Field(ge=1, le=2**31), WHOLE]
     programme: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", examples=["stress-50hz"])]
@@ -302,9 +308,73 @@ class PrescriptionIn(In):
     )
     patient_may: Annotated[list[Literal["end_early", "pause"]], Field(max_length=2)] = []
     released: Annotated[list[ReleasedIn], Field(max_length=len(CONTRAINDICATIONS))] = []
-    prescriber: Short
-    valid_until: IsoDay | None = None
+    prescriber: Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)]
+    issued: IsoDay | None = Field(None, description="Set when it is signed, as all that follows but the last two.")
+    valid_until: IsoDay | None = Field(None, description="At most its weeks after it was issued.")
+    device: Sha256 | None = Field(None, description="Fingerprint of the device it is for.")
+    programme_sha256: Sha256 | None = None
+    programme_text: Annotated[str, Field(max_length=limits.PROGRAMME_MAX_BYTES)] | None = Field(
+        None, description="The programme file, if it is not in the library."
+    )
     signature: SignatureIn | None = None
+
+
+class KeyOut(Out):
+    """The clinician's key on this device. `simulated`: the simulated board's, always open, worth nothing elsewhere."""
+
+    state: Literal["none", "locked", "unlocked", "simulated"]
+    name: str | None
+    fingerprint: str | None = Field(description="SHA-256 of the public key.")
+    left_s: float | None = Field(description="For how long it is still unlocked, s.")
+
+
+class UnlockIn(In):
+    """The passphrase of the clinician's key."""
+
+    passphrase: Annotated[str, Field(min_length=1, max_length=LENGTH_MAX)]
+
+
+class ThresholdSession(In):
+    """Opens the session in which the caps are looked for: the answers, as for any session."""
+
+    answers: Answers
+
+
+class MarkIn(In):
+    """Takes down the present set-point of a channel. `how`: of `motor`, what was observed; null: not observed."""
+
+    channel: ChannelName
+    mark: Literal["sensory", "motor", "comfortable"]
+    how: Literal["seen", "palpated"] | None = None
+
+
+class MarkOut(Out):
+    """One finding."""
+
+    channel: ChannelName
+    mark: Literal["sensory", "motor", "comfortable"]
+    amplitude_ma: float
+    how: Literal["seen", "palpated", "not observed"] | None = Field(description="Of a motor threshold alone.")
+
+
+class SpreadOut(Out):
+    """What was found of one mark on one channel, as often as it was looked for."""
+
+    channel: ChannelName
+    mark: Literal["sensory", "motor", "comfortable"]
+    count: int
+    lowest_ma: float
+    highest_ma: float
+
+
+class ThresholdOut(Out):
+    """Where the procedure stands. `proposed_ma`: the lowest of the comfortable maxima; the clinician sets the caps."""
+
+    state: Literal["none", "asked", "allowed", "open"]
+    left_s: float = Field(description="For how long it may still be allowed, or last, s.")
+    marks: list[MarkOut]
+    spread: list[SpreadOut]
+    proposed_ma: dict[ChannelName, float]
 
 
 class PhaseOut(Out):

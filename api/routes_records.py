@@ -14,6 +14,7 @@ from fastapi.responses import PlainTextResponse
 from api import models
 from api.auth import AClinician, APatient, AtHomeOrClinician, AViewer, TheService
 from api.problems import ApiRefused, documented
+from api.roles import Role
 from api.routes_session import GUARD, PATIENT, VIEWER
 from api.views import prescription_of, prescription_out, summary, whole
 from controller.blocks import blocks
@@ -109,12 +110,22 @@ async def prescription(service: TheService, device: APatient) -> models.Prescrip
     summary="Prescribe",
     tags=["prescription"],
     responses=documented(
-        *PATIENT, *GUARD, "prescription_revision", "programme_unknown", "not_now", "journal_not_written"
+        *(*PATIENT, *GUARD, "prescription_revision", "programme_unknown", "not_now", "journal_not_written"),
+        *("prescription_cap", "prescription_programme", "programme_changed", "key_missing", "key_locked"),
+        *("prescription_changed", "prescription_foreign", "prescription_downgraded", "prescription_replayed"),
+        *("prescription_replaced", "prescription_expired", "prescription_not_yet", "prescription_malformed"),
     ),
 )
-async def prescribe(service: TheService, device: AClinician, told: models.PrescriptionIn) -> models.PrescriptionIn:
-    """Puts a new revision in force, one above the present one (1 for the first)."""
-    if told.programme not in programme_ids():
+async def prescribe(service: TheService, device: APatient, told: models.PrescriptionIn) -> models.PrescriptionIn:
+    """Puts a newer revision in force.
+
+    A clinician may send one without a signature, one above the present revision (1 for the first): it is completed and
+    signed with the clinician's key on the device. One that is signed is taken as it is, from a patient's phone too, if
+    an enrolled key signed it for this device, and it is newer than what was ever in force.
+    """
+    if told.signature is None and not device.role.includes(Role.CLINICIAN):
+        raise ApiRefused("a patient may only bring what a clinician signed", code="role_too_low")
+    if told.programme_text is None and told.programme not in programme_ids():
         raise ApiRefused(f"there is no programme {told.programme}", code="programme_unknown")
     put = await service.command(
         device,
@@ -124,6 +135,35 @@ async def prescribe(service: TheService, device: AClinician, told: models.Prescr
         revision=told.revision,
     )
     return prescription_out(put)
+
+
+@router.get("/key", summary="The clinician's key", tags=["prescription"], responses=documented(*PATIENT))
+async def key(service: TheService, device: AClinician) -> models.KeyOut:
+    """Whether a key of the clinician is kept on this device, and open."""
+    del device
+    return models.KeyOut.model_validate(asdict(service.keys.state()))
+
+
+@router.post(
+    "/key/unlock",
+    summary="Unlock the clinician's key",
+    tags=["prescription"],
+    responses=documented(*PATIENT, "key_missing", "key_wrong", "key_tries", "key_malformed", "journal_not_written"),
+)
+async def unlock(service: TheService, device: AClinician, told: models.UnlockIn) -> models.KeyOut:
+    """Opens it for five minutes at most. Five wrong passphrases shut it for as long."""
+    state = await asyncio.to_thread(service.keys.unlock, told.passphrase)
+    await service.settle(service.note(Kind.COMMAND, who=device.id, role=str(device.role), what="unlock", result="done"))
+    return models.KeyOut.model_validate(asdict(state))
+
+
+@router.delete(
+    "/key/unlock", status_code=204, summary="Lock it again", tags=["prescription"], responses=documented(*PATIENT)
+)
+async def lock(service: TheService, device: AClinician) -> None:
+    """Forgets the opened key."""
+    del device
+    service.keys.lock()
 
 
 def _records(service: TheService) -> list[Record]:

@@ -28,7 +28,7 @@ PATIENT = (*VIEWER, "role_too_low")
 GUARD = ("guard_lost", "guard_silent")
 
 
-def _told(service: Service, response: Response) -> models.StateOut:
+def told(service: Service, response: Response) -> models.StateOut:
     """The state as the answer leaves, not as the command left it: its journal entry may have waited for the disk."""
     state = service.state_out()
     response.headers["ETag"] = state.rev
@@ -36,7 +36,11 @@ def _told(service: Service, response: Response) -> models.StateOut:
     return state
 
 
-def _must_control(service: Service, device: Device) -> None:
+def _must_control(service: Service, device: Device, *, towards_output: bool) -> None:
+    """While a clinician looks for the caps, only a clinician's phone leads towards output."""
+    session = service.engine.state().session
+    if towards_output and session is not None and session.looking and device.role is not Role.CLINICIAN:
+        raise ApiRefused("only a clinician looks for the caps", code="role_too_low")
     if not service.control.holds(device.id):
         raise ControlRefused("claim control first", code="not_controlling")
 
@@ -68,7 +72,7 @@ async def stop_page(request: Request) -> Response:
 async def state(response: Response, service: TheService, device: AViewer) -> models.StateOut:
     """Mode and cause, session, phase, countdowns, set-point and measured current, load, lease. The `ETag` is `rev`."""
     del device
-    return _told(service, response)
+    return told(service, response)
 
 
 @router.get(
@@ -135,7 +139,7 @@ async def open_session(
         answers=wanted.answers,
     )
     service.control.claim(device.id, device.role)
-    return _told(service, response)
+    return told(service, response)
 
 
 @router.post(
@@ -168,8 +172,8 @@ async def control(service: TheService, device: APatient, wanted: models.ControlI
 )
 async def act(response: Response, service: TheService, device: APatient, wanted: models.ActionIn) -> models.StateOut:
     """Asks the guard and answers when it has. `start` is possible after an electrode check that found nothing wrong."""
-    _must_control(service, device)
     action = Action(wanted.action)
+    _must_control(service, device, towards_output=action in TOWARDS_OUTPUT)
     if action in TOWARDS_OUTPUT and wanted.epoch is None:
         raise ApiRefused(f"{action} names the epoch of its session", code="epoch_missing")
     await service.command(
@@ -179,7 +183,7 @@ async def act(response: Response, service: TheService, device: APatient, wanted:
         towards_output=action in TOWARDS_OUTPUT,
         epoch=wanted.epoch,
     )
-    return _told(service, response)
+    return told(service, response)
 
 
 @router.put(
@@ -207,6 +211,8 @@ async def intensity(
     now = service.engine.state()
     present = now.channels.get(wanted.channel)
     raises = present is not None and amplitude_ua > present.set_point_ua
+    if raises and now.session is not None and now.session.looking and device.role is not Role.CLINICIAN:
+        raise ApiRefused("only a clinician looks for the caps", code="role_too_low")
     await service.command(
         device,
         "intensity",
@@ -220,7 +226,7 @@ async def intensity(
         channel=wanted.channel,
         amplitude_ua=amplitude_ua,
     )
-    return _told(service, response)
+    return told(service, response)
 
 
 @router.post(
@@ -232,7 +238,7 @@ async def intensity(
 async def acknowledge(response: Response, service: TheService, device: APatient) -> models.StateOut:
     """When the cause is gone: clears it and leads to the self-test, never to output. Some need a clinician."""
     await service.command(device, "acknowledge", lambda: service.engine.acknowledge(device.role.value))
-    return _told(service, response)
+    return told(service, response)
 
 
 async def live_socket(socket: WebSocket) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from api.models import StateOut
 from api.pairing import Pairing
 from api.passphrase import Passphrase
 from api.stop import Stopped, Stopper, Stopping
+from api.threshold import Threshold
 from api.views import state_out
 from controller.chain import Kind, Row
 from controller.journal import Journal, utc_now
+from controller.keys import Signs
 from controller.port import Engine, State
 from controller.prescription import Prescription
 from safety.errors import PelviStimError
@@ -54,10 +57,13 @@ class Service:
     passphrase: Passphrase
     stopper: Stopper
     place: Place
+    keys: Signs
     bases: tuple[str, ...]
     fingerprint: str | None = None
     announcer: Announcer | None = None
     control: Control = field(default_factory=Control)
+    threshold: Threshold = field(default_factory=Threshold)
+    clock_s: Callable[[], float] = time.monotonic
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
     ending: Callable[[], bool] = lambda: False  # whether the server is about to end, and with it every stream

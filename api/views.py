@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from api import models
 from api.control import Standing
+from api.threshold import Looking
 from controller.history import Record
 from controller.port import Channel, Playing, State
 from controller.prescription import Placement, Prescription, Signature
+from controller.prescription_form import as_form
 
 
 def etag(state: State) -> str:
@@ -77,6 +79,44 @@ def _session(playing: Playing) -> models.SessionOut:
         contractions=playing.contractions,
         session_ms=playing.session_us // 1000,
         left_ms=max(0, playing.duration_us - playing.session_us) // 1000,
+        looking=playing.looking,
+    )
+
+
+def threshold_out(now: Looking, now_s: float) -> models.ThresholdOut:
+    going = now.by is not None and now.left_s(now_s) > 0
+    state: Literal["none", "asked", "allowed", "open"] = "none"
+    if going:
+        state = "asked" if now.allowed_s is None else "allowed" if now.session is None else "open"
+    found: dict[tuple[str, str], list[int]] = {}
+    for one in now.marks:
+        if one.mark != "motor" or one.how is not None:
+            found.setdefault((one.channel, one.mark), []).append(one.amplitude_ua)
+    return models.ThresholdOut.model_validate(
+        {
+            "state": state,
+            "left_s": now.left_s(now_s) if going else 0.0,
+            "marks": [
+                {
+                    "channel": one.channel,
+                    "mark": one.mark,
+                    "amplitude_ma": one.amplitude_ua / 1000,
+                    "how": (one.how or "not observed") if one.mark == "motor" else None,
+                }
+                for one in now.marks
+            ],
+            "spread": [
+                {
+                    "channel": channel,
+                    "mark": mark,
+                    "count": len(all_ua),
+                    "lowest_ma": min(all_ua) / 1000,
+                    "highest_ma": max(all_ua) / 1000,
+                }
+                for (channel, mark), all_ua in sorted(found.items())
+            ],
+            "proposed_ma": {name: ua // 100 / 10 for name, ua in now.proposed_ua().items()},
+        }
     )
 
 
@@ -99,34 +139,16 @@ def prescription_of(told: models.PrescriptionIn) -> Prescription:
         released={one.contraindication: one.reason for one in told.released},
         prescriber=told.prescriber,
         valid_until=told.valid_until,
+        issued=told.issued or "",
+        device=told.device or "",
+        programme_sha256=told.programme_sha256 or "",
+        programme_text=told.programme_text,
         signature=None if told.signature is None else Signature(told.signature.key, told.signature.value),
     )
 
 
 def prescription_out(one: Prescription) -> models.PrescriptionIn:
-    return models.PrescriptionIn.model_validate(
-        {
-            "revision": one.revision,
-            "programme": one.programme,
-            "caps_ma": {name: ua / 1000 for name, ua in one.caps_ua.items()},
-            "electrode": {
-                "kind": one.electrode_kind,
-                "area_mm2": one.electrode_area_mm2,
-                "placement": one.placement
-                and {"depth_mm": one.placement.depth_mm, "turn_degrees": one.placement.turn_degrees},
-            },
-            "minutes": one.minutes,
-            "sessions_per_day": one.sessions_per_day,
-            "sessions_per_week": one.sessions_per_week,
-            "weeks": one.weeks,
-            "lease_ms": one.lease_us // 1000,
-            "patient_may": list(one.patient_may),
-            "released": [{"contraindication": what, "reason": why} for what, why in one.released.items()],
-            "prescriber": one.prescriber,
-            "valid_until": one.valid_until,
-            "signature": one.signature and {"key": one.signature.key, "value": one.signature.value},
-        }
-    )
+    return models.PrescriptionIn.model_validate(as_form(one))
 
 
 def summary(record: Record) -> models.SessionSummary:

@@ -53,6 +53,7 @@ CAUSES: Final = {
     "session_timeout": "the session took longer than a session may",
     "app_late": "the app handed over nothing to play in time, or what it ramped down did not end",
     "lease_lost": "nothing was heard any more of the page that controls the session",
+    "threshold_over": "the fifteen minutes in which a clinician may look for the caps are over",
     # a person's word, and what was found at the start
     "person": "stopped by a person",
     "guard_restarted": "the guard found no clean record of what was delivered before it started",
@@ -73,10 +74,18 @@ FINDINGS: Final = {
 
 REFUSALS: Final = {
     # requests
-    "lease_range": "the time after which a silent phone ends the session is out of range",
-    "cap_range": "the cap is outside what the board can give",
+    "challenge_wrong": "the procedure was not signed for this time, or not within fifteen minutes",
     "clinician_needed": "only a clinician may clear this, at the device",
     "day_spent": "the sessions of this day are used up",
+    "week_spent": "the sessions of this week are used up",
+    "prescription_changed": "the prescription is not what its clinician signed",
+    "prescription_downgraded": "an older prescription than the one that was in force",
+    "prescription_expired": "the prescription is no longer valid",
+    "prescription_foreign": "the prescription is signed by nobody who is enrolled here, or for another device",
+    "prescription_malformed": "the prescription could not be read",
+    "prescription_not_yet": "the prescription is dated later than today",
+    "prescription_replaced": "another prescription is in force under this revision",
+    "programme_changed": "the programme is not the one that was signed",
     "end_too_early": "the end was asked for at a time that is approved already",
     "ledger_not_written": "the guard could not write its record, so nothing may be delivered",
     "lease_stale": "nothing may become stronger while the page that controls the session is not heard of",

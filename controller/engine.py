@@ -24,10 +24,11 @@ from controller.dose import Doses
 from controller.feed import Made
 from controller.history import records
 from controller.journal import Journal
+from controller.keys import Signs
 from controller.port import Action, EngineRefused, Event, State
-from controller.prescribed import Prescriptions
-from controller.prescription import Prescription, contraindicated
-from controller.programme import Programme, load_programme, shipped_programmes
+from controller.prescribed import Prescriptions, programme_of
+from controller.prescription import THRESHOLD, Prescription, completed, contraindicated, link_fields
+from controller.programme import Programme
 from controller.recording import Recorded, Recorder, Recordings
 from controller.session import Session, SessionRefused
 from controller.standing import CHANNELS, Standing
@@ -36,6 +37,7 @@ from controller.waveform import Encoder
 from hw.board import load_board
 from hw.clock import Clock
 from safety.errors import LinkError, PelviStimError
+from safety.limits import SESSIONS_PER_DAY_MAX, THRESHOLD_MAX_US
 from safety.link import GuardLink, Message
 from safety.seal import ChunkHash
 
@@ -59,6 +61,7 @@ T = TypeVar("T")
 class GuardEngine:
     """Serves the guard at the other end of ``link``, whose clock is ``clock``; both belong to the engine's thread from
     here on. ``connect`` gives a new link after the guard was lost. ``today``: this machine's own date as ISO text.
+    ``keys`` signs what a clinician prescribes here.
     Raises LinkError when the guard is of another build.
     """
 
@@ -69,15 +72,17 @@ class GuardEngine:
         clock: Clock,
         journal: Journal,
         today: Callable[[], str],
+        keys: Signs,
         *,
         simulated: bool,
     ) -> None:
         self._link, self._connect, self._clock, self._journal = link, connect, clock, journal
-        self._today, self._board = today, load_board()
+        self._today, self._board, self._keys = today, load_board(), keys
         self._device = link.welcome.get("device")
         self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
         self._session: Session | None = None
+        self._opened: Prescription | None = None
         self._doses: Doses | None = None
         self._closed_id: str | None = None
         self._chunks = ChunkHash()
@@ -93,7 +98,7 @@ class GuardEngine:
         self._look_us = clock.now()
         self._greet(link)
         self._recover(link.welcome)
-        self._state = self._standing.state(link.welcome, None, self._prescriptions.present)
+        self._state = self._standing.state(link.welcome, None, self._caps())
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -117,6 +122,9 @@ class GuardEngine:
 
     def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
         return self._do(lambda: self._open(revision, answers))
+
+    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+        return self._do(lambda: self._look_for_caps(answers))
 
     def act(self, action: Action, epoch: int | None) -> Future[State]:
         return self._do(lambda: self._act(action, epoch))
@@ -285,7 +293,7 @@ class GuardEngine:
         self._tell(Event(state.cause or state.mode, ""))
 
     def _publish(self) -> None:
-        self._state = self._standing.state(self._link.latest, self._session, self._prescriptions.present)
+        self._state = self._standing.state(self._link.latest, self._session, self._caps())
 
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
@@ -299,9 +307,26 @@ class GuardEngine:
             if self._session.started:
                 raise EngineRefused("not_now", "a session runs")
             self._close_session(self._session, None)
+        today, is_new = self._today(), wanted.signature is None
+        if is_new:
+            text = programme_of(wanted).text
+            wanted = completed(wanted, self._link.welcome["device"], today, text)
+        self._prescriptions.check(wanted)
+        if is_new:  # a journal that did not take the last one must not stand in the way of the next
+            revision = max(wanted.revision, self._link.latest["prescription_revision"] + 1)
+            wanted = self._keys.sign(replace(wanted, revision=revision))
+        self._settle()
+        self._ask(lambda: self._request("prescribe", **link_fields(wanted, today)))
         put = self._prescriptions.put(wanted)
         self._publish()
         return put
+
+    def _settle(self) -> None:
+        """Waits for the self-test after a start or an acknowledgement."""
+        while self._link.latest["mode"] in ("boot", "self_test"):
+            message = self._link.receive()
+            if message is not None:
+                self._heard(message)
 
     def _open(self, revision: int, answers: Mapping[str, bool]) -> State:
         wanted = self._prescriptions.present
@@ -309,33 +334,61 @@ class GuardEngine:
             raise EngineRefused("no_prescription", "nothing is prescribed")
         if revision != wanted.revision:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision} is in force")
+        self._may_open(wanted, answers)
+        self._prescriptions.may_open(self._today())
+        self._prescriptions.may_come(self._today())
+        return self._load(wanted)
+
+    def _look_for_caps(self, answers: Mapping[str, bool]) -> State:
+        """The programme that is prescribed, with the ceilings where no cap is set, as the guard's nonce allows once."""
+        wanted = self._prescriptions.present
+        if wanted is None:
+            raise EngineRefused("no_prescription", "nothing is prescribed")
+        self._may_open(wanted, answers)
+        self._prescriptions.may_open(self._today())
+        text, device = programme_of(wanted).text, self._link.welcome["device"]
+        made = replace(
+            completed(wanted, device, self._today(), text),
+            kind=THRESHOLD,
+            minutes=min(wanted.minutes, THRESHOLD_MAX_US // 60_000_000),
+            sessions_per_day=SESSIONS_PER_DAY_MAX,
+            sessions_per_week=7 * SESSIONS_PER_DAY_MAX,
+            nonce=str(self._ask(lambda: self._request("challenge"))["challenge"]),
+        )
+        return self._load(self._keys.sign(made))
+
+    def _may_open(self, wanted: Prescription, answers: Mapping[str, bool]) -> None:
+        """Raises EngineRefused when an answer speaks against it, or the guard cannot begin one."""
         against = contraindicated(answers, wanted.released)
         if against:
             self._prescriptions.close(against)
             raise EngineRefused("contraindicated", ", ".join(against))
         if self._session is not None and self._session.started:
             raise EngineRefused("not_now", "a session runs")
-        while self._link.latest["mode"] in ("boot", "self_test"):  # the one after a start or an acknowledgement
-            message = self._link.receive()
-            if message is not None:
-                self._heard(message)
+        self._settle()
         self._need("idle", "armed")
-        self._prescriptions.may_open(self._today())
+
+    def _load(self, wanted: Prescription) -> State:
         self._ask(lambda: self._request("self_test"))
         session = self._make(wanted)
         try:
-            self._ask(lambda: session.load(_caps(wanted), lease_us=wanted.lease_us))
+            self._ask(session.load)
             self._need("idle")
         except PelviStimError:
             self._close_session(session, None)
             raise
         self._journal.append(Kind.SELF_TEST, passed=True, session=self._standing.session_id)
-        self._session = session
+        self._session, self._opened = session, wanted
         self._publish()
         return self._state
 
+    def _caps(self) -> Mapping[str, int]:
+        """Those of the session that is open, or of what is in force."""
+        wanted = self._opened if self._session is not None else self._prescriptions.present
+        return {} if wanted is None else _caps(wanted, self._board.full_scale_ua)
+
     def _make(self, wanted: Prescription) -> Session:
-        programme = load_programme(shipped_programmes()[wanted.programme])
+        programme = programme_of(wanted)
         timeline = Timeline(programme)
         channels = sorted({channel for phase in programme.phases for channel in getattr(phase, "channels", ())})
         self._standing.begin(secrets.token_hex(8), wanted, timeline)
@@ -353,11 +406,17 @@ class GuardEngine:
             rises=False,
             told=self._heard,
             played=self._record,
+            signed=link_fields(wanted, self._today()),
         )
 
     def _recording(self, programme: Programme, wanted: Prescription) -> Recorder:
         assert self._standing.session_id is not None
-        return Recorder(self._standing.session_id, programme.text.decode(), _caps(wanted), self._board.full_scale_ua)
+        return Recorder(
+            self._standing.session_id,
+            programme.text.decode(),
+            _caps(wanted, self._board.full_scale_ua),
+            self._board.full_scale_ua,
+        )
 
     def _record(self, made: Made, began_us: int) -> None:
         """A chunk began: it counts, as it does in the guard's seal."""
@@ -419,7 +478,7 @@ class GuardEngine:
         if session.started:
             raise EngineRefused("not_now", "the session runs")
         self._need("armed")
-        wanted, name = self._prescriptions.present, self._standing.session_id
+        wanted, name = self._opened, self._standing.session_id
         assert wanted is not None
         opened = self._journal.append(
             Kind.SESSION,
@@ -427,7 +486,8 @@ class GuardEngine:
             session=name,
             programme=wanted.programme,
             prescription_revision=wanted.revision,
-            caps_ua=dict(wanted.caps_ua),
+            caps_ua=_caps(wanted, self._board.full_scale_ua),
+            looking=wanted.kind == THRESHOLD,
             simulated=self._state.simulated,
         )
         row = opened.result()  # on disk before anything comes out
@@ -482,9 +542,9 @@ class GuardEngine:
         self._heard(answer)
         return answer
 
-    def _ask(self, ask: Callable[[], object]) -> None:
+    def _ask(self, ask: Callable[[], T]) -> T:
         try:
-            ask()
+            return ask()
         except SessionRefused as refused:
             raise self._refused(refused) from None
 
@@ -544,5 +604,7 @@ class GuardEngine:
         return sha256(packed).hexdigest()
 
 
-def _caps(wanted: Prescription) -> dict[str, int]:
-    return {channel: wanted.caps_ua.get(channel, 0) for channel in CHANNELS}
+def _caps(wanted: Prescription, full_scale_ua: int) -> dict[str, int]:
+    """As the guard reads them: where none is set nothing, but to whoever looks for it as much as the board gives."""
+    missing_ua = full_scale_ua if wanted.kind == THRESHOLD else 0
+    return {channel: wanted.caps_ua.get(channel, missing_ua) for channel in CHANNELS}

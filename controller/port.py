@@ -62,6 +62,7 @@ class Channel:
 class Playing:
     """The session that is open. ``part``: ramp_up, hold, ramp_down, rest, continuous, pause or waiting, of which
     ``part_left_us`` are left; ``phase`` counts from 1 over the programme, ``contraction`` over the session.
+    ``looking``: a clinician looks for the caps in it.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Playing:
     contractions: int = 0
     session_us: int = 0
     duration_us: int = 0
+    looking: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ class Engine(Protocol):
     def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
         """Self-test and load of what is prescribed. Refused among others: ``prescription_revision``,
         ``contraindicated``, ``not_now``, ``day_spent``.
+        """
+
+    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+        """The same, for a clinician who looks for the caps: signed anew, and with the ceilings where no cap is set.
+        Refused as well: ``key_locked``, ``key_missing``.
         """
 
     def act(self, action: Action, epoch: int | None) -> Future[State]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Any
 
 from controller.blocks import blocks
@@ -13,9 +15,11 @@ from controller.figures import ceilings, figures
 from controller.history import records
 from controller.journal import Journal
 from controller.port import EngineRefused
-from controller.prescription import Placement, Prescription, Signature
-from controller.programme import load_programme, shipped_programmes
+from controller.prescription import Placement, Prescription, Signature, signed_text
+from controller.programme import Programme, load_programme, parse_programme, shipped_programmes
 from hw.board import Board
+from safety.errors import InputRefused
+from safety.limits import PRESCRIPTION_MAX_BYTES
 
 
 class Prescriptions:
@@ -24,28 +28,19 @@ class Prescriptions:
     def __init__(self, journal: Journal, board: Board) -> None:
         self._journal, self._board = journal, board
         rows = journal.rows(Kind.PRESCRIPTION)
-        self.present = _told(rows[-1].fields) if rows else None
+        self.present = prescription_of_row(rows[-1].fields) if rows else None
+
+    def check(self, wanted: Prescription) -> None:
+        """Whether it could be put in force. Raises EngineRefused with the field that is wrong."""
+        now = 0 if self.present is None else self.present.revision
+        if wanted.signature is None and wanted.revision != now + 1:
+            raise EngineRefused("prescription_revision", f"revision {wanted.revision}; the next is {now + 1}")
+        if wanted == self.present:
+            raise EngineRefused("prescription_replayed", f"revision {now} is in force already")
+        refuse_unfit(wanted, self._board)
 
     def put(self, wanted: Prescription) -> Prescription:
-        """Puts one in force, durable. Raises EngineRefused with the field that is wrong, JournalError."""
-        now = 0 if self.present is None else self.present.revision
-        if wanted.revision != now + 1:
-            raise EngineRefused("prescription_revision", f"revision {wanted.revision}; the next is {now + 1}")
-        path = shipped_programmes().get(wanted.programme)
-        if path is None:
-            raise EngineRefused("prescription_programme", f"programme {wanted.programme!r} is not in the library")
-        full = self._board.full_scale_ua
-        highest = max(wanted.caps_ua.values(), default=0)
-        for channel, cap_ua in wanted.caps_ua.items():
-            if not 0 <= cap_ua <= full:
-                raise EngineRefused("prescription_cap", f"caps {channel}: {cap_ua} uA; allowed: 0 to {full}", full)
-            if 0 < cap_ua * 4 < full and full > 25_000:
-                words = f"caps {channel}: {cap_ua} uA is under a quarter of the full scale of {full}"
-                raise EngineRefused("prescription_cap", f"{words}: fit the smaller full-scale resistor")
-        programme = load_programme(path)
-        over = ceilings(programme, figures(programme, self._board, highest))
-        if over:
-            raise EngineRefused("prescription_cap", "; ".join(map(str, over)))
+        """Puts one in force that the guard has taken; durable. Raises JournalError."""
         self._journal.append(Kind.PRESCRIPTION, **_fields(wanted)).result()
         self.present = wanted
         return wanted
@@ -58,16 +53,22 @@ class Prescriptions:
         self._journal.append(Kind.BLOCK, event="closed", why="contraindicated", what=list(against)).result()
 
     def may_open(self, today: str) -> None:
-        """Raises EngineRefused when something waits for the clinician, the one in force is no longer valid, or its
-        sessions are used up.
-        """
+        """Raises EngineRefused when something waits for the clinician, or the one in force is no longer valid."""
         if blocks(self._journal.rows(Kind.BLOCK)):
             raise EngineRefused("blocked", "a clinician must look at what was told, and release it")
         wanted = self.present
         if wanted is None:
             raise EngineRefused("no_prescription", "nothing is prescribed")
+        if wanted.signature is None:
+            raise EngineRefused("prescription_unsigned", "it is from before prescriptions were signed: prescribe anew")
         if wanted.valid_until is not None and today > wanted.valid_until:
             raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
+
+    def may_come(self, today: str) -> None:
+        """Raises EngineRefused when its sessions are used up; the guard counts by itself, this only says it sooner."""
+        wanted = self.present
+        if wanted is None:
+            raise EngineRefused("no_prescription", "nothing is prescribed")
         opened = [record.began[:10] for record in records(self._journal.rows(Kind.SESSION))]
         week = (date.fromisoformat(today) - timedelta(days=6)).isoformat()
         if opened.count(today) >= wanted.sessions_per_day:
@@ -78,12 +79,51 @@ class Prescriptions:
 
 def _fields(one: Prescription) -> dict[str, Any]:
     fields = asdict(one)
+    del fields["kind"], fields["nonce"]  # of a threshold procedure, which is never in force
     fields["caps_ua"], fields["released"] = dict(one.caps_ua), dict(one.released)
     fields["patient_may"] = list(one.patient_may)
     return fields
 
 
-def _told(fields: dict[str, Any]) -> Prescription:
+def programme_of(wanted: Prescription) -> Programme:
+    """What is to be played: the programme that came with it, or that of the library. Raises EngineRefused."""
+    if wanted.programme_text is not None:
+        try:
+            programme = parse_programme(wanted.programme_text.encode(), "programme_text")
+        except (InputRefused, UnicodeEncodeError) as error:
+            raise EngineRefused("prescription_programme", str(error)) from None
+        if programme.id != wanted.programme:
+            raise EngineRefused("prescription_programme", f"the programme calls itself {programme.id!r}")
+    else:
+        path = shipped_programmes().get(wanted.programme)
+        if path is None:
+            raise EngineRefused("prescription_programme", f"programme {wanted.programme!r} is not in the library")
+        programme = load_programme(path)
+    if wanted.programme_sha256 not in ("", hashlib.sha256(programme.text).hexdigest()):
+        raise EngineRefused("programme_changed", "not the programme that was signed")
+    return programme
+
+
+def refuse_unfit(wanted: Prescription, board: Board) -> None:
+    """Raises EngineRefused when board or limits could not give what is prescribed, with the field that is wrong."""
+    programme, full = programme_of(wanted), board.full_scale_ua
+    for channel, cap_ua in wanted.caps_ua.items():
+        if not 0 <= cap_ua <= full:
+            raise EngineRefused("prescription_cap", f"caps {channel}: {cap_ua} uA; allowed: 0 to {full}", full)
+        if 0 < cap_ua * 4 < full and full > 25_000:
+            words = f"caps {channel}: {cap_ua} uA is under a quarter of the full scale of {full}"
+            raise EngineRefused("prescription_cap", f"{words}: fit the smaller full-scale resistor")
+    area = replace(programme.electrode, area_cm2=Fraction(wanted.electrode_area_mm2, 100))
+    meant = replace(programme, electrode=area)
+    over = ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0)))
+    if over:
+        raise EngineRefused("prescription_cap", "; ".join(map(str, over)))
+    if len(signed_text(wanted)) > PRESCRIPTION_MAX_BYTES:
+        raise EngineRefused("prescription_malformed", "the reasons are too long all together")
+
+
+def prescription_of_row(fields: dict[str, Any]) -> Prescription:
+    """What a row of the journal tells."""
     place, signature = fields["placement"], fields["signature"]
     return Prescription(
         **{

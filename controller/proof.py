@@ -127,7 +127,10 @@ def _told(rows: _Rows, recorded: Recording, replayed: Replay, asked: Asked) -> I
             "recording_other", f"the recording is not the one that was made of session {rows.opened['session']}"
         )
     caps = {channel: cap_ua for channel, cap_ua in recorded.caps_ua.items() if cap_ua}
-    for whose, told in (("opened with", rows.opened["caps_ua"]), ("prescribed", rows.prescribed["caps_ua"])):
+    prescribed = dict(rows.prescribed["caps_ua"])
+    if rows.opened.get("looking"):  # for caps that are not set
+        prescribed = {**caps, **prescribed}
+    for whose, told in (("opened with", rows.opened["caps_ua"]), ("prescribed", prescribed)):
         if {channel: cap_ua for channel, cap_ua in told.items() if cap_ua} != caps:
             yield Finding("caps_other", f"caps {whose}: {told}; recorded {recorded.caps_ua}")
     if rows.opened["programme"] != rows.prescribed["programme"]:

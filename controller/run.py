@@ -21,18 +21,23 @@ from controller.causes import NOT_CONFIRMED, in_words
 from controller.fault import load_scenario
 from controller.figures import ceilings, figures
 from controller.interrupts import INTERRUPTS, PERSON
+from controller.keys import make_key
 from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.options import number
 from controller.outcome import Outcome, outcome_figures
+from controller.prescription import link_fields
+from controller.prescription_form import load_form
 from controller.programme import Programme, load_programme, programme_path
 from controller.progress import Progress, summary
 from controller.session import STOP_WITHIN_S, Session, SessionRefused
 from controller.strict_toml import printable
+from controller.throw_away import NAME, unlimited
 from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import Board, load_board
+from safety.enrolled import enrol, revoke
 from safety.errors import InputRefused, LinkError, PelviStimError, Problem
-from safety.link import GuardLink, runtime_root
+from safety.link import GuardLink, Message, runtime_root
 
 FINISHED, REFUSED, INTERLOCK, INTERNAL = 0, 2, 3, 70
 EDGES_HEADER: Final = "time_us,gpio,level"
@@ -48,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``run``."""
     parser.add_argument("file", metavar="FILE", help="programme file, or the id of a shipped one")
     parser.add_argument("--board", choices=("sim", "pigpio"), required=True, help="sim: the simulated board")
+    parser.add_argument("--prescription", type=Path, metavar="FILE", help="signed by a key enrolled in --state")
     parser.add_argument("--intensity", metavar="MA", help="what the person asks for, in mA; without it 0")
     parser.add_argument("--speed", default="1", metavar="1|N|max", help="times real time; max: as fast as it goes")
     parser.add_argument("--edges", type=Path, metavar="OUT.csv", help="write every level change of the output lines")
@@ -69,9 +75,9 @@ def main(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return REFUSED
     if args.board != "sim":
+        need = "" if args.prescription else "it needs a signed prescription (--prescription), and "
         print(
-            "--board pigpio is refused: there is no signed prescription yet that says how much current may be given, "
-            "and nothing of this was ever tried on a real board. Use --board sim.",
+            f"--board pigpio is refused: {need}nothing of this was ever tried on a real board. Use --board sim.",
             file=sys.stderr,
         )
         return REFUSED
@@ -114,6 +120,17 @@ class _Plan:
         if args.minutes is not None:
             minutes = _decimal("--minutes", args.minutes, Decimal("0.001"), Decimal(45), "min", problems)
             self.end_us = self.timeline.first_pulse_us + int(minutes * 60_000_000)
+        self.prescription = None if args.prescription is None else load_form(args.prescription)
+        if self.prescription is not None:
+            end_us = self.timeline.first_pulse_us + self.prescription.minutes * 60_000_000
+            self.end_us = end_us if self.end_us is None else min(end_us, self.end_us)
+            if self.prescription.signature is None:
+                problems.append(_problem("--prescription", "without a signature", "one that was signed"))
+            if args.state is None:
+                problems.append(_problem("--prescription", "without --state", "--state, where its key is enrolled"))
+            lowest = min(self.prescription.caps_ua.get(one, 0) for one in _channels(self.programme))
+            if self.intensity_ua > lowest:
+                problems.append(_problem("--intensity", args.intensity, f"at most the cap of {lowest / 1000:g} mA"))
         if args.edges is not None:
             _writable("--edges", args.edges, problems)
         if args.current is not None:
@@ -149,7 +166,8 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
             board.control.ask("current", record=True)
         if args.faults is not None:
             load_scenario(board.control, args.faults)
-        outcome = _play(plan, link, console)
+        signed = _prescribed(plan, link.welcome, state, stack)
+        outcome = _play(plan, link, console, signed)
         code = _report(outcome, args, console)
         unconfirmed = outcome.cause is not None and not outcome.confirmed
         if unconfirmed:
@@ -184,7 +202,24 @@ def _runtime_folder(stack: contextlib.ExitStack) -> Path:
         raise InputRefused(str(root or "TMPDIR"), (problem,)) from None
 
 
-def _play(plan: _Plan, link: GuardLink, console: Console) -> Outcome:
+def _prescribed(plan: _Plan, welcome: Message, state: Path, after: contextlib.ExitStack) -> dict[str, object]:
+    """The prescription for the guard: that of the file, or one of a key that exists as long as this run."""
+    today = _today()
+    if plan.prescription is not None:
+        return link_fields(plan.prescription, today)
+    key = make_key(NAME)
+    enrol(state, key.public)
+    after.callback(revoke, state, key.public.fingerprint)
+    caps = dict.fromkeys(_channels(plan.programme), plan.board.full_scale_ua)
+    wanted = unlimited(plan.programme, caps, welcome["prescription_revision"] + 1, welcome["device"], today)
+    return link_fields(key.sign(wanted), today)
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _play(plan: _Plan, link: GuardLink, console: Console, signed: dict[str, object]) -> Outcome:
     """Runs the session to its end, whatever that is; the output is confirmed off, or said not to be."""
     target = dict.fromkeys(_channels(plan.programme), plan.intensity_ua)
     shown_end = plan.timeline.duration_us if plan.end_us is None else min(plan.end_us, plan.timeline.duration_us)
@@ -198,11 +233,12 @@ def _play(plan: _Plan, link: GuardLink, console: Console) -> Outcome:
             plan.end_us,
             progress.show,
             progress.show_rest,
+            signed=signed,
         )
         outcome = session.outcome
         try:
             with _stop_on_signal(link):
-                session.run(datetime.datetime.now(datetime.UTC).date().isoformat())
+                session.run(_today())
         except (LinkError, _NotConfirmed) as error:
             link.close()  # a guard whose app leaves stops
             person = isinstance(error, _NotConfirmed) or INTERRUPTS.came or outcome.cause == "person"

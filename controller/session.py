@@ -9,7 +9,8 @@ Whatever goes wrong while something may play leads to one place: stop, wait for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from controller.causes import in_words
@@ -43,6 +44,7 @@ class Session:
 
     ``rises``: the set-point goes to the target by itself, as a person would raise it; and the guard's lease is echoed
     here, since whoever runs this sits in front of it. Else both are somebody else's: ``raise_`` and ``echo``.
+    ``signed``: the prescription as the guard is told of it (``controller.prescription.link_fields``).
     ``show`` is called with a View whenever a chunk began to play, ``show_rest`` with the us that are left of a rest
     that is still due before the start, ``told`` with every message of the guard, ``played`` with each chunk that began
     to play and when (guard's us).
@@ -62,11 +64,12 @@ class Session:
         rises: bool = True,
         told: Callable[[Message], None] = lambda _: None,
         played: Callable[[Made, int], None] = lambda *_: None,
+        signed: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self._link, self._timeline = link, timeline
         self._full_scale_ua, self._target_ua, self._show = full_scale_ua, target_ua, show
         self._show_rest, self._told = show_rest, told
-        self._played = played
+        self._played, self._signed = played, signed
         self._resumed_us: int | None = None
         self._feed = Feed(timeline, encoder, full_scale_ua, list(target_ua), end_us)
         self._ended = False
@@ -94,13 +97,12 @@ class Session:
 
     # --- before it plays ------------------------------------------------------------------------------------------
 
-    def load(self, caps_ua: dict[str, int] | None = None, **more: object) -> bool:
-        """Waits for the self-test and hands the programme over. False when it was stopped meanwhile."""
+    def load(self) -> bool:
+        """Waits for the self-test and hands programme and prescription over. False when it was stopped meanwhile."""
         self._link.forget()  # what was told before is no news: a stop that is acknowledged by now, say
         if not self._await_while("boot", "self_test"):
             return False
-        caps = dict.fromkeys(self._target_ua, self._full_scale_ua) if caps_ua is None else caps_ua
-        self._ask("load", programme=self._timeline.programme.text.decode(), caps_ua=caps, **more)
+        self._ask("load", programme=self._timeline.programme.text.decode(), **self._signed)
         self._loaded = True
         return True
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from controller.moment import moment
 from controller.outcome import View
 from controller.port import Channel, Lease, Playing, State
-from controller.prescription import Prescription
+from controller.prescription import THRESHOLD, Prescription
 from controller.session import Session
 from controller.timeline import Timeline
 from safety.causes import CAUSES
@@ -32,10 +33,12 @@ class Standing:
         self._lease_us = 2_000_000
         self._timeline: Timeline | None = None
         self._duration_us = 0
+        self._looking = False
 
     def begin(self, name: str, wanted: Prescription, timeline: Timeline) -> None:
         """A session was opened."""
         self.epoch += 1
+        self._looking = wanted.kind == THRESHOLD
         self.session_id, self.programme, self._revision = name, wanted.programme, wanted.revision
         self._timeline, self._lease_us, self.view = timeline, wanted.lease_us, None
         end_us = timeline.first_pulse_us + wanted.minutes * 60_000_000
@@ -63,9 +66,8 @@ class Standing:
             lease=Lease(),
         )
 
-    def state(self, status: Message, session: Session | None, wanted: Prescription | None) -> State:
-        """What the port shows, from the guard's last status."""
-        caps = {} if wanted is None else wanted.caps_ua
+    def state(self, status: Message, session: Session | None, caps: Mapping[str, int]) -> State:
+        """What the port shows, from the guard's last status. ``caps``: uA per channel; one that is missing has 0."""
         allowed, after = self.allowed(status, session)
         cause = status["cause"]
         channels = {}
@@ -133,6 +135,7 @@ class Standing:
             now.contractions,
             at,
             self._duration_us,
+            self._looking,
         )
 
 

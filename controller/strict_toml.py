@@ -172,14 +172,14 @@ class Fields:
     ) -> None:
         self.table = table
         self.place = place
-        self._problems = problems
+        self.problems = problems
         self._lines = lines
 
     def add(self, code: str, field: str, value: object, allowed: str, advice: str) -> None:
         """Notes a problem. ``value`` is shown shortened; a str subclass Words is shown as it is."""
         text = str(value) if isinstance(value, Words) else shown(value)
         place = ", ".join(part for part in (self._lines(field), self.place) if part)
-        self._problems.append(Problem(code, place, printable(field, _SHOWN_MAX), text, allowed, advice))
+        self.problems.append(Problem(code, place, printable(field, _SHOWN_MAX), text, allowed, advice))
 
     def only(self, known: Sequence[str], what: str) -> None:
         """Notes every key that is not known, the first UNKNOWN_MAX by name. ``what`` names the table in the message."""
@@ -280,7 +280,7 @@ class Fields:
             self.add("field_type", field, value, allowed, f"Write {field} = {{ {known[0]} = ..., ... }}.")
             return None
         place = f"{self.place}.{field}" if self.place else field
-        fields = Fields(value, place, self._problems, lambda _: self._lines(field))
+        fields = Fields(value, place, self.problems, lambda _: self._lines(field))
         fields.only(known, field)
         return fields
 

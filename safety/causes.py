@@ -93,6 +93,7 @@ _CAUSES: Final = (
     Cause("session_timeout", 202),
     Cause("app_late", 203),
     Cause("lease_lost", 204, Act.RAMP, Clears.RESUME),
+    Cause("threshold_over", 205, Act.RAMP, Clears.RESUME),
     # a person's word, and what was found at the start
     Cause("person", 210),
     Cause("guard_restarted", 220),

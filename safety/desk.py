@@ -21,6 +21,7 @@ from safety.decode import Refusal
 from safety.errors import LinkError
 from safety.interlock import Mode, Request, State
 from safety.peer import Peer, allowed, turn_away
+from safety.prescribed import THRESHOLD, Prescribed, read_prescribed
 from safety.seal import JournalHead, SealError
 from safety.session import Session
 from safety.signer import Signer
@@ -48,14 +49,23 @@ class Port(Protocol):
     def zero_us(self, now: int) -> int: ...
     @property
     def signer(self) -> Signer: ...
+    def verify(self, text: bytes, key: object, signature: object) -> Refusal | None: ...
 
 
 class Desk:
     """``folder``: where the app finds the socket; ``today``: this machine's own date."""
 
     def __init__(
-        self, folder: Path, clock: Clock, session: Session, supply: Supply, guard: Port, today: Callable[[], date]
+        self,
+        folder: Path,
+        clock: Clock,
+        session: Session,
+        supply: Supply,
+        guard: Port,
+        today: Callable[[], date],
+        full_scale_ua: int,
     ) -> None:
+        self._full_scale_ua = full_scale_ua
         self._clock, self._session, self._supply, self._guard, self._today = clock, session, supply, guard, today
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(folder / link.GUARD_SOCKET))
@@ -64,6 +74,8 @@ class Desk:
         self._app: Peer | None = None
         self._head: JournalHead | None = None
         self._sealing = self._anchors = False
+        self._challenge: tuple[str, int] | None = None
+        """The nonce for a threshold procedure, and when it was issued; good for one."""
         self._reading: tuple[bytes, Iterator[None]] | None = None
 
     @property
@@ -155,8 +167,8 @@ class Desk:
         reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
         if refusal is not None and refusal.code == "rest_pending":
             reason["wait_us"] = self._session.rest_us(now)
-        if message["type"] == "hello":
-            reason["device"] = self._guard.signer.device
+        if message["type"] == "challenge" and refusal is None and self._challenge is not None:
+            reason["challenge"] = self._challenge[0]
         self.tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._guard.status())
 
     def _hello(self, app: Peer, message: link.Message) -> Refusal | None:
@@ -178,6 +190,12 @@ class Desk:
                 return self._acknowledge(message, now)
             case "load" if mode in (Mode.IDLE, Mode.ARMED):
                 return self._load(message, now)
+            case "prescribe" if mode not in (Mode.SELF_TEST, Mode.ELECTRODE_CHECK, Mode.RUNNING, Mode.PAUSED):
+                taken = self._take(message)
+                return taken if isinstance(taken, Refusal) else None
+            case "challenge" if mode in (Mode.IDLE, Mode.ARMED):
+                self._challenge = (secrets.token_hex(lease.NONCE_BYTES), now)
+                return None
             case "self_test":
                 return self._request(Request.SELF_TEST, now)
             case "check_electrodes":
@@ -194,7 +212,7 @@ class Desk:
                 return self._not_rising(now) or self._session.raise_(message)
             case "lower" if mode is Mode.RUNNING:
                 return self._lower(message)
-            case "load" | "start" | "resume" | "pause" | "end" | "raise" | "lower":
+            case "load" | "prescribe" | "challenge" | "start" | "resume" | "pause" | "end" | "raise" | "lower":
                 return self._not_now()
         return Refusal("link_unknown", f"no message of type {message['type']!r}")
 
@@ -224,9 +242,36 @@ class Desk:
                 return Refusal("over_cap", words)
         return None
 
+    def _take(self, message: link.Message) -> Prescribed | Refusal:
+        """A signed prescription: verified, read, and noted on disk when it is newer than the one in force."""
+        text = message.get("prescription")
+        if not isinstance(text, str):
+            return Refusal("link_malformed", "prescription: allowed: its canonical text")
+        data = text.encode("ascii", "replace")  # what is not ASCII was never signed
+        refusal = self._guard.verify(data, message.get("key"), message.get("signature"))
+        asked = refusal or read_prescribed(data, self._full_scale_ua)
+        if isinstance(asked, Refusal):
+            return asked
+        session, before = self._session, self._session.record
+        changed = session.open_day(message.get("day"), self._today())
+        refusal = session.take(asked, self._guard.signer.device, self._today())
+        if (changed or session.record != before) and not self._guard.write():
+            session.record = before
+            return Refusal("ledger_not_written", "the record could not be written")
+        return refusal or asked
+
     def _load(self, message: link.Message, now: int) -> Refusal | None:
-        """A programme; what was armed before was armed for another."""
-        refusal = self._session.load(message, now)
+        """A programme and the prescription it is of; what was armed before was armed for another."""
+        asked = self._take(message)
+        if isinstance(asked, Refusal):
+            return asked
+        until_us = None
+        if asked.kind == THRESHOLD:
+            known, self._challenge = self._challenge, None
+            if known is None or asked.nonce != known[0] or now - known[1] >= limits.THRESHOLD_MAX_US:
+                return Refusal("challenge_wrong", "a threshold procedure is signed anew each time, within 15 minutes")
+            until_us = known[1] + limits.THRESHOLD_MAX_US
+        refusal = self._session.load(message.get("programme"), asked, now, until_us)
         if refusal is None and self._guard.state.mode is Mode.ARMED:
             return self._request(Request.END, now)
         return refusal

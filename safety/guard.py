@@ -21,9 +21,11 @@ from hw.pulses import StopLines
 from hw.wire import DaemonLost, connect
 from safety import electrode, interlock, limits, selftest, window
 from safety.alone import alone
+from safety.decode import Refusal
 from safety.desk import Desk
 from safety.edges import STOP_US, Edges
 from safety.electrode import Finding
+from safety.enrolled import verify
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
@@ -101,10 +103,10 @@ class Guard:
         self._clock.watch(self._tools.notices.fd)
         self._lookout = Lookout(board, self._supply, self._clock)
         now = self._clock.now()
-        self._store = Store(state)
+        self._store, self._folder = Store(state), state
         self.signer = Signer(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
-        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today)
+        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua)
         self.state = interlock.State()
         found = self._session.record.found()
         if found is not None:
@@ -250,6 +252,8 @@ class Guard:
             faults.append("app_late")
         if not self._desk.lease_holds(now):
             faults.append("lease_lost")
+        if self._session.until_us is not None and now >= self._session.until_us:
+            faults.append("threshold_over")
         return tuple(faults)
 
     def _is_starved(self, now: int) -> bool:
@@ -466,6 +470,10 @@ class Guard:
             self._due = max(self._due, self._clock.now())
         return True
 
+    def verify(self, text: bytes, key: object, signature: object) -> Refusal | None:
+        """Whether a clinician who is enrolled here signed this."""
+        return verify(self._folder, text, key, signature)
+
     def status(self) -> dict[str, Any]:
         """Where the guard stands (docs/decisions/0009-the-link.md)."""
         session, state, now = self._session, self.state, self._clock.now()
@@ -499,5 +507,7 @@ class Guard:
             "net_code_us": self._supply.net_code_us,
             "underruns": self._supply.underruns,
             "last_cause": session.record.cause,
+            "device": self.signer.device,
+            "prescription_revision": session.record.revision,
             "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
         }

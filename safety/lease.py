@@ -11,9 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from safety import limits
-from safety.decode import Refusal
-
 NONCE_INTERVAL_US: Final = 250_000
 """Four in the shortest lease. ours."""
 NONCE_BYTES: Final = 16
@@ -51,15 +48,6 @@ class Lease:
     def due_us(self, now_us: int) -> int:
         """When the next nonce is to be issued."""
         return now_us if self.last_us is None else self.last_us + NONCE_INTERVAL_US
-
-
-def read_lease_us(value: object) -> int | Refusal:
-    """``lease_us`` of a load message: None is the default, anything but a whole number in range is refused."""
-    if value is None:
-        return limits.LEASE_DEFAULT_US
-    if type(value) is not int or not limits.LEASE_MIN_US <= value <= limits.LEASE_MAX_US:
-        return Refusal("lease_range", f"lease_us {value!r}; {limits.LEASE_MIN_US} to {limits.LEASE_MAX_US}")
-    return value
 
 
 def issue(lease: Lease, random: bytes, now_us: int) -> tuple[Lease, str]:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import date, timedelta
+from typing import Final
 
 from safety import limits
 from safety.causes import CAUSES
 from safety.decode import Refusal
 from safety.gate import History
 from safety.schedule import CHANNELS
+
+WEEK_DAYS: Final = 7
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,9 @@ class Record:
     ``sessions``: sessions debited since that day began. ``delivered_us``: session time since then. ``contraction_us``:
     length of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
     ``cut_line`` and ``cut_us``: the phase that this stop has cut, if any, and how long it lasted. A guard that
-    lost its daemon does not know. ``locked_by``: a cause that only a clinician clears, and nobody has.
+    lost its daemon does not know. ``locked_by``: a cause that only a clinician clears, and nobody has. ``week``: (day,
+    sessions) of the days before ``day`` that lie within the same seven. ``revision`` and ``prescription`` (SHA-256):
+    the highest one that was taken.
     """
 
     clean: bool = True
@@ -38,7 +44,10 @@ class Record:
     cut_line: str | None = None
     cut_us: int = 0
     locked_by: str | None = None
-    schema: int = 1
+    week: tuple[tuple[str, int], ...] = ()
+    revision: int = 0
+    prescription: str | None = None
+    schema: int = 2
 
     def found(self) -> str | None:
         """The cause with which a guard that finds this record starts stopped, if any."""
@@ -62,19 +71,25 @@ def load(text: str | None) -> Record:
     """The record from its text; anything missing, unknown or out of range makes it ``UNKNOWN``, never a guess."""
     try:
         raw = json.loads(text or "")
+        if raw.get("schema") == 1:  # before there were prescriptions
+            raw = {"cut_line": None, "cut_us": 0, **raw, "week": [], "revision": 0, "prescription": None, "schema": 2}
         if set(raw) != {field.name for field in fields(Record)}:
             return UNKNOWN
-        record = Record(**{**raw, "contraction_us": tuple(raw["contraction_us"])})
-        whole = (record.sessions, record.delivered_us, record.cut_us, *record.contraction_us)
+        week = tuple((day, sessions) for day, sessions in raw["week"])
+        record = Record(**{**raw, "contraction_us": tuple(raw["contraction_us"]), "week": week})
+        days = [day for day in (record.day, *(day for day, _ in week)) if day is not None]
+        counts = (record.sessions, record.delivered_us, record.revision, record.cut_us)
+        whole = (*counts, *record.contraction_us, *dict(week).values())
         good = (
-            record.schema == 1
+            record.schema == 2
+            and all(date.fromisoformat(day).isoformat() == day for day in days)
             and type(record.clean) is bool
             and all(type(number) is int and number >= 0 for number in whole)
             and len(record.contraction_us) == len(CHANNELS)
-            and all(isinstance(text, str | None) for text in (record.day, record.cause, record.cut_line))
+            and all(isinstance(text, str | None) for text in (record.cause, record.cut_line, record.prescription))
             and (record.locked_by is None or record.locked_by in CAUSES)
         )
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return UNKNOWN
     if not good or not record.clean:
         return replace(record, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
@@ -91,13 +106,19 @@ def open_day(record: Record, day: str | None) -> Record:
         return record
     if record.day is None:
         return replace(record, day=day)
-    return replace(record, day=day, sessions=0, delivered_us=0)
+    first = (date.fromisoformat(day) - timedelta(days=WEEK_DAYS - 1)).isoformat()
+    week = tuple(one for one in (*record.week, (record.day, record.sessions)) if one[0] >= first and one[1])
+    return replace(record, day=day, sessions=0, delivered_us=0, week=week)
 
 
-def debit(record: Record, duration_us: int) -> Record | Refusal:
-    """Takes a whole session from the day's budget before it starts."""
-    if record.sessions >= limits.SESSIONS_PER_DAY_MAX:
-        return Refusal("day_spent", f"{record.sessions} sessions today; allowed: {limits.SESSIONS_PER_DAY_MAX}")
+def debit(record: Record, duration_us: int, per_day: int, per_week: int) -> Record | Refusal:
+    """Takes a whole session from the budgets of day and week before it starts."""
+    per_day = min(per_day, limits.SESSIONS_PER_DAY_MAX)
+    if record.sessions >= per_day:
+        return Refusal("day_spent", f"{record.sessions} sessions today; allowed: {per_day}")
+    in_week = record.sessions + sum(sessions for _, sessions in record.week)
+    if in_week >= per_week:
+        return Refusal("week_spent", f"{in_week} sessions in {WEEK_DAYS} days; prescribed: {per_week}")
     return replace(
         record,
         clean=False,

@@ -103,6 +103,17 @@ SESSION_TAIL_MAX_US: Final = 500_000
 SESSIONS_PER_DAY_MAX: Final = 3
 """ours."""
 
+# --- prescriptions --------------------------------------------------------------------------------------------
+
+PRESCRIPTION_MAX_BYTES: Final = 16 * 1024
+"""Of the signed text; every reason for a release at full length has about 9 KiB. ours."""
+PRESCRIPTION_WEEKS_MAX: Final = 52
+"""ours."""
+REVISION_MAX: Final = 2**31
+"""ours."""
+THRESHOLD_MAX_US: Final = 15 * 60 * 1_000_000
+"""How long a threshold procedure may last, from when the guard issued its nonce. ours."""
+
 # --- programme files ------------------------------------------------------------------------------------------
 # Bounds of the format, so that no file can ask for unbounded work. Both readers keep them: the app's, which explains
 # (controller/programme.py), and the guard's own (safety/schedule.py).

@@ -80,8 +80,14 @@ class Schedule:
         self.duration_us = duration_us
         self.area_cm2 = area_cm2
 
+    def cut(self, at_us: int, area_cm2: Fraction) -> Schedule:
+        """The same for another electrode, and over at ``at_us`` at the latest: no train is there after it."""
+        return Schedule(self._trains, min(self.duration_us, at_us), area_cm2)
+
     def train(self, channel: str, at_us: int) -> Train | None:
-        """The last train of ``channel`` that began at or before ``at_us``."""
+        """The last train of ``channel`` that began at or before ``at_us``; None once the session is over."""
+        if at_us >= self.duration_us:
+            return None
         index = bisect_right(self._starts[channel], at_us) - 1
         return self._trains[channel][index] if index >= 0 else None
 

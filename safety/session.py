@@ -6,14 +6,16 @@ request is the interlock's business, whether a chunk may play is the gate's.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
 from safety import gate, ledger, limits
 from safety.decode import Lines, Refusal
-from safety.lease import Lease, read_lease_us
+from safety.lease import Lease
 from safety.link import Message
+from safety.prescribed import TREATMENT, Prescribed, accept
 from safety.schedule import CHANNELS, ScheduleRefused, read_schedule
 from safety.seal import NO_PLAN, plan_hash
 from safety.setpoint import grant_raise
@@ -21,12 +23,14 @@ from safety.supply import Approved
 
 
 class Session:
-    """``record`` is what is on disk; ``histories`` what each channel delivered last, on the axis of played time."""
+    """``record`` is what is on disk. ``until_us``: when a threshold procedure that is loaded is over, else None."""
 
     def __init__(self, lines: Lines, full_scale_ua: int, record: ledger.Record, now_us: int) -> None:
         self._lines, self._full_scale_ua = lines, full_scale_ua
         self.record = record
         self.plan: gate.Plan | None = None
+        self.prescribed: Prescribed | None = None
+        self.until_us: int | None = None
         self.plan_sha256 = NO_PLAN
         self.lease: Lease | None = None
         self.progress = gate.Progress(channels=ledger.begin(record, now_us))
@@ -36,26 +40,35 @@ class Session:
         """Session time at which the next chunk must begin."""
         return self.progress.session_us or 0
 
-    def load(self, message: Message, now_us: int) -> Refusal | None:
-        """Takes a programme text, caps in uA per channel (a channel without one has 0), and the length of the lease."""
-        text, caps = message.get("programme"), message.get("caps_ua")
-        if not isinstance(text, str) or not isinstance(caps, dict):
-            return Refusal("link_malformed", "load needs programme (text) and caps_ua (table)")
-        values = {channel: caps.get(channel, 0) for channel in CHANNELS}
-        if any(type(value) is not int or not 0 <= value <= self._full_scale_ua for value in values.values()):
-            return Refusal("cap_range", f"caps_ua {caps}; allowed: 0 to {self._full_scale_ua}")
-        lease_us = read_lease_us(message.get("lease_us"))
-        if isinstance(lease_us, Refusal):
-            return lease_us
+    def take(self, asked: Prescribed, device: str, today: date) -> Refusal | None:
+        """Notes a signed prescription for this device as the one in force. The record may have changed."""
+        taken = accept(self.record, asked, device, today)
+        if isinstance(taken, Refusal):
+            return taken
+        self.record = taken
+        return None
+
+    def load(self, text: object, asked: Prescribed, now_us: int, until_us: int | None = None) -> Refusal | None:
+        """Takes the text of the prescribed programme; caps, minutes, electrode and lease are the signed ones."""
+        if not isinstance(text, str):
+            return Refusal("link_malformed", "load needs programme (text)")
         try:
-            schedule = read_schedule(text.encode())
-        except ScheduleRefused as error:
-            return Refusal(error.code, str(error))
+            data = text.encode()
         except UnicodeEncodeError as error:
             return Refusal("link_malformed", f"programme: {error}")
-        self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule, values)
-        self.plan_sha256 = plan_hash(text, values)
-        self.lease = Lease(lease_us, now_us)
+        if hashlib.sha256(data).hexdigest() != asked.programme_sha256:
+            return Refusal("programme_changed", "not the programme that was signed")
+        try:
+            schedule = read_schedule(data)
+        except ScheduleRefused as error:
+            return Refusal(error.code, str(error))
+        first_us = min(schedule.first_us(channel) for channel in schedule.channels())
+        ends_us = first_us + asked.minutes * 60_000_000 + limits.RAMPED_STOP_MAX_US
+        caps = dict(asked.caps_ua)
+        self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule.cut(ends_us, asked.area_cm2), caps)
+        self.plan_sha256 = plan_hash(text, caps)
+        self.prescribed, self.until_us = asked, until_us
+        self.lease = Lease(asked.lease_us, now_us)
         return None
 
     def open_day(self, day: object, today: date) -> bool:
@@ -73,12 +86,18 @@ class Session:
 
     def debit(self, now_us: int) -> ledger.Record | Refusal:
         """The record to be written before a start: the whole session taken from the day's budget."""
-        if self.plan is None:
+        asked = self.prescribed
+        if self.plan is None or asked is None:
             return Refusal("nothing_loaded", "load a programme first")
         wait_us = self.rest_us(now_us)
         if wait_us > 0:
             return Refusal("rest_pending", f"{wait_us} us of rest are still to go")
-        return ledger.debit(self.record, self.plan.schedule.duration_us)
+        if self.record.day is not None and date.fromisoformat(self.record.day) > asked.ends:
+            return Refusal("prescription_expired", f"valid until {asked.ends}; {self.record.day} has come")
+        if asked.kind == TREATMENT and asked.sha256 != self.record.prescription:
+            return Refusal("prescription_replaced", "another one was put in force since it was loaded")
+        duration_us = self.plan.schedule.duration_us
+        return ledger.debit(self.record, duration_us, asked.sessions_per_day, asked.sessions_per_week)
 
     def rest_us(self, now_us: int) -> int:
         """How long a start must still wait, so that its first pulses come after a whole rest, and after a silence."""

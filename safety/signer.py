@@ -75,7 +75,7 @@ class Signer:
     def _keep(self, made: Seal) -> dict[str, str]:
         text = made.text()
         record = {"seal": text.decode(), "signature": self._key.sign(text).hex()}
-        _write(self._seals / f"{made.number:08}.json", json.dumps(record).encode() + b"\n", 0o644)
+        write_synced(self._seals / f"{made.number:08}.json", json.dumps(record).encode() + b"\n", 0o644)
         self._last = made
         return record
 
@@ -137,14 +137,14 @@ def _load_or_make(folder: Path) -> Ed25519PrivateKey:
         if (folder / PUBLIC).exists() or any((folder / SEALS).glob("*.json")):
             raise SealError(f"{path}: the key that signed the seals here is gone", code="seal_key_lost") from None
         made = Ed25519PrivateKey.generate()
-        _write(path, made.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()), 0o600)
-        _write(folder / PUBLIC, _raw(made.public_key()).hex().encode() + b"\n", 0o644)
+        write_synced(path, made.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()), 0o600)
+        write_synced(folder / PUBLIC, _raw(made.public_key()).hex().encode() + b"\n", 0o644)
         return made
     if len(raw) != 32:
         raise SealError(f"{path}: not a key", code="seal_key_lost")
     key = Ed25519PrivateKey.from_private_bytes(raw)
     if not (folder / PUBLIC).exists():  # it ended between the two writes
-        _write(folder / PUBLIC, _raw(key.public_key()).hex().encode() + b"\n", 0o644)
+        write_synced(folder / PUBLIC, _raw(key.public_key()).hex().encode() + b"\n", 0o644)
     if public_key(folder) != _raw(key.public_key()):
         raise SealError(f"{path}: not the key of {PUBLIC}", code="seal_key_lost")
     return key
@@ -154,7 +154,7 @@ def _raw(public: Ed25519PublicKey) -> bytes:
     return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
+def write_synced(path: Path, data: bytes, mode: int) -> None:
     """Whole or not at all, and synced; never readable for more than ``mode`` says."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from controller.chain import Kind
 from controller.journal import Journal
 from controller.port import EngineRefused, Playing
 from controller.prescribed import Prescriptions
-from controller.prescription import Prescription
+from controller.prescription import Prescription, Signature
 from hw.board import load_board
 from tests.support.api import Api
 
@@ -76,7 +76,9 @@ def test_a_complaint_closes_stimulation_until_a_clinician_releases_it(api: Api, 
 
 # --- what the engine asks before a session ----------------------------------------------------------------------------
 
+SIGNATURE = Signature("a" * 64, "b" * 128)
 PLAN = Prescription(1, "stress-50hz", {"A": 15_000}, "vaginal probe", 1_000, None, 20, 3, 21, 12, 2_000_000, ())
+PLAN = replace(PLAN, signature=SIGNATURE)
 
 
 def test_nothing_opens_while_something_waits_for_the_clinician(tmp_path: Path) -> None:

@@ -183,6 +183,7 @@ def test_prescriptions_count_up_and_come_back_as_they_were_told(api: Api) -> Non
         "valid_until": "2027-01-31",
         "signature": {"key": "a" * 64, "value": "b" * 128},
     }
+    full |= dict.fromkeys(("issued", "device", "programme_sha256", "programme_text"))
     assert clinician.put("prescription", json=full).json() == full
     assert patient.get("prescription").json() == full
     assert api.engine.prescribed is not None

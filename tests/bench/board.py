@@ -163,12 +163,12 @@ class Trying:
         link.told = link.confirmed = None
         link.before, link.echoes = "boot", True
         self.rig.sim.control.ask("current", record=True)
-        made = self.rig.session(COURSE.text(), INTENSITY_UA, link=link, kind=Timed)
+        made = self.rig.session(COURSE.text(), INTENSITY_UA, link=link, kind=Timed, lease_us=LEASE_US)
         assert isinstance(made, Timed)
         self.session = made
         self.session.asked = []
         self._day += timedelta(days=1)
-        if not (made.load(lease_us=LEASE_US) and made.check_electrodes() and made.start(self._day.isoformat())):
+        if not (made.load() and made.check_electrodes() and made.start(self._day.isoformat())):
             raise TryFailed(f"not started: {link.latest['cause']}")
         self.step_until(lambda: made.outcome.reached_us["A"] is not None)
         self.play(self.chance.randrange(CHUNK_US // 4, CHUNK_US * 5 // 4))

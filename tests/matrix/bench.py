@@ -212,11 +212,11 @@ class Bench:
         """One cell."""
         cell = self._cell = Cell()
         self._course, self.link.told = course, None
-        made = self.rig.session(course.text(), INTENSITY_UA, link=self.link, kind=Timed)
+        made = self.rig.session(course.text(), INTENSITY_UA, link=self.link, kind=Timed, lease_us=5_000_000)
         assert isinstance(made, Timed)
         self.session = made
         self.session.asked = []
-        assert self.session.load(lease_us=5_000_000)
+        assert self.session.load()
         tick = self._reach(state, breaks)
         try:
             self._go_on(state, tick + DWELL_US)

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
-from typing import Any
 
 from safety import gate, ledger
 from safety.decode import Refusal, decode_in_slices
@@ -20,6 +19,7 @@ from safety.setpoint import SetPoint
 from safety.supply import Approved
 from tests.oracle.oracle import Oracle, Wish
 from tests.support.chunks import LINES
+from tests.support.signed import prescribed
 
 KEPT_OF_A_KIND = 60
 """How many refused chunks of a kind are kept, to be tried again without rules."""
@@ -152,8 +152,7 @@ class Pair:
     # --- requests -------------------------------------------------------------------------------------------------
 
     def load(self, programme: bytes, caps_ua: dict[str, int]) -> None:
-        message: dict[str, Any] = {"programme": programme.decode(), "caps_ua": caps_ua}
-        refusal = self.session.load(message, 0)
+        refusal = self.session.load(programme.decode(), prescribed(programme, caps_ua), 0)
         assert refusal is None, refusal
         self.oracle.load(programme, caps_ua)
         self._programme = programme

@@ -1,7 +1,8 @@
 """Each rule of the gate, taken out: some test of the gate must then fail.
 
-Every ``if`` in ``safety/decode.py``, ``safety/gate.py`` and ``safety/setpoint.py`` whose body refuses is a rule. For
-each, a copy of the guard's pure part without it is put beside copies of the gate's own tests, which are then run.
+Every ``if`` whose body refuses is a rule: in ``safety/decode.py``, ``safety/gate.py`` and ``safety/setpoint.py``, in
+``safety/prescribed.py`` and ``safety/ledger.py``. For each, a copy of the guard's pure part without it is put beside
+copies of its own tests, which are then run.
 """
 
 from __future__ import annotations
@@ -16,25 +17,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TESTS = ("tests/unit/test_decode.py", "tests/unit/test_gate.py", "tests/unit/test_setpoint.py")
-NEEDED = ("safety", "hw", "tests/__init__.py", "tests/support", *TESTS)
+GATE = ("tests/unit/test_decode.py", "tests/unit/test_gate.py", "tests/unit/test_setpoint.py")
+PRESCRIBED = ("tests/unit/test_prescribed.py",)
+TESTS = {**dict.fromkeys(("decode", "gate", "setpoint"), GATE), **dict.fromkeys(("prescribed", "ledger"), PRESCRIBED)}
+NEEDED = ("safety", "hw", "tests/__init__.py", "tests/support", *GATE, *PRESCRIBED)
 
 
 def refuses(statement: ast.stmt) -> bool:
-    """Whether a statement is ``raise _Refused(...)`` or ``return Refusal(...)``."""
+    """Whether a statement is ``raise _Refused(...)``, ``raise _Bad(...)`` or ``return Refusal(...)``."""
     made = statement.exc if isinstance(statement, ast.Raise) else getattr(statement, "value", None)
-    return isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and made.func.id in ("_Refused", "Refusal")
+    return (
+        isinstance(made, ast.Call)
+        and isinstance(made.func, ast.Name)
+        and made.func.id in ("_Refused", "_Bad", "Refusal")
+    )
 
 
 def rules() -> list[tuple[str, int, str]]:
     """(file, line, code) of every rule."""
     found = []
-    for name in ("decode", "gate", "setpoint"):
+    for name in TESTS:
         path = f"safety/{name}.py"
         for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
             if isinstance(node, ast.If) and refuses(node.body[0]):
                 call = node.body[0].exc if isinstance(node.body[0], ast.Raise) else node.body[0].value  # type: ignore[attr-defined]
-                found.append((path, node.lineno, call.args[0].value))
+                found.append((path, node.lineno, ast.unparse(call.args[0])))
     return found
 
 
@@ -60,15 +67,15 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
+def run(folder: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # most of a run was the loading of plugins it does not use
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_tests_pass_with_every_rule(copy: Path) -> None:
-    result = run(copy)
+    result = run(copy, GATE + PRESCRIBED)
     assert result.returncode == 0, result.stdout
 
 
@@ -78,7 +85,7 @@ def test_a_rule_that_is_taken_out_is_missed(copy: Path, path: str, line: int, co
     whole = (copy / path).read_text(encoding="utf-8")
     (copy / path).write_text(without(whole, line), encoding="utf-8")
     try:
-        result = run(copy)
+        result = run(copy, TESTS[Path(path).stem])
     finally:
         (copy / path).write_text(whole, encoding="utf-8")
     assert result.returncode == 1, f"no test fails without rule {code} ({path}:{line})\n{result.stdout}"

@@ -209,7 +209,7 @@ def test_a_wrong_file_is_refused_and_no_edge_is_written(tmp_path: Path) -> None:
 def test_a_real_board_is_refused(tmp_path: Path) -> None:
     result = pelvistim(tmp_path, "run", "stress-50hz", "--board", "pigpio", "--intensity", 5)
     assert result.returncode == 2
-    assert "no signed prescription" in result.stderr
+    assert "it needs a signed prescription" in result.stderr
     assert "nothing of this was ever tried on a real board" in result.stderr
 
 

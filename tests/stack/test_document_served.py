@@ -16,12 +16,14 @@ from api.rates import Rates
 from api.stop import GuardStopper
 from controller.engine import GuardEngine
 from controller.journal import Journal
+from controller.keys import OpenKey
 from hw.clock import WallClock
 from safety.link import GuardLink
 from tests.api import test_document
 from tests.api.test_document import CONFIG, WHO, Tried
 from tests.support.api import Api
 from tests.support.served import serving
+from tests.support.signed import KEY
 from tests.support.stack import stack
 from tests.support.treatment import PRESCRIBED, TODAY
 
@@ -35,7 +37,10 @@ def tried(tmp_path: Path) -> Iterator[Tried]:
         api, clock = Api(tmp_path), WallClock()
         link = GuardLink(rig.folder, clock)
         journal = Journal(tmp_path / "engine", link.welcome["device"])
-        engine = GuardEngine(link, lambda: GuardLink(rig.folder, clock), clock, journal, lambda: TODAY, simulated=True)
+        keys = OpenKey(KEY)
+        engine = GuardEngine(
+            link, lambda: GuardLink(rig.folder, clock), clock, journal, lambda: TODAY, keys, simulated=True
+        )
         engine.prescribe(PRESCRIBED).result()
         api.service.engine, api.service.stopper = engine, cast(Any, GuardStopper(rig.folder))
         api.service.__post_init__()

@@ -175,10 +175,12 @@ def test_what_is_prescribed_is_held(person: Person) -> None:
     assert refused(person.prescribe, revision=7).code == "prescription_revision"
     assert refused(person.prescribe, caps_ua={"A": 60_000}).code == "prescription_cap"
     assert refused(person.prescribe, programme="none").code == "prescription_programme"
-    person.prescribe(released={"epilepsy": "seen by the neurologist"}, valid_until="2027-01-30")
+    assert refused(person.prescribe, valid_until="2026-01-30").code == "prescription_expired"
+    person.prescribe(released={"epilepsy": "seen by the neurologist"}, valid_until=TODAY)
     assert ask(2, epilepsy=True) == "blocked", "the clinician released it in general; this yes waits to be looked at"
     closed = blocks(person.rows(Kind.BLOCK))[0].id
     person.journal.append(Kind.BLOCK, event="released", block=closed, who="c", reason="seen").result()
+    person.today = "2026-02-01"
     assert ask(2, epilepsy=True) == "prescription_expired"
     person.prescribe(sessions_per_day=1)
     person.start()

@@ -17,6 +17,7 @@ from controller.session import SessionRefused
 from safety.limits import CHECK_INTERVAL_US
 from tests.decoder import Pulse
 from tests.support.hand import Hand
+from tests.support.signed import signed
 from tests.support.stack import PHASE_GPIOS, AppLink, Stack, short_programme, stack
 
 RAMP_US = 500_000
@@ -188,7 +189,10 @@ def test_a_failed_self_test_keeps_from_everything(fault: tuple[Any, ...], cause:
         for _ in range(2):
             assert (link.latest["mode"], link.latest["cause"]) == ("stopped", cause)
             rig.sleep_until(rig.clock.now() + 100_000)
-            assert link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 1})["code"] == "not_now"
+            assert (
+                link.request("load", programme=PROGRAMME.decode(), **signed(PROGRAMME, link.latest))["code"]
+                == "not_now"
+            )
             assert not link.request("check_electrodes")["ok"]
             assert link.request("start")["code"] == "not_now"
             assert link.acknowledge()["mode"] == "stopped", "it fails again"
@@ -203,7 +207,7 @@ def test_a_start_without_an_electrode_check_is_refused() -> None:
     with stack() as rig:
         link = rig.link()
         link.echoes = True
-        load = {"programme": PROGRAMME.decode(), "caps_ua": {"A": 50_000}}
+        load = {"programme": PROGRAMME.decode(), **signed(PROGRAMME, link.latest)}
         assert link.request("load", **load)["ok"]
         rig.sleep_until(rig.clock.now() + 300_000)
 
@@ -335,7 +339,7 @@ def _self_test(rig: Stack) -> AppLink:
 def _checking(rig: Stack) -> AppLink:
     link = rig.link()
     link.echoes = True
-    assert link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 50_000})["ok"]
+    assert link.request("load", programme=PROGRAMME.decode(), **signed(PROGRAMME, link.latest))["ok"]
     assert link.request("check_electrodes")["ok"]
     rig.sleep_until(rig.clock.now() + 90_000)
     return link
@@ -497,7 +501,7 @@ def test_a_lockout_survives_and_only_a_clinician_clears_it(tmp_path: Path, kille
             link = rig.link()
             assert (link.latest["mode"], link.latest["cause"]) == ("lockout", "current_high")
             assert link.request("acknowledge")["code"] == "clinician_needed"
-            assert not link.request("load", programme=PROGRAMME.decode(), caps_ua={"A": 1})["ok"]
+            assert not link.request("load", programme=PROGRAMME.decode(), **signed(PROGRAMME, link.latest))["ok"]
     with stack(tmp_path, new_state=False) as rig:
         link = rig.link()
         cleared = link.acknowledge(role="clinician")

@@ -11,6 +11,7 @@ import pytest
 from safety import link
 from safety.errors import LinkError
 from safety.link import GuardLink
+from tests.support.signed import signed
 from tests.support.stack import short_programme, stack
 
 SHORT = short_programme(repeats=1, hold_ms=500, rest_ms=2000)
@@ -29,7 +30,7 @@ def test_a_programme_as_large_as_a_file_may_be_is_loaded() -> None:
         for padding in PADDING.values():
             programme = SHORT + padding * (ROOM // len(padding))
             assert len(programme) > 63_000
-            answer = app.request("load", programme=programme.decode(), caps_ua={"A": 0})
+            answer = app.request("load", programme=programme.decode(), **signed(programme, app.latest))
             assert answer["ok"], answer
 
 
@@ -37,7 +38,7 @@ def test_a_message_that_is_too_long_is_not_sent() -> None:
     with stack() as rig:
         guard = rig.link()
         with pytest.raises(LinkError, match="allowed: 196608") as caught:
-            guard.request("load", programme="x" * 200_000, caps_ua={})
+            guard.request("load", programme="x" * 200_000)
         assert caught.value.code == "link_too_long"
         assert guard.request("status")["ok"], "the link is as good as before"
 

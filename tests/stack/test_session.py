@@ -18,6 +18,7 @@ from controller.waveform import Amplitude, Encoder
 from hw.board import load_board
 from safety import ledger
 from safety.link import GuardLink, Message
+from tests.support.signed import signed
 from tests.support.stack import PHASE_GPIOS, AppLink, Stack, short_programme, stack
 
 BOARD = load_board()
@@ -323,13 +324,6 @@ def _idle() -> Iterator[AppLink]:
     ("type_", "fields", "code"),
     [
         ("load", {}, "link_malformed"),
-        ("load", {"programme": "schema = 1", "caps_ua": {}}, "programme_refused"),
-        ("load", {"programme": "\ud800", "caps_ua": {}}, "link_malformed"),
-        ("load", {"programme": "schema = 1e99999999999999999999", "caps_ua": {}}, "programme_refused"),
-        ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": 50_001}}, "cap_range"),
-        ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": -1}}, "cap_range"),
-        ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": True}}, "cap_range"),
-        ("load", {"programme": PROGRAMME.decode(), "caps_ua": {"A": 1.5}}, "cap_range"),
         ("check_electrodes", {}, "nothing_loaded"),
         ("start", {}, "not_now"),
         ("pause", {}, "not_now"),
@@ -344,6 +338,23 @@ def _idle() -> Iterator[AppLink]:
 )
 def test_requests_that_are_not_for_now(idle: AppLink, type_: str, fields: dict[str, object], code: str) -> None:
     answer = idle.request(type_, **fields)
+    assert (answer["ok"], answer["code"], answer["mode"]) == (False, code, "idle")
+
+
+@pytest.mark.req("SR-093")
+@pytest.mark.parametrize(
+    ("programme", "code"),
+    [
+        (None, "link_malformed"),
+        ("\ud800", "link_malformed"),
+        ("schema = 1", "programme_refused"),
+        ("schema = 1e99999999999999999999", "programme_refused"),
+        (PROGRAMME.decode() + " ", "programme_changed"),
+    ],
+)
+def test_a_programme_that_cannot_be_loaded(idle: AppLink, programme: str | None, code: str) -> None:
+    meant = PROGRAMME if programme is None or code == "programme_changed" else programme.encode("utf-8", "replace")
+    answer = idle.request("load", programme=programme, **signed(meant, idle.latest))
     assert (answer["ok"], answer["code"], answer["mode"]) == (False, code, "idle")
 
 

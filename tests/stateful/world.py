@@ -26,6 +26,7 @@ from hw.mock import current
 from safety.errors import LinkError
 from safety.link import STOP_SOCKET, Message
 from tests.stateful.electrode import Broken, Rules, pulses
+from tests.support.signed import signed
 from tests.support.stack import AppLink, Stack, stack
 
 OUTPUT: Final = ("running", "electrode_check")
@@ -282,7 +283,8 @@ class World:
         return answer
 
     def load(self, name: str, cap_ua: int = 50_000) -> bool:
-        answer = self.ask("load", programme=PROGRAMMES[name].decode(), caps_ua={"A": cap_ua, "B": cap_ua})
+        told = signed(PROGRAMMES[name], self.link.latest, {"A": cap_ua, "B": cap_ua}) if self.link else {}
+        answer = self.ask("load", programme=PROGRAMMES[name].decode(), **told)
         if answer["ok"]:
             self.loaded = name
         return bool(answer["ok"])

@@ -19,7 +19,9 @@ from api.roles import Role
 from api.service import Service
 from api.stop import StopFirst, WorkLoop
 from controller.journal import Journal
+from controller.keys import OpenKey
 from tests.support.fake_engine import FakeEngine, FakeStopper
+from tests.support.signed import KEY
 
 LAN = ("192.0.2.9", 40_000)
 LOOPBACK = ("127.0.0.1", 40_000)
@@ -59,6 +61,7 @@ class Api:
             pairing=Pairing(devices.now_s),
             passphrase=Passphrase(self.folder, devices.now_s),
             stopper=self.stopper,
+            keys=OpenKey(KEY),
             place=Place(hosts(["device.local", "192.0.2.7"]), self.plain_everywhere),
             bases=(f"https://{HOST}", "https://192.0.2.7:8443"),
             fingerprint="AA:BB",

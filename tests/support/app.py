@@ -17,6 +17,7 @@ from controller.waveform import Encoder
 from hw.board import load_board
 from hw.clock import Clock, VirtualClock, WallClock
 from safety.link import GuardLink
+from tests.support.signed import signed
 
 
 def main(folder: Path, programme: Path, intensity_ua: int, *, real_time: bool) -> None:
@@ -31,7 +32,8 @@ def main(folder: Path, programme: Path, intensity_ua: int, *, real_time: bool) -
             print(json.dumps({"first_tick": said[0]}), flush=True)
 
     link = GuardLink(folder, clock)
-    session = Session(link, timeline, Encoder(board), board.full_scale_ua, {"A": intensity_ua}, None, show)
+    told = signed(timeline.programme, link.latest)
+    session = Session(link, timeline, Encoder(board), board.full_scale_ua, {"A": intensity_ua}, None, show, signed=told)
     session.run(None)
 
 

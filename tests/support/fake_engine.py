@@ -70,6 +70,22 @@ class FakeEngine:
 
         return self._do(do, "open_session", revision)
 
+    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+        def do() -> State:
+            if self.prescribed is None:
+                raise EngineRefused("no_prescription", "nothing is prescribed")
+            if against := contraindicated(answers, self.prescribed.released):
+                raise EngineRefused("contraindicated", ", ".join(against))
+            self._need("idle")
+            channels = {
+                name: Channel(0, 0, self.prescribed.caps_ua.get(name, 50_000), STEP_UA) for name in self.now.channels
+            }
+            playing = Playing("t1", self.prescribed.programme, self.prescribed.revision, looking=True)
+            lease = Lease("5f3c", 0, self.prescribed.lease_us, True)
+            return self._set(epoch=self.now.epoch + 1, session=playing, channels=channels, lease=lease)
+
+        return self._do(do, "open_threshold")
+
     def act(self, action: Action, epoch: int | None) -> Future[State]:
         def do() -> State:
             if epoch is not None and epoch != self.now.epoch:

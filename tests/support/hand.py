@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from controller.outcome import View
 from safety.link import Message
 from tests.decoder import Pulse, decode
-from tests.support.stack import Stack, short_programme
+from tests.support.stack import AppLink, Stack, short_programme
 
 
 class Hand:
     """Loads, has the electrodes checked and starts. Nonces are echoed while ``link.echoes``."""
 
-    def __init__(self, rig: Stack, programme: bytes | None = None, **load: object) -> None:
-        self.rig, self.link = rig, rig.link()
+    def __init__(self, rig: Stack, programme: bytes | None = None, link: AppLink | None = None, **load: Any) -> None:
+        self.rig, self.link = rig, link or rig.link()
         self.link.echoes = True
         self.views: list[View] = []
         programme = short_programme() if programme is None else programme
-        self.session = rig.session(programme, 50_000, link=self.link, show=self.views.append, rises=False)
-        assert self.session.load(**load)
+        self.session = rig.session(programme, 50_000, link=self.link, show=self.views.append, rises=False, **load)
+        assert self.session.load()
         assert self.session.check_electrodes()
         assert self.session.start(None)
 

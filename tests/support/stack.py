@@ -22,7 +22,9 @@ from controller.timeline import Timeline
 from controller.waveform import Encoder
 from hw.board import Board, load_board
 from hw.clock import VirtualClock
+from safety.enrolled import enrol
 from safety.link import GuardLink, Message
+from tests.support.signed import KEY, signed
 from tests.support.sim import disconnect
 
 PHASE_GPIOS = (24, 27, 22, 26)
@@ -74,8 +76,7 @@ class AppLink(GuardLink):
     def arm(self, programme: bytes, caps_ua: dict[str, int] | None = None, **more: object) -> Message:
         """Loads a programme and has the electrodes checked; from then on nonces are echoed. The state that is told."""
         self.echoes = True
-        caps = {"A": 50_000} if caps_ua is None else caps_ua
-        loaded = self.request("load", programme=programme.decode(), caps_ua=caps, **more)
+        loaded = self.request("load", programme=programme.decode(), **signed(programme, self.latest, caps_ua, **more))
         assert loaded["ok"], loaded
         return self.check_electrodes()
 
@@ -129,6 +130,7 @@ class Stack:
         show: Callable[[View], None] = lambda _: None,
         kind: type[Session] = Session,
         show_rest: Callable[[int], None] = lambda _: None,
+        lease_us: int | None = None,
         **more: Any,
     ) -> Session:
         if isinstance(programme, bytes):
@@ -138,6 +140,8 @@ class Stack:
         encoder = Encoder(self.board)
         full = self.board.full_scale_ua
         link = link or self.link()
+        lease = {} if lease_us is None else {"lease_us": lease_us}
+        more = {"signed": signed(programme, link.latest, **lease), **more}
         return kind(link, Timeline(programme), encoder, full, target, end_us, show, show_rest, **more)
 
     def play(self, programme: bytes | Programme, intensity_ua: int, **options: Any) -> Outcome:
@@ -218,6 +222,7 @@ def stack(state: Path | None = None, *, new_state: bool = True, speed: float | N
         kept = state or folder / "state"
         sim = SimulatedBoard(folder, kept, new_state=new_state, speed=speed)
         after.callback(sim.close)
+        enrol(kept, KEY.public)
         clock = sim.clock if isinstance(sim.clock, VirtualClock) else VirtualClock(str(folder / "sim.sock"), "test")
         after.callback(clock.close)
         rig = Stack(sim, folder, kept, clock, load_board())

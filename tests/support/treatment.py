@@ -14,15 +14,17 @@ from controller.engine import GuardEngine
 from controller.history import KINDS, Record, records
 from controller.journal import Journal, read
 from controller.journal_check import Verdict, verify
+from controller.keys import OpenKey
 from controller.port import Action, EngineRefused, Event, State
 from controller.prescription import CONTRAINDICATIONS, Prescription
 from controller.proof import Proof, prove, sessions
 from hw.clock import VirtualClock
 from safety.link import GuardLink
+from tests.support.signed import KEY
 from tests.support.stack import Stack, stack
 
 STEP_US = 20_000
-TODAY = "2027-01-31"
+TODAY = "2026-01-31"
 NONE_APPLIES = dict.fromkeys(CONTRAINDICATIONS, False)
 PRESCRIBED = Prescription(
     revision=1,
@@ -71,7 +73,7 @@ class Person:
             self.rig.sim.revive_guard()
             return GuardLink(self.rig.folder, clock)
 
-        self.engine = GuardEngine(link, connect, clock, self.journal, lambda: self.today, simulated=True)
+        self.engine = GuardEngine(link, connect, clock, self.journal, lambda: self.today, OpenKey(KEY), simulated=True)
         self.engine.subscribe(self.events.append)
 
     def end(self) -> None:
@@ -86,6 +88,11 @@ class Person:
             row.fields["session"] for row in read(self.journal.path, Kind.SESSION) if row.fields["event"] == "closed"
         }
         return [prove(folder, self.rig.state, name) for name in sessions(folder) if name in closed]
+
+    @property
+    def device(self) -> str:
+        """The fingerprint of the guard."""
+        return str(self.journal.rows(Kind.DEVICE)[0].fields["device"])
 
     @property
     def state(self) -> State:

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safety import limits
-from safety.decode import Refusal
-from safety.lease import NONCE_INTERVAL_US, Lease, echo, issue, read_lease_us
+from safety.lease import NONCE_INTERVAL_US, Lease, echo, issue
 
 S = 1_000_000
 OPENED = 10 * S
@@ -25,19 +23,6 @@ def opened(lease_us: int = 2 * S, nonces: int = 0) -> tuple[Lease, list[str]]:
         lease, nonce = issue(lease, random(n), OPENED + n * NONCE_INTERVAL_US)
         made.append(nonce)
     return lease, made
-
-
-@pytest.mark.parametrize(("value", "us"), [(None, 2 * S), (S, S), (5 * S, 5 * S), (1_234_567, 1_234_567)])
-def test_how_long(value: object, us: int) -> None:
-    assert read_lease_us(value) == us
-    assert limits.LEASE_DEFAULT_US == 2 * S
-
-
-@pytest.mark.parametrize("value", [0, -1, S - 1, 5 * S + 1, 2e6, "2000000", True, [], float("nan")])
-def test_another_length_is_refused(value: object) -> None:
-    refusal = read_lease_us(value)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == "lease_range"
 
 
 def test_a_nonce_each_quarter_of_a_second() -> None:

@@ -13,6 +13,7 @@ from safety.decode import Lines, Refusal
 from safety.gate import History
 from safety.ledger import UNKNOWN, Record
 from safety.session import Session
+from tests.support.signed import prescribed
 from tests.support.stack import short_programme
 
 MINUTE = 60_000_000
@@ -44,11 +45,11 @@ def test_only_a_later_day_than_one_known_opens_a_budget(
 def test_the_fourth_session_of_a_day_is_refused() -> None:
     record = Record(day="2020-03-01")
     for count in range(1, limits.SESSIONS_PER_DAY_MAX + 1):
-        debited = ledger.debit(record, 20 * MINUTE)
+        debited = ledger.debit(record, 20 * MINUTE, 21, 21)
         assert isinstance(debited, Record)
         assert (debited.sessions, debited.delivered_us, debited.clean) == (count, count * 20 * MINUTE, False)
         record = debited
-    refusal = ledger.debit(record, 20 * MINUTE)
+    refusal = ledger.debit(record, 20 * MINUTE, 21, 21)
     assert isinstance(refusal, Refusal)
     assert refusal.code == "day_spent"
 
@@ -107,7 +108,7 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
     """More than a second in any case: what comes next may be of the other kind."""
     now = 60_000_000
     last = session(Record())
-    assert last.load({"programme": short_programme().decode(), "caps_ua": {}}, now) is None
+    assert last.load(short_programme().decode(), prescribed(short_programme()), now) is None
     history = History(now - length, now, continuous=continuous)
     last.progress = replace(last.progress, channels={"A": history, "B": History()})
     last.close(None, now)

@@ -1,0 +1,89 @@
+"""Who may prescribe over the API, and what a patient cannot reach; the clinician's key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.models import PrescriptionIn
+from api.views import prescription_of, prescription_out
+from controller import keys
+from controller.keys import KeptKey, make_key, wrap
+from controller.prescription import completed
+from tests.api.test_authorisation import TABLE
+from tests.support.api import PRESCRIPTION, Api
+from tests.support.signed import KEY
+
+PASSPHRASE = "correct horse battery"
+
+
+def signed(**changes: Any) -> dict[str, Any]:
+    """The body of a prescription that the clinician of the tests signed."""
+
+    plan = prescription_of(PrescriptionIn.model_validate({**PRESCRIPTION, **changes}))
+    return prescription_out(KEY.sign(completed(plan, "d" * 64, "2026-03-01", b"text"))).model_dump()
+
+
+@pytest.fixture
+def patient(api: Api) -> TestClient:
+    assert api.phone("clinician").put("prescription", json=PRESCRIPTION).status_code == 200
+    return api.phone("patient")
+
+
+@pytest.mark.req("SR-193")
+def test_no_request_of_a_patient_changes_what_is_prescribed(api: Api, patient: TestClient) -> None:
+    """Every endpoint, with a body that it takes; and the prescription with everything that may stand in it changed."""
+    before = api.engine.prescribed
+    for (method, path), (_, body) in TABLE.items():
+        if path not in ("/live", "/me"):
+            patient.request(method, path.replace("{id}", "1").lstrip("/"), json=body)
+            assert api.engine.prescribed is before, path
+    again = api.phone("patient")
+    for changes in (
+        {"revision": 2},
+        {"revision": 2, "caps_ma": {"A": 40.0, "B": 40.0}},
+        {"revision": 2, "minutes": 45, "sessions_per_day": 3, "sessions_per_week": 21, "weeks": 52},
+        {"revision": 2, "programme": "urge-10hz"},
+        {"revision": 2, "signature": None, "device": "d" * 64, "issued": "2026-03-01"},
+    ):
+        answer = again.put("prescription", json={**PRESCRIPTION, **changes})
+        assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
+        assert api.engine.prescribed is before
+    assert not [one for one in api.engine.asked if one[0] == "prescribe" and one[1] != 1]
+
+
+@pytest.mark.req("SR-193")
+def test_a_patient_brings_what_a_clinician_signed(api: Api, patient: TestClient) -> None:
+    answer = patient.put("prescription", json=signed(revision=2))
+    assert (answer.status_code, answer.json()) == (200, signed(revision=2))
+    assert api.engine.prescribed is not None
+    assert api.engine.prescribed.signature is not None
+    viewer = api.phone("viewer").put("prescription", json=signed(revision=3))
+    assert viewer.json()["code"] == "role_too_low"
+
+
+def test_the_clinicians_key_over_the_api(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "MEMORY_KIB", 64)
+    clinician = api.phone("clinician")
+    assert clinician.get("key").json()["state"] == "simulated"
+    path = api.folder / "clinician.key"
+    api.service.keys = KeptKey(path)
+    assert clinician.get("key").json() == {"state": "none", "name": None, "fingerprint": None, "left_s": None}
+    assert clinician.post("key/unlock", json={"passphrase": PASSPHRASE}).json()["code"] == "key_missing"
+    key = make_key("Bjørg Ås")
+    path.write_text(wrap(key, PASSPHRASE), encoding="utf-8")
+    assert clinician.get("key").json()["state"] == "locked"
+    assert clinician.post("key/unlock", json={"passphrase": "wrong"}).json()["code"] == "key_wrong"
+    opened = clinician.post("key/unlock", json={"passphrase": PASSPHRASE}).json()
+    assert (opened["state"], opened["fingerprint"]) == ("unlocked", key.public.fingerprint)
+    assert 0 < opened["left_s"] <= 300
+    assert clinician.delete("key/unlock").status_code == 204
+    assert clinician.get("key").json()["state"] == "locked"
+
+
+def test_a_name_of_the_north_may_prescribe(api: Api) -> None:
+    clinician = api.phone("clinician")
+    told = clinician.put("prescription", json={**PRESCRIPTION, "prescriber": "Bjørg Ås-Łukasz"})
+    assert told.json()["prescriber"] == "Bjørg Ås-Łukasz"

@@ -1,0 +1,139 @@
+"""Looking for the caps over the API: who asks, who allows, how long, and what is taken down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.threshold import LASTS_S
+from controller.chain import Kind
+from controller.prescription import CONTRAINDICATIONS
+from tests.support.api import PRESCRIPTION, Api
+
+ANSWERS = {"answers": dict.fromkeys(CONTRAINDICATIONS, False)}
+
+
+class Two:
+    """A clinician and a patient with a phone each, a prescription without caps, and a clock."""
+
+    def __init__(self, api: Api) -> None:
+        self.api, self.now_s = api, 1_000.0
+        api.service.clock_s = lambda: self.now_s
+        self.clinician, self.patient = api.phone("clinician"), api.phone("patient")
+        assert self.clinician.put("prescription", json={**PRESCRIPTION, "caps_ma": {"B": 15.0}}).status_code == 200
+
+    def run(self) -> None:
+        """To a session that runs."""
+        assert self.clinician.post("threshold").status_code == 201
+        assert self.patient.post("threshold/allow").status_code == 200
+        opened = self.clinician.post("threshold/session", json=ANSWERS)
+        assert opened.status_code == 201, opened.text
+        epoch = opened.json()["epoch"]
+        for action in ("check_electrodes", "start"):
+            done = self.clinician.post("sessions/current/actions", json={"action": action, "epoch": epoch})
+            assert done.status_code == 200, done.text
+
+    def raised(self, phone: TestClient, ma: float, channel: str = "A") -> Any:
+        rev = self.api.engine.now
+        match = {"If-Match": f'"{rev.epoch}.{rev.rev}"'}
+        body = {"channel": channel, "amplitude_ma": ma}
+        return phone.put("sessions/current/intensity", json=body, headers=match)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Two]:
+    api = Api(tmp_path)
+    yield Two(api)
+    api.close()
+
+
+def code(answer: Any) -> str:
+    return str(answer.json()["code"])
+
+
+@pytest.mark.req("SR-192")
+def test_the_clinician_asks_and_the_patient_allows_it_on_her_phone(two: Two) -> None:
+    clinician, patient = two.clinician, two.patient
+    assert clinician.get("threshold").json()["state"] == "none"
+    assert code(patient.post("threshold")) == "role_too_low"
+    assert code(patient.post("threshold/allow")) == "threshold_not_asked"
+    assert code(clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+    assert clinician.post("threshold").json()["state"] == "asked"
+    assert code(clinician.post("threshold/allow")) == "patient_needed", "not on the clinician's own"
+    assert code(clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_allowed"
+    assert patient.post("threshold/allow").json()["state"] == "allowed"
+    other = two.api.phone("clinician")
+    assert code(other.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+    state = clinician.post("threshold/session", json=ANSWERS).json()
+    assert state["session"]["looking"]
+    assert {name: one["ceiling_ma"] for name, one in state["channels"].items()} == {"A": 50.0, "B": 15.0}
+    assert patient.get("threshold").json()["state"] == "open"
+    events = [row.fields["event"] for row in two.api.journal.rows(Kind.THRESHOLD)]
+    assert events == ["asked", "allowed"]
+
+
+@pytest.mark.req("SR-192")
+@pytest.mark.parametrize("allowed", [False, True])
+def test_it_expires_after_fifteen_minutes(two: Two, allowed: bool) -> None:
+    two.clinician.post("threshold")
+    if allowed:
+        two.patient.post("threshold/allow")
+    two.now_s += LASTS_S
+    assert two.clinician.get("threshold").json() == {
+        "state": "none", "left_s": 0.0, "marks": [], "spread": [], "proposed_ma": {}
+    }  # fmt: skip
+    assert code(two.patient.post("threshold/allow")) == "threshold_expired"
+    assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_expired"
+
+
+@pytest.mark.req("SR-192")
+def test_only_the_clinician_leads_towards_output(two: Two) -> None:
+    two.run()
+    two.patient.post("sessions/current/control", json={"action": "claim"})
+    assert code(two.raised(two.patient, 2.0)) == "role_too_low"
+    epoch = two.api.engine.now.epoch
+    for action in ("check_electrodes", "start", "resume"):
+        asked = two.patient.post("sessions/current/actions", json={"action": action, "epoch": epoch})
+        assert code(asked) == "role_too_low"
+    two.clinician.post("sessions/current/control", json={"action": "claim"})
+    two.patient.post("sessions/current/control", json={"action": "allow"})
+    assert two.raised(two.clinician, 2.0).status_code == 200
+    assert two.raised(two.patient, 1.0).status_code == 200, "lowering is anybody's"
+    assert two.patient.delete("threshold").status_code == 200
+    assert two.api.engine.now.session is None, "the patient takes her word back, and it ends"
+    assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+
+
+@pytest.mark.req("SR-192")
+def test_what_is_found_is_taken_down_and_a_cap_follows_from_it(two: Two) -> None:
+    mark = {"channel": "A", "mark": "sensory"}
+    assert code(two.clinician.post("threshold/marks", json=mark)) == "threshold_not_running"
+    two.run()
+    assert code(two.clinician.post("threshold/marks", json=mark)) == "threshold_zero"
+    before = two.api.engine.prescribed
+    for sensory, motor, most in ((2.0, 4.0, 6.1), (2.5, 4.5, 5.6)):
+        for name, ma, how in (("sensory", sensory, None), ("motor", motor, "palpated"), ("comfortable", most, None)):
+            while (now := two.api.engine.now.channels["A"].set_point_ua / 1000) < ma:
+                assert two.raised(two.clinician, round(min(ma, now + 2.0), 1)).status_code == 200
+            taken = two.clinician.post("threshold/marks", json={"channel": "A", "mark": name, "how": how})
+            assert taken.status_code == 201, taken.text
+        two.raised(two.clinician, 0.5)
+    two.clinician.post("threshold/marks", json={"channel": "A", "mark": "motor"})
+    found = two.clinician.get("threshold").json()
+    assert found["spread"] == [
+        {"channel": "A", "mark": "comfortable", "count": 2, "lowest_ma": 5.6, "highest_ma": 6.1},
+        {"channel": "A", "mark": "motor", "count": 2, "lowest_ma": 4.0, "highest_ma": 4.5},
+        {"channel": "A", "mark": "sensory", "count": 2, "lowest_ma": 2.0, "highest_ma": 2.5},
+    ]
+    assert found["marks"][-1] == {"channel": "A", "mark": "motor", "amplitude_ma": 0.5, "how": "not observed"}
+    assert found["marks"][1]["how"] == "palpated"
+    assert found["proposed_ma"] == {"A": 5.6}
+    assert two.api.engine.prescribed is before, "nothing is set by itself"
+    rows = two.api.journal.rows(Kind.THRESHOLD)
+    assert [row.fields["event"] for row in rows] == ["asked", "allowed", *["mark"] * 7]
+    two.clinician.delete("threshold")
+    assert two.clinician.get("threshold").json()["proposed_ma"] == {"A": 5.6}, "it stays to be looked at"
