@@ -142,7 +142,7 @@ def test_a_lockout_is_on_record_until_it_is_acknowledged() -> None:
 def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
     cut = replace(Record(), cut_line="A_NEG", cut_us=90)
     assert ledger.load(ledger.dump(cut)) == cut
-    assert ledger.debit(cut, 1) == replace(cut, clean=False, sessions=1, delivered_us=1, cut_line=None, cut_us=0)
+    assert ledger.debit(cut, 1, 3, 21) == replace(cut, clean=False, sessions=1, delivered_us=1, cut_line=None, cut_us=0)
     for wrong in ({"cut_us": -1}, {"cut_us": 0.5}, {"cut_line": 5}):
         assert ledger.load(ledger.dump(replace(cut, **wrong))) == ledger.UNKNOWN  # type: ignore[arg-type]
 
@@ -151,7 +151,7 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema": 2},
+        {"schema": 3},
         {"day": 20_200_301},
         {"sessions": -1},
         {"sessions": True},
@@ -193,7 +193,7 @@ def test_an_unclean_record_keeps_its_day_and_takes_the_longest_contraction() -> 
 @pytest.mark.req("SR-081")
 def test_a_new_day_begins_with_nothing_spent() -> None:
     opened = ledger.open_day(Record(True, "2020-03-01", 3, 5 * MINUTE, cause="tripped"), "2020-03-02")
-    assert opened == Record(True, "2020-03-02", 0, 0, cause="tripped")
+    assert opened == Record(True, "2020-03-02", 0, 0, cause="tripped", week=(("2020-03-01", 3),))
 
 
 @pytest.mark.req("SR-080")
@@ -202,7 +202,7 @@ def test_a_new_day_begins_with_nothing_spent() -> None:
     [(0, 30 * MINUTE), (1, 30 * MINUTE - 1), (30 * MINUTE, 0), (31 * MINUTE, 0), (-1, 30 * MINUTE)],
 )
 def test_what_was_not_delivered_goes_back(unused_us: int, delivered_us: int) -> None:
-    opened = ledger.debit(Record(True, "2020-03-01", 1, 10 * MINUTE, cause="tripped"), 20 * MINUTE)
+    opened = ledger.debit(Record(True, "2020-03-01", 1, 10 * MINUTE, cause="tripped"), 20 * MINUTE, 3, 21)
     assert opened == Record(False, "2020-03-01", 2, 30 * MINUTE)
     assert isinstance(opened, Record)
     channels = {"A": History(1_000, 4_000), "B": History()}
