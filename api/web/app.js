@@ -133,17 +133,23 @@ function forgetTold() {
 document.addEventListener("click", (event) => { if (event.target instanceof Element && event.target.closest(".toast")) set({ told: null }); });
 
 const WORKER_AFTER_MS = 2000; // it fetches every file again: not while the first view still comes
+let keptFor = null;
+function keepFiles() { // once it is known whose phone it is: whatever was kept before is wiped with that
+  if (!store.me || keptFor === store.me.id) return;
+  keptFor = store.me.id;
+  setTimeout(() => { if (store.me) navigator.serviceWorker?.register("/worker.js").catch(() => {}); }, WORKER_AFTER_MS);
+}
+
 async function start() {
   const root = document.getElementById("app");
   await speak(language());
   root.textContent = "";
-  drawsWith(() => { render(html`<${Page} />`, root); forgetTold(); });
+  drawsWith(() => { render(html`<${Page} />`, root); forgetTold(); keepFiles(); });
   changed();
   const linked = location.hash.startsWith("#pair=");
   follow();
   lockWhenIdle();
   connect();
-  setTimeout(() => { navigator.serviceWorker?.register("/worker.js").catch(() => {}); }, WORKER_AFTER_MS);
   if (!linked) await loadMe();
 }
 

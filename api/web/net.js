@@ -10,6 +10,7 @@ const BEAT_MS = 250;
 const POLL_MS = 200;
 const BACK_TO_STREAM_MS = 10_000;
 const PAIRED_BEFORE = ["device_revoked", "device_expired"];
+const LOOK_AGAIN_MS = 2000;
 const WAYS = ["sse", "socket", "poll"];
 
 export class Refused extends Error {
@@ -71,11 +72,15 @@ export async function loadMe() {
   await loadAll();
 }
 
+let loads = 0;
+
 export async function loadAll() {
   if (!store.me || store.me.role === "viewer") return;
+  const mine = ++loads;
   const [plan, sessions, blocks] = await Promise.all([
     orNull(call("GET", "/prescription")), orNull(call("GET", "/sessions")), orNull(call("GET", "/blocks")),
   ]);
+  if (mine !== loads) return; // asked again meanwhile: that answer is the newer one, whichever comes first
   set({ plan, sessions: sessions ?? [], blocks: blocks ?? [] });
   if (!Object.keys(store.titles).length) {
     const all = (await orNull(call("GET", "/programmes"))) ?? [];
@@ -90,7 +95,7 @@ let way = 0;
 let source = null;
 let polling = 0;
 let lastText = "";
-let lookedFor;
+let lookedAt = -Infinity;
 let said = 0; // how often the stream has spoken
 const listeners = new Set();
 
@@ -104,8 +109,8 @@ export function take(state) {
   if (key !== store.part.key) store.part = { key, totalMs: Math.max(1, state.session?.part_left_ms ?? 1) };
   for (const listener of listeners) listener(state, before);
   const { prescription_revision: inForce } = state;
-  if (store.plan !== undefined && inForce !== (store.plan?.revision ?? null) && inForce !== lookedFor) {
-    lookedFor = inForce; // another plan is in force: it is shown, whoever set it and wherever; asked for once
+  if (store.plan !== undefined && inForce !== (store.plan?.revision ?? null) && performance.now() - lookedAt > LOOK_AGAIN_MS) {
+    lookedAt = performance.now(); // another plan is in force: it is shown, whoever set it and wherever
     loadAll();
   }
   if (store.stale) store.stale = false;

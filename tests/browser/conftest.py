@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,10 @@ PLAN: Final[dict[str, Any]] = {
 }
 
 
+FAILED = pytest.StashKey[bool]()
+"""Whether a test failed: then it tells what its phones showed."""
+
+
 def chromium() -> str | None:
     """The browser's path."""
     named = os.environ.get("CHROMIUM")
@@ -64,6 +68,13 @@ def first_in_line(*command: str) -> list[str]:
         if subprocess.run([*first, "true"], capture_output=True).returncode == 0:
             return [*first, *command]
     return list(command)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @dataclass
@@ -202,8 +213,8 @@ def phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Phone]:
 
     yield make
     for number, context in enumerate(contexts):
-        for page in context.pages:  # told where the test failed: what stood there instead
-            print(f"phone {number} showed:", page.inner_text("body"), sep="\n")
+        for page in context.pages if request.node.stash.get(FAILED, False) else ():
+            print(f"phone {number} showed:", page.inner_text("body", timeout=5_000), sep="\n")
         if (
             folder := os.environ.get("BROWSER_SHOTS")
         ) and context.pages:  # what each phone showed last, to find out why a test failed
