@@ -9,10 +9,12 @@ PYTEST_ARGS =
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
 SOAK_ARGS =
 BENCH_ARGS =
+MUTANTS_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-page bench-interlock soak screenshots lock clean set-up-run set-up-test
+.PHONY: help run test check bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+	set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -34,13 +36,22 @@ bench: set-up-test ## the measurements that take long or need real time
 	.venv/bin/python -m tests.bench
 
 bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do
-	.venv/bin/python -m tests.bench.bench_api
+	.venv/bin/python -m tests.bench.bench_api --write
+
+bench-growth: set-up-test ## memory over 8 hours of session time; takes an hour
+	.venv/bin/python -m tests.bench.growth --write
 
 bench-page: set-up-test ## how long STOPP and plus take in a browser, in real time
 	.venv/bin/python -m tests.browser.bench
 
 bench-interlock: set-up-test ## how soon output ends, in real time, 200 tries of each event; wants a machine with nothing else to do
 	.venv/bin/python -m tests.bench.interlock $(BENCH_ARGS)
+
+coverage: set-up-test ## lines and branches of what the guard decides with, by the fast tests: fails under 100 %
+	.venv/bin/python -m tests.mutants.coverage
+
+mutants: set-up-test ## changes what the guard decides with, one small thing at a time: a test must fail, or docs/mutants.md say why
+	.venv/bin/python -m tests.mutants $(MUTANTS_ARGS)
 
 soak: set-up-test ## long counts, with reports: gate against an oracle, killed apps, a day of sessions, long programmes, people and faults at random
 	.venv/bin/python -m tests.oracle $(SOAK_ARGS)
@@ -56,7 +67,7 @@ lock: ## remake the lock files from pyproject.toml (LOCK_ARGS=--upgrade takes th
 	deploy/lock.sh $(LOCK_ARGS)
 
 clean: ## remove everything that these targets made
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 set-up-run:

@@ -11,9 +11,10 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import models, page, problems, routes_people, routes_records, routes_session
+from api import models, page, problems, routes_people, routes_records, routes_report, routes_session
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.boundary import Boundary
+from api.links import add_links
 from api.service import Service
 from safety.errors import PelviStimError
 
@@ -45,7 +46,7 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for routes in (routes_session, routes_people, routes_records):
+    for routes in (routes_session, routes_people, routes_records, routes_report):
         app.include_router(routes.router, prefix=PREFIX)
     app.router.routes.extend(page.routes())
     app.add_middleware(Boundary, place=service.place)
@@ -102,5 +103,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 for operation in methods.values():
                     here: list[dict[str, list[str]]] = [{}] if path.removeprefix(PREFIX) in HERE else []
                     operation["security"] = [*here, {"tls": []}, {"plain": []}]
+        add_links(made["paths"], PREFIX)
         app.openapi_schema = made
     return app.openapi_schema

@@ -1,7 +1,8 @@
 """TLS without anybody else: the device's own small authority, and a certificate by it for the device's names.
 
 Names are neutral: a household sees a "device". The authority may be put on a phone; it can then vouch for the device's
-own names and for private addresses alone (name constraints), whoever might get hold of its key.
+own names, for private addresses and, where that is none, for the device's own address (name constraints), whoever might
+get hold of its key.
 """
 
 from __future__ import annotations
@@ -51,8 +52,7 @@ def prepare(folder: Path, names: Sequence[str], now: datetime) -> Served:
     now = max(now, EARLIEST)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     served = (folder / "device.pem", folder / "device.key", folder / "authority.pem")
-    hosts = [name for name in names if not _is_address(name)]
-    authority, key = _authority(folder, hosts, now)
+    authority, key = _authority(folder, names, now)
     leaf = _load(served[0])
     if leaf is None or not served[1].exists() or not _fits(leaf, names, authority, now):
         leaf = _make_leaf(served, names, authority, key, now)
@@ -60,18 +60,18 @@ def prepare(folder: Path, names: Sequence[str], now: datetime) -> Served:
 
 
 def _authority(
-    folder: Path, hosts: Sequence[str], now: datetime
+    folder: Path, names: Sequence[str], now: datetime
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     path, key_path = folder / "authority.pem", folder / "authority.key"
     found = _load(path)
-    if found is not None and key_path.exists() and _permitted(found) == set(hosts) and now < found.not_valid_after_utc:
+    if found is not None and key_path.exists() and _permits(found, names) and now < found.not_valid_after_utc:
         key = serialization.load_pem_private_key(key_path.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         return found, key
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name("device authority")
-    allowed = [x509.DNSName(host) for host in hosts]
-    ranges = [x509.IPAddress(ipaddress.ip_network(one)) for one in PRIVATE]
+    allowed = [x509.DNSName(host) for host in names if not _is_address(host)]
+    ranges = [x509.IPAddress(ipaddress.ip_network(one)) for one in (*PRIVATE, *filter(_is_public, names))]
     made = (
         _builder(subject, subject, key, now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -129,9 +129,13 @@ def _fits(leaf: x509.Certificate, names: Sequence[str], authority: x509.Certific
     return lasts and set(told) == {_general(name) for name in names}
 
 
-def _permitted(authority: x509.Certificate) -> set[str]:
+def _permits(authority: x509.Certificate, names: Sequence[str]) -> bool:
+    """Whether it is this device's, and may vouch for every address it has by now."""
     allowed = authority.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
-    return {one.value for one in allowed if isinstance(one, x509.DNSName)}
+    hosts = {one.value for one in allowed if isinstance(one, x509.DNSName)}
+    ranges = {str(one.value) for one in allowed if isinstance(one, x509.IPAddress)}
+    wanted = {str(ipaddress.ip_network(name)) for name in names if _is_public(name)}
+    return hosts == {name for name in names if not _is_address(name)} and wanted <= ranges
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:
@@ -158,6 +162,13 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_public(name: str) -> bool:
+    """Whether it is an address outside of the private ranges."""
+    return _is_address(name) and not any(
+        ipaddress.ip_address(name) in ipaddress.ip_network(private) for private in PRIVATE
+    )
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -33,7 +33,7 @@ from controller.engine import GuardEngine
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
 from controller.kept import state_folder
-from controller.launch import SimulatedBoard
+from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
 from safety.errors import InputRefused, Problem
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
             for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends the server on it, and then raises it again:
                 signal.signal(number, lambda *_: server.end())  # that must not keep the rest from ending in order
             asyncio.run(server.run())
-    except (InputRefused, OSError) as error:
+    except (InputRefused, GuardRefused, OSError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return REFUSED
     return 0
@@ -88,6 +88,8 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         new = not guard.exists() or not any(guard.iterdir())
         board = SimulatedBoard(runtime, guard, new_state=new, speed=1)
         after.callback(board.close)
+        if board.late_when_busy:
+            print(BUSY_MACHINE, file=sys.stderr)
         link = GuardLink(runtime, board.clock)
         journal = Journal(app, link.welcome["device"])
         after.callback(journal.close)

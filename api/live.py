@@ -12,7 +12,8 @@ from api.devices import Device
 from api.service import Service
 from controller.port import Event
 
-EVERY_S: Final = 0.1
+EVERY_S: Final = 0.08
+"""Less than 100 ms: what making and sending a state takes comes on top, and ten a second are promised."""
 EVENTS_MAX: Final = 200
 """Events that may wait for a reader."""
 
@@ -20,7 +21,8 @@ EVENTS_MAX: Final = 200
 async def messages(service: Service, device: Device) -> AsyncIterator[tuple[str, str]]:
     """``("state", JSON)`` at least every 100 ms, and ``("event", JSON)`` as they come.
 
-    Ends when the phone is no longer paired, or when more than EVENTS_MAX events wait: the page then opens it anew.
+    Ends when the phone is no longer paired, with the server, or when more than EVENTS_MAX events wait: the page then
+    opens it anew.
     """
     loop, arrived = asyncio.get_running_loop(), asyncio.Event()
     events: deque[Event] = deque()
@@ -35,7 +37,7 @@ async def messages(service: Service, device: Device) -> AsyncIterator[tuple[str,
     end = service.engine.subscribe(hand_over)
     service.figures.streams += 1
     try:
-        while service.devices.usable(device) and len(events) <= EVENTS_MAX:
+        while service.devices.usable(device) and not service.ending() and len(events) <= EVENTS_MAX:
             arrived.clear()
             while events:
                 event = events.popleft()

@@ -53,7 +53,8 @@ class Server:
         people = LocalServer(self.runtime, lambda request: local.answer(self.service, request))
         try:
             app = StopFirst(make_app(self.service), self.service.stopping, work)
-            self._server = uvicorn.Server(self._config(app))
+            server = self._server = uvicorn.Server(self._config(app))
+            self.service.ending = lambda: server.should_exit
             async with self._announcing():
                 await self._server.serve([self.listener])
         finally:

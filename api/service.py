@@ -60,6 +60,7 @@ class Service:
     control: Control = field(default_factory=Control)
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
+    ending: Callable[[], bool] = lambda: False  # whether the server is about to end, and with it every stream
     _told_state: tuple[Known, str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

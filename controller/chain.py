@@ -31,9 +31,11 @@ class Kind(StrEnum):
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
+    THRESHOLD = "threshold"
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
+    DIARY = "diary"
 
 
 @dataclass(frozen=True)

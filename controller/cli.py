@@ -6,6 +6,7 @@ Exit codes: 0 finished, 2 refused, 3 stopped by the interlock, 4 stopped by a pe
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Final, NoReturn
 
@@ -82,6 +83,10 @@ def _command(arguments: list[str] | None) -> int:
     except KeyboardInterrupt:
         print("stopped by a person before anything played", file=sys.stderr)
         return PERSON
+    except (BrokenPipeError, SystemExit):  # rich makes the one into the other
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter's last flush must not fail too
+        print("ended: nobody reads what is printed any more", file=sys.stderr)
+        return INTERNAL
     except PelviStimError as error:
         print(f"internal error: {error} [{error.code}]", file=sys.stderr)
         return INTERNAL

@@ -16,6 +16,8 @@ from controller import journal
 from safety.errors import PelviStimError
 from safety.link import GUARD_LOCK
 
+APP: Final = "app"
+GUARD: Final = "guard"
 LETTERS: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """None that is taken for another."""
 CODE_LETTERS: Final = 8
@@ -45,7 +47,7 @@ def add_state_argument(parser: argparse.ArgumentParser) -> None:
 def kept(state: Path | None) -> Kept:
     """The folders in ``state``, or where ``pelvistim serve`` keeps them."""
     folder = state or state_folder()
-    return Kept(folder / "app", folder / "guard")
+    return Kept(folder / APP, folder / GUARD)
 
 
 def state_folder() -> Path:

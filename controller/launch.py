@@ -7,7 +7,6 @@ guard that can still stop the output of a board that is still there.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -26,6 +25,10 @@ GUARD_REFUSED: Final = 2
 """Exit code of a guard that refused to start."""
 BOARD_PRIORITY: Final = PRIORITY + 1
 """In real time the board stands for electronics and DMA, which are never late: it comes before the guard."""
+BUSY_MACHINE: Final = (
+    "note: real-time priority is not permitted here. On a busy machine a simulated session may be stopped, because a "
+    "check is late or for what that looks like; run --speed max does not depend on it."
+)
 START_FAILED_PATIENCE_S: Final = 1.0
 """Nothing plays yet: a process that hangs while it starts may be killed soon."""
 
@@ -85,6 +88,8 @@ class SimulatedBoard:
         """Board and guard take turns all the time: as fast as it goes is a quarter faster where neither wakes another
         processor, nor (a batch job) interrupts whom it was woken by."""
         self._real_time = speed == 1
+        self.late_when_busy = False
+        """Whether board and guard take their turn like any process, in real time: the system permits no more."""
         self.processes: list[subprocess.Popen[str]] = []
         self._control: Control | None = None
         self.clock: Clock = WallClock()
@@ -123,8 +128,10 @@ class SimulatedBoard:
             os.sched_setaffinity(process.pid, {self._processor})
             os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
         if self._real_time and module == "hw.mock":
-            with contextlib.suppress(OSError):  # where it is not permitted, a busy machine makes the board late
+            try:
                 os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(BOARD_PRIORITY))
+            except OSError:
+                self.late_when_busy = True
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

@@ -33,7 +33,7 @@ def _add_runtime(parser: argparse.ArgumentParser) -> None:
 
 
 def pair(args: argparse.Namespace) -> int:
-    """Opens a pairing and shows it. Exit 0, or 2 when the app said no."""
+    """Opens a pairing and shows it. Exit 0, or 2 when the app said no, or FILE cannot be written."""
     try:
         told = ask(args.runtime or running_app(), op="pair", role=args.role)
     except LocalError as error:
@@ -44,7 +44,11 @@ def pair(args: argparse.Namespace) -> int:
     if told["fingerprint"]:
         print(f"certificate (SHA-256): {told['fingerprint']}")
     if args.svg is not None:
-        args.svg.write_text(told["svg"], encoding="utf-8")
+        try:
+            args.svg.write_text(told["svg"], encoding="utf-8")
+        except OSError as error:
+            print(f"--svg {args.svg}: cannot be written: {error.strerror}", file=sys.stderr)
+            return REFUSED
     return 0
 
 
@@ -53,7 +57,7 @@ def people(args: argparse.Namespace) -> int:
     try:
         folder = args.runtime or running_app()
         if args.passphrase:
-            ask(folder, op="passphrase", words=getpass.getpass("the clinician's new passphrase: "))
+            ask(folder, op="passphrase", words=_typed())
         if args.allow_control:
             ask(folder, op="allow_control")
         if args.revoke:
@@ -64,6 +68,13 @@ def people(args: argparse.Namespace) -> int:
     except LocalError as error:
         return _refused(error)
     return 0
+
+
+def _typed() -> str:
+    try:
+        return getpass.getpass("the clinician's new passphrase: ")
+    except EOFError:
+        raise LocalError("no passphrase was typed", code="passphrase_short") from None
 
 
 def _refused(error: LocalError) -> int:

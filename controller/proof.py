@@ -16,6 +16,7 @@ from typing import Any, Final
 from controller import journal, journal_check, recording
 from controller.chain import Finding, Kind, Row
 from controller.journal import JournalError
+from controller.journal_check import Verdict
 from controller.proof_plan import CODES, Asked, ask
 from controller.proof_replay import Replay, replay
 from controller.recording import Recording, RecordingError
@@ -53,10 +54,12 @@ def sessions(folder: Path) -> list[str]:
     return list(named)
 
 
-def prove(folder: Path, guard_state: Path, session: str) -> Proof:
-    """Proves one session of the journal in ``folder``, whose guard keeps its seals in ``guard_state``."""
+def prove(folder: Path, guard_state: Path, session: str, verdict: Verdict | None = None) -> Proof:
+    """Proves one session of the journal in ``folder``, whose guard keeps its seals in ``guard_state``. ``verdict``: on
+    the journal as a whole, when it was found already.
+    """
     path = folder / journal.NAME
-    verdict = journal_check.verify(path, guard_state)
+    verdict = verdict or journal_check.verify(path, guard_state)
     findings = list(verdict.findings)
     replayed, seal, chunks = Replay(), None, 0
     try:

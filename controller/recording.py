@@ -76,8 +76,9 @@ class Recorder:
 
     def add(self, one: Recorded) -> None:
         """One more chunk began."""
-        known = one.data in self._lists
-        number = self._lists.setdefault(one.data, len(self._lists))
+        digest = hashlib.sha256(one.data).digest()  # and not the list itself: a session may have many
+        known = digest in self._lists
+        number = self._lists.setdefault(digest, len(self._lists))
         points = (one.set_point_ua.get(channel, 0) for channel in CHANNELS)
         self._packed += self._pack.compress(RECORD.pack(one.start_us, one.began_us, one.revision, *points, number))
         if not known:

@@ -21,7 +21,7 @@ from controller.causes import NOT_CONFIRMED, in_words
 from controller.fault import load_scenario
 from controller.figures import ceilings, figures
 from controller.interrupts import INTERRUPTS, PERSON
-from controller.launch import GuardRefused, SimulatedBoard
+from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.options import number
 from controller.outcome import Outcome, outcome_figures
 from controller.programme import Programme, load_programme, programme_path
@@ -137,6 +137,8 @@ def _run(plan: _Plan, args: argparse.Namespace, console: Console) -> int:
         state = args.state or folder / "state"
         board = SimulatedBoard(folder, state, new_state=args.new_state or args.state is None, speed=plan.speed)
         stack.callback(board.close)
+        if board.late_when_busy:
+            console.print(BUSY_MACHINE, highlight=False, soft_wrap=True)
         leaving = stack.enter_context(contextlib.ExitStack())  # before the board closes, so that the guard can act
         leaving.callback(board.clock.close)
         link = GuardLink(folder, board.clock)
@@ -246,6 +248,9 @@ def _stop_on_signal(link: GuardLink) -> Iterator[None]:
 
 def _acknowledge(link: GuardLink, cause: str, wanted: bool) -> None:
     """A stop that was latched when the guard started. Raises SessionRefused unless it is to be cleared, and can be."""
+    if link.welcome["mode"] == "lockout":
+        words = f"{in_words(cause)} [{cause}]; only a clinician can clear this, which run does not"
+        raise SessionRefused(words, cause, link.welcome)
     if not wanted:
         words = f"{in_words(cause)} [{cause}]; read this, and add --acknowledge to go on"
         raise SessionRefused(words, cause, link.welcome)
@@ -257,7 +262,7 @@ def _acknowledge(link: GuardLink, cause: str, wanted: bool) -> None:
 def _report(outcome: Outcome, args: argparse.Namespace, console: Console) -> int:
     code = FINISHED if outcome.cause is None else PERSON if outcome.cause == "person" else INTERLOCK
     if args.json:
-        print(json.dumps({"exit": code, **outcome_figures(outcome)}), flush=True)
+        print(json.dumps({"exit": code, "simulated": args.board == "sim", **outcome_figures(outcome)}), flush=True)
     for note in outcome.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
     if outcome.cause is not None:

@@ -121,10 +121,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
         raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
-    return port
+    return int(text)
 
 
 def _writable(path: Path) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from typing import Final
 
+from controller import journal_check
+from controller.journal import JournalError
 from controller.kept import add_state_argument, kept
 from controller.proof import Proof, prove, sessions
 
@@ -22,15 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Exit 0 when every session asked for is proved, else 2. Raises JournalError."""
+    """Exit 0 when every session asked for is proved, else 2."""
     one = kept(args.state)
-    names = sessions(one.app) if args.session == "all" else [args.session]
-    proofs = [prove(one.app, one.guard, name) for name in names]
+    try:
+        names = sessions(one.app) if args.session == "all" else [args.session]
+    except JournalError as error:
+        print(f"refused: {error} [{error.code}]", file=sys.stderr)
+        return EXIT_FOUND
+    verdict = journal_check.verify(one.journal, one.guard)
+    proofs = [prove(one.app, one.guard, name, verdict) for name in names]
     if args.json:
         print(json.dumps([{"proved": proof.good, **asdict(proof)} for proof in proofs], indent=2))
     else:
-        for proof in proofs:
-            print(in_words(proof))
+        print(*(in_words(proof) for proof in proofs) if proofs else ("no session was recorded",), sep="\n")
     return EXIT_OK if all(proof.good for proof in proofs) else EXIT_FOUND
 
 

@@ -85,6 +85,11 @@ class Edges:
         return len(self._expected) + len(self._switch)
 
     @property
+    def expects(self) -> bool:
+        """Whether edges of pulses are still to come; after a stop none are."""
+        return self._stopped_us is None and bool(self._expected)
+
+    @property
     def cut(self) -> Cut | None:
         """What the stop has cut, if anything; final ``STOP_US`` after it, and until something is asked again."""
         halved = self._stopped_us is not None and bool(self._expected) and not self._expected[0].start

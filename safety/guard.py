@@ -201,7 +201,8 @@ class Guard:
             else:
                 faults = (*faults, self._note(error))
         faults = (*faults, *self._app_faults(now))
-        drained, passed = self._supply.drained, self._passed
+        # a session is over when its last edges were seen too, else a pulse of it would count for nothing
+        drained, passed = self._supply.drained and not self._tools.edges.expects, self._passed
         self._passed = None
         inputs = Inputs(
             contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us

@@ -77,7 +77,7 @@ def load(text: str | None) -> Record:
     except (ValueError, TypeError, KeyError, RecursionError):
         return UNKNOWN
     if not good or not record.clean:
-        return replace(record, clean=False, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
+        return replace(record, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
     return record
 
 

@@ -90,7 +90,7 @@ let way = 0;
 let source = null;
 let polling = 0;
 let lastText = "";
-let reading = false;
+let lookedFor;
 let said = 0; // how often the stream has spoken
 const listeners = new Set();
 
@@ -103,9 +103,10 @@ export function take(state) {
   const key = state.session ? `${state.session.phase}.${state.session.contraction}.${state.session.part}` : "";
   if (key !== store.part.key) store.part = { key, totalMs: Math.max(1, state.session?.part_left_ms ?? 1) };
   for (const listener of listeners) listener(state, before);
-  if (store.plan !== undefined && state.prescription_revision !== (store.plan?.revision ?? null) && !reading) {
-    reading = true; // another plan is in force: it is shown, whoever set it and wherever
-    loadAll().finally(() => { reading = false; });
+  const { prescription_revision: inForce } = state;
+  if (store.plan !== undefined && inForce !== (store.plan?.revision ?? null) && inForce !== lookedFor) {
+    lookedFor = inForce; // another plan is in force: it is shown, whoever set it and wherever; asked for once
+    loadAll();
   }
   if (store.stale) store.stale = false;
   changed();

@@ -111,3 +111,35 @@ def test_every_endpoint_is_described(tried: Tried) -> None:
             assert len(operation["description"]) > 15, (method, path)
     for name, schema in tried.schema.raw_schema["components"]["schemas"].items():
         assert schema.get("description"), name
+
+
+def test_every_link_names_what_the_next_request_takes(tried: Tried) -> None:
+    document = tried.schema.raw_schema
+    operations = {one["operationId"]: one for methods in document["paths"].values() for one in methods.values()}
+    links = [link for one in operations.values() for answer in one["responses"].values() for link in linked(answer)]
+    assert len(links) > 10
+    for link in links:
+        there = operations[link["operationId"]]
+        assert set(link.get("parameters", {})) <= {one["name"] for one in there.get("parameters", [])}, link
+        if "requestBody" in link:
+            schema = there["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            assert set(link["requestBody"]) <= set(document["components"]["schemas"][schema]["properties"]), link
+
+
+def test_what_a_link_takes_is_in_the_answer(tried: Tried) -> None:
+    document = tried.schema.raw_schema
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for answer in operation["responses"].values():
+                for link in linked(answer):
+                    for taken in (*link.get("parameters", {}).values(), *link.get("requestBody", {}).values()):
+                        schema = answer["content"]["application/json"]["schema"]
+                        for part in taken.removeprefix("$response.body#/").split("/"):
+                            found = document["components"]["schemas"].get(
+                                schema.get("$ref", "").rpartition("/")[2], schema
+                            )
+                            schema = found["items"] if part == "0" else found["properties"][part]
+
+
+def linked(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(answer.get("links", {}).values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -46,7 +47,7 @@ def test_it_is_made_anew_when_it_does_not_fit_any_more(tmp_path: Path, why: str)
     first = prepare(tmp_path, NAMES, NOW)
     names, now = NAMES, NOW
     if why == "names":
-        names = (*NAMES, "192.0.2.8")
+        names = (*NAMES, "192.168.0.8")
     elif why == "age":
         now += timedelta(days=LEAF_DAYS - RENEW_DAYS + 1)
     elif why == "damaged":
@@ -77,11 +78,29 @@ def test_the_authority_can_vouch_for_nothing_else(tmp_path: Path) -> None:
     assert certificate.PRIVATE[0] in {str(one.value) for one in allowed.value.permitted_subtrees or []}
 
 
+@pytest.mark.parametrize("address", ["192.168.0.8", "192.0.2.8", "2001:db8::8"])
+def test_who_trusts_the_authority_trusts_the_device_at_any_address(tmp_path: Path, address: str) -> None:
+    now = datetime.now(UTC)  # who trusts it looks at the clock of this machine
+    served = prepare(tmp_path, (address, *NAMES), now)
+    here, there = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=served.authority)
+    here.load_cert_chain(served.certificate, served.key)
+    for name in (address, "device.local"):
+        to_device, to_phone = ssl.MemoryBIO(), ssl.MemoryBIO()
+        phone = there.wrap_bio(to_phone, to_device, server_hostname=name)
+        device = here.wrap_bio(to_device, to_phone, server_side=True)
+        for side in (phone, device, phone):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        assert phone.getpeercert()
+    authority = served.authority.read_bytes()
+    assert prepare(tmp_path, NAMES, now).authority.read_bytes() == authority  # the phone need not be told anew
+
+
 # --- the server -------------------------------------------------------------------------------------------------------
 
 
 def test_a_phone_pairs_and_stops_over_tls(api: Api, tmp_path: Path) -> None:
-    tls = prepare(tmp_path / "tls", NAMES, NOW)
+    tls = prepare(tmp_path / "tls", NAMES, datetime.now(UTC))
     trust = ssl.create_default_context(cafile=tls.authority)
     trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     with serving(api, tmp_path, tls) as port:
@@ -152,6 +171,8 @@ def test_somebody_at_the_device_pairs_and_revokes(
     assert phone.get("me").json()["code"] == "device_revoked"
     assert main(["people", "--revoke", id_, *at]) == 2
     assert "not_found" in capsys.readouterr().err
+    assert main(["pair", "patient", "--svg", str(tmp_path / "none" / "qr.svg"), *at]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_control_is_allowed_at_the_device(api: Api, folder: Path) -> None:
@@ -168,6 +189,9 @@ def test_the_passphrase_is_set_at_the_device(api: Api, folder: Path, monkeypatch
     api.service.passphrase.check("a horse, a battery, a staple")
     monkeypatch.setattr(people_command.getpass, "getpass", lambda _: "short")
     assert main(["people", "--passphrase", "--runtime", str(folder)]) == 2
+    monkeypatch.setattr(people_command.getpass, "getpass", lambda _: (_ for _ in ()).throw(EOFError))
+    assert main(["people", "--passphrase", "--runtime", str(folder)]) == 2
+    api.service.passphrase.check("a horse, a battery, a staple")
 
 
 def test_only_the_devices_own_user_reaches_the_socket(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,27 +1,32 @@
 """Stops under load, on the whole of ``pelvistim serve``: 50 requests a second, 10 stalled clients, 20 live streams, a
 slow reader. A session plays meanwhile for a while, and the first stop ends it; the others come while it is stopped.
 
-python -m tests.bench.bench_api [STOPS [SECONDS]]
+python -m tests.bench.bench_api [STOPS [SECONDS]] [--write]      with --write into docs/benchmarks.md
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.api import PRESCRIPTION
+from tests.support.sections import put, table
 from tests.support.serve import Serving, serve
 from tests.support.treatment import NONE_APPLIES
 
 STREAMS, STALLED, PER_SECOND = 20, 10, 50
 BOUND_MS = 100.0
+PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
 COOKIE = "device_plain"
 SHARE = os.sysconf("SC_CLK_TCK")
 
@@ -164,37 +169,50 @@ def spread(took: list[float]) -> str:
     return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {took[-1]:.1f} ms"
 
 
+def machine() -> str:
+    kernel = platform.release().partition("-")[0]
+    return f"{os.cpu_count()} processors, Linux {kernel}, load average {os.getloadavg()[0]:.1f} before"
+
+
 def main() -> int:
-    stops = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
-    print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stops", type=int, nargs="?", default=1_000)
+    parser.add_argument("seconds", type=int, nargs="?", default=60)
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE}")
+    args = parser.parse_args()
+    figures = {"machine": machine()}
     with tempfile.TemporaryDirectory() as name:
         began = time.monotonic()
         with serve(Path(name)) as server:
-            print(f"ready {time.monotonic() - began:.1f} s after the start")
+            figures["from the start of `pelvistim serve` to the printed links"] = f"{time.monotonic() - began:.1f} s"
             server.phone("clinician").put("prescription", json=PRESCRIPTION).raise_for_status()
             patient = server.phone("patient")
             at = processes(server)
-            print(", ".join(f"{who}: {rss_mib(folder):.0f} MiB resident" for who, folder in at.items()))
+            figures["resident at the start"] = each(at, lambda folder: f"{rss_mib(folder):.0f} MiB")
             load = Load(int(server.base.rpartition(":")[2]), patient.cookies[COOKIE])
-            told = asyncio.run(measure(load, stops, seconds))
+            told = asyncio.run(measure(load, args.stops, args.seconds))
             one = patient.get("sessions").json()[0]
             closed = patient.get(f"sessions/{one['id']}").json()["closed"]
             still = processes(server) == at
-            print(", ".join(f"{who}: {rss_mib(folder):.0f} MiB after" for who, folder in at.items() if folder.exists()))
-            print(
-                ", ".join(
-                    f"{who}: {busy_s(folder):.1f} s of processor" for who, folder in at.items() if folder.exists()
-                )
-            )
-    print(f"session: {closed['session_us'] / 1e6:.1f} s, {closed['underruns']} underruns, ended by {closed['cause']}")
-    print(f"the guard {'is the same to the end' if still else 'WAS LOST'}; {load.errors} other requests failed")
-    print(f"the other requests: {spread(load.took_ms)}")
+            figures["resident after the load"] = each(at, lambda folder: f"{rss_mib(folder):.0f} MiB")
+            figures["processor time"] = each(at, lambda folder: f"{busy_s(folder):.1f} s")
     confirmed = [ms for ms, good in told if good]
-    print(f"{len(confirmed)} of {len(told)} stops confirmed: {spread(confirmed)}")
-    print(f"load average after: {os.getloadavg()[0]:.1f}")
+    figures["the session"] = (
+        f"{closed['session_us'] / 1e6:.1f} s, {closed['underruns']} underruns, ended by {closed['cause']}"
+    )
+    figures["the guard at the end"] = "the same process" if still else "another process"
+    figures["the other requests"] = f"{spread(load.took_ms)}; {load.errors} failed"
+    figures["stops confirmed"] = f"{len(confirmed)} of {len(told)}"
+    figures["from the request to lines confirmed low"] = spread(confirmed)
+    print(*(f"{what}: {value}" for what, value in figures.items()), sep="\n")
+    if args.write:
+        put(PAGE, "tests.bench.bench_api", table(figures))
     p99 = sorted(confirmed)[int(len(confirmed) * 0.99)]
-    return 0 if p99 <= BOUND_MS and len(confirmed) == stops and still and not closed["underruns"] else 1
+    return 0 if p99 <= BOUND_MS and len(confirmed) == args.stops and still and not closed["underruns"] else 1
+
+
+def each(at: dict[str, Path], tell: Callable[[Path], str]) -> str:
+    return ", ".join(f"{who} {tell(folder)}" for who, folder in at.items() if folder.exists())
 
 
 if __name__ == "__main__":

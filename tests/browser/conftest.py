@@ -37,6 +37,7 @@ PLAN: Final[dict[str, Any]] = {
     "sessions_per_day": 3,
     "sessions_per_week": 5,
     "weeks": 12,
+    "patient_may": ["pause", "end_early"],
     "prescriber": "K. Larsen",
 }
 
@@ -77,7 +78,8 @@ class Served:
     def ask(self, role: str, method: str, path: str, body: object = None) -> Any:
         """One request to the API as a phone of this role, that is paired for it when it is first asked."""
         if role not in self._cookies:
-            token = self.link(role).partition("#pair=")[2]
+            link = self.links.pop(role) if role == "clinician" else self.link(role)
+            token = link.partition("#pair=")[2]
             answer = self._request("POST", "/pair", {"token": token}, None)
             self._cookies[role] = answer.headers["set-cookie"].partition(";")[0]
         text = self._request(method, path, body, self._cookies[role]).read()
@@ -97,12 +99,10 @@ class Served:
         return urllib.request.urlopen(request, timeout=WAIT_MS / 1000)
 
     def link(self, role: str) -> str:
-        """A link for one phone of this role: the one printed at the start, then new ones from the device."""
-        if role in self.links:
+        """A link for one phone of this role: the one printed at the start, then new ones from a clinician."""
+        if role in self.links and role != "clinician":  # that one is kept for the requests
             return self.links.pop(role)
-        command = [sys.executable, "-m", "controller.cli", "pair", role]
-        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return re.findall(r"\S+#pair=\S+", said)[0]
+        return str(self.ask("clinician", "POST", "/pairing", {"role": role})["links"][0])
 
     def board(self, op: str, **fields: object) -> dict[str, Any]:
         """One operation on the simulated board: what a hand or a broken wire does."""
@@ -202,6 +202,8 @@ def phone(browser: Any, request: pytest.FixtureRequest) -> Iterator[Phone]:
 
     yield make
     for number, context in enumerate(contexts):
+        for page in context.pages:  # told where the test failed: what stood there instead
+            print(f"phone {number} showed:", page.inner_text("body"), sep="\n")
         if (
             folder := os.environ.get("BROWSER_SHOTS")
         ) and context.pages:  # what each phone showed last, to find out why a test failed

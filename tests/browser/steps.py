@@ -89,3 +89,12 @@ class Person:
     def stops(self) -> None:
         """STOPP: the finger goes down."""
         self.page.locator("#stop").dispatch_event("pointerdown")
+
+
+def hide(page: Any, hidden: bool) -> None:
+    """As if another app or the lock screen were in front of the page, or no longer."""
+    page.evaluate(
+        """(hidden) => { Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange")); }""",
+        hidden,
+    )

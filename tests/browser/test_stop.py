@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Phone, Served
-from tests.browser.steps import LANG, Person
+from tests.browser.steps import LANG, Person, hide
 
 NO_STREAM = "delete window.EventSource; window.EventSource = class { constructor() { throw new Error() } };"
 NO_SOCKET = "window.WebSocket = class { constructor() { throw new Error('blocked') } };"
@@ -60,6 +60,12 @@ def test_from_every_view_of_every_role_and_logged_out(planned: Served, phone: Ph
             assert stops(planned) > before
             person.page.mouse.up()
             goes_on(person.page)
+        hide(person.page, True)
+        before = stops(planned)
+        person.stops()
+        stopped(person)
+        assert stops(planned) > before
+        person.page.close()
 
 
 def stops(served: Served) -> int:

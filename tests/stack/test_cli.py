@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from controller.cli import main
 from controller.launch import Control
 from tests.decoder import decode
 from tests.support.cli import Running, command, environment, left_behind, pelvistim, while_running
@@ -229,6 +231,41 @@ def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
     assert "--acknowledge" in missing.stderr
     assert pelvistim(tmp_path, *common, "--acknowledge").returncode == 0
     assert pelvistim(tmp_path, *common).returncode == 0
+
+
+@pytest.mark.parametrize("more", [("check", "sprint"), ("check", "sprint", "--json"), ("run", "sprint", "--board=sim")])
+def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path, more: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as nobody:
+        ended = subprocess.run(
+            command(*more), stdout=nobody, stderr=subprocess.PIPE, text=True, env=environment(tmp_path), timeout=60
+        )
+    assert (ended.returncode, ended.stderr) == (70, "ended: nobody reads what is printed any more\n")
+
+
+def test_a_user_without_real_time_is_told_what_a_busy_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    main(["run", "stress-50hz", "--board", "sim", "--minutes", "0.001"])
+    assert "On a busy machine a simulated session may be stopped" in capsys.readouterr().out
+
+
+def test_a_lockout_is_not_said_to_be_cleared_by_acknowledging_it(tmp_path: Path) -> None:
+    scenario = tmp_path / "wrong.toml"
+    scenario.write_text('[[fault]]\nat_s = 2\nname = "source-gain"\nargs = ["A", 2]\n')
+    common = ("run", "stress-50hz", "--board", "sim", "--speed", "max", "--state", tmp_path / "state")
+    first = pelvistim(tmp_path, *common, "--new-state", "--intensity", 10, "--faults", scenario, "--minutes", 0.1)
+    assert first.returncode == 3
+    for more in ((), ("--acknowledge",)):
+        again = pelvistim(tmp_path, *common, *more)
+        assert again.returncode == 2
+        assert "[current_high]; only a clinician can clear this" in again.stderr
 
 
 @pytest.mark.req("SR-103")

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from controller.chain import Kind
 from controller.history import KINDS, records
@@ -24,6 +26,7 @@ from tests.support.treatment import NONE_APPLIES
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "api.md"
 PATIENCE_S = 120
+STATES_MAX = 300
 
 
 @pytest.mark.needs("curl", apt="curl")
@@ -63,6 +66,15 @@ def test_the_documents_session_runs_as_it_stands(tmp_path: Path) -> None:
     assert json.loads(verdict.stdout)["seals"] == 2
 
 
+def test_a_second_app_in_the_same_place_is_refused(tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        second = pelvistim(tmp_path, "serve", "--port", 0, "--state", tmp_path / "state")
+        assert server.end() == 0
+    assert second.returncode == 2
+    assert "another guard runs in" in second.stderr
+    assert "internal error" not in second.stderr
+
+
 def test_an_app_that_is_killed_takes_the_output_with_it_and_the_next_one_says_what_was(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         session(server)
@@ -89,6 +101,24 @@ def test_a_guard_that_is_killed_is_started_again(tmp_path: Path) -> None:
         assert patient.post("stop").json()["confirmed"] is True
 
 
+def test_an_end_with_streams_open_is_in_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Server-sent events and a WebSocket: both are ended, nothing is cut off, and nothing is complained of."""
+    with serve(tmp_path) as server:
+        phone = server.phone("viewer")
+        cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in phone.cookies.items())}
+        address = f"{server.base.replace('http', 'ws')}/api/v1/live"
+        with connect(address, additional_headers=cookie) as socket, phone.stream("GET", "live") as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "event: state"
+            server.process.send_signal(signal.SIGTERM)
+            assert len(list(lines)) < 100
+            with pytest.raises(ConnectionClosed) as closed:
+                list(socket)
+            assert closed.value.rcvd is not None, "it was closed, not cut off"
+        assert server.end() == 0
+    assert capfd.readouterr().err == ""
+
+
 def session(server: Serving) -> httpx2.Client:
     """A patient's phone with a session that runs."""
     clinician = server.phone("clinician")
@@ -106,13 +136,16 @@ def session(server: Serving) -> httpx2.Client:
 
 
 def until(phone: httpx2.Client, good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The first state of the live stream that is as wanted."""
+    """The first state of the live stream that is as wanted, among those of half a minute."""
+    states = 0
     with phone.stream("GET", "live") as stream:
         for line in stream.iter_lines():
             if line.startswith('data: {"mode"'):
                 state: dict[str, Any] = json.loads(line.removeprefix("data: "))
                 if good(state):
                     return state
+                states += 1
+                assert states < STATES_MAX, state
     raise AssertionError("the stream ended")
 
 

@@ -147,5 +147,7 @@ def test_a_port_that_is_taken_and_a_file_that_cannot_be_written(tmp_path: Path) 
     result = subprocess.run(command("--edges", "/nowhere/x.csv"), capture_output=True, text=True, timeout=60)
     assert result.returncode == 2
     assert "/nowhere/x.csv" in result.stderr
-    result = subprocess.run(command("--port", "65536"), capture_output=True, text=True, timeout=60)
-    assert result.returncode == 64
+    for port in ("65536", "22x"):
+        result = subprocess.run(command("--port", port), capture_output=True, text=True, timeout=60)
+        assert result.returncode == 64
+        assert f"{port} is not a port from 0 to 65535" in result.stderr

@@ -19,11 +19,22 @@ def section(text: str, module: str) -> str:
     return str(found[0])
 
 
+def put(page: Path, module: str, said: str) -> None:
+    """Puts what ``module`` made in its place on a page."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(section(text, module), said), encoding="utf-8")
+
+
+def table(figures: dict[str, str]) -> str:
+    """Figures as a table of two columns."""
+    rows = "".join(f"| {what} | {value} |\n" for what, value in figures.items())
+    return f"| figure | measured |\n|---|---|\n{rows}"
+
+
 def main(page: Path, modules: list[str]) -> None:
     for module in modules:
         said = subprocess.run([sys.executable, "-m", module], capture_output=True, text=True, check=True).stdout
-        text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(section(text, module), said), encoding="utf-8")
+        put(page, module, said)
 
 
 if __name__ == "__main__":

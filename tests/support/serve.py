@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,10 +48,12 @@ class Serving:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, *options: object) -> Iterator[Serving]:
-    """Serves with its state in ``folder``; ends what is left."""
+def serve(folder: Path, *options: object, within: Sequence[str] = ()) -> Iterator[Serving]:
+    """Serves with its state in ``folder``; ends what is left. ``within``: what the command is handed to, to run it."""
     arguments = ("serve", "--port", 0, "--state", folder / "state", *options)
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, text=True, env=environment(folder))
+    process = subprocess.Popen(
+        [*within, *command(*arguments)], stdout=subprocess.PIPE, text=True, env=environment(folder)
+    )
     assert process.stdout is not None
     with process.stdout:
         said, links = "", {}

@@ -524,3 +524,12 @@ def test_every_page_about_output_says_that_it_is_not_certified(page: Path) -> No
     text = " ".join(page.read_text(encoding="utf-8").split())
     assert "not a certified medical device" in text
     assert "claims no conformity to any standard" in text
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    numbers = []
+    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        number = int(page.name[:4])
+        assert page.read_text("utf-8").startswith(f"# {number}. ")
+        numbers.append(number)
+    assert len(set(numbers)) == len(numbers)

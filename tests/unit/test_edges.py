@@ -83,6 +83,19 @@ def test_only_what_came_whole_is_counted() -> None:
     assert {(one.pulses, one.code_us) for one in edges.came.values()} == {(0, 0)}
 
 
+def test_edges_are_expected_until_the_last_one_or_a_stop() -> None:
+    edges = watching(PULSES)
+    moves = edges_of(PULSES)
+    give(edges, moves[:-1])
+    assert edges.expects
+    give(edges, moves[-1:], moves[-1][1])
+    assert not edges.expects
+    edges.sent(PULSES, BEGINS + 1_000_000, joined=False)
+    assert edges.expects
+    edges.stopped(BEGINS + 1_000_000)
+    assert not edges.expects
+
+
 def test_what_a_stop_cut_is_not_counted_nor_taken_for_what_comes_after() -> None:
     edges = watching(PULSES)
     give(edges, edges_of(PULSES)[:6])  # one pulse whole, one between its phases

@@ -407,3 +407,8 @@ def test_only_a_whole_pulse_is_felt_as_the_set_point(code: int, felt: int) -> No
     verdict = judge(plan(), progress(), 2 * SECOND, 3, train([100], code), 0)
     assert isinstance(verdict, Approval)
     assert verdict.progress.channels["A"].felt_ua == felt
+
+
+@pytest.mark.req("SR-010")
+def test_a_chunk_that_cannot_be_read_is_refused_as_that() -> None:
+    assert code_of(judge(plan(), progress(), 2 * SECOND, 3, b"", 0)) == "malformed"

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
 from controller import journal
@@ -19,6 +20,7 @@ from safety.seal import ChunkHash, JournalHead
 from safety.signer import Signer
 
 PLAN = "e" * 64
+SCHEMA = Path(__file__).parent.parent.parent / "docs" / "journal.schema.json"
 Work = tuple[Path, Path]
 
 
@@ -232,20 +234,58 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def test_the_command_says_what_it_found(work: Work, run: Run) -> None:
     code, said, _ = run("journal", "verify", work[0], "--guard-state", work[1])
     assert code == 0
-    assert "this is what was written" in said
+    assert "up to row 8 this is what was written" in said
     change(work, "DELETE FROM row WHERE number > 6")
     code, said, _ = run("journal", "verify", work[0], "--guard-state", work[1], "--json")
     assert code == 2
     found = json.loads(said)
     assert (found["good"], found["findings"][0]["code"]) == (False, "cut")
+
+
+def test_the_seals_beside_the_journal_are_read_and_without_any_nothing_vouches(work: Work, run: Run) -> None:
+    code, said, _ = run("journal", "verify", work[0])
+    assert (code, said.splitlines()[1]) == (0, "2 seals, up to row 8; rows after it, not sealed yet: 0")
+    work[1].rename(work[1].with_name("elsewhere"))
     code, said, _ = run("journal", "verify", work[0])
     assert code == 2
+    assert "no guard's seals were read" in said
     assert "NOT shown to be" in said
+
+
+def test_what_no_seal_covers_is_not_said_to_be_vouched_for(work: Work, run: Run, tmp_path: Path) -> None:
+    app, state = tmp_path / "new" / "app", tmp_path / "new" / "guard"
+    state.mkdir(parents=True)
+    Journal(app, Signer(state).device).close()
+    code, said, _ = run("journal", "verify", app)
+    assert code == 0
+    assert "what was written" not in said
+    assert "it vouches for nothing" in said
+
+
+def test_the_journal_of_serve_is_meant_if_none_is_named(
+    work: Work, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert run("journal", "verify")[0] == 2
+    for command in (("journal", "export"), ("verify", "all")):
+        code, said, told = run(*command)
+        assert (code, said) == (2, "")
+        assert told.startswith("refused: ")
+        assert "there is no journal" in told
+    folder = tmp_path / "state" / "pelvistim" / "simulated"
+    folder.mkdir(parents=True)
+    for one in work:
+        one.rename(folder / one.name)
+    assert run("journal", "verify")[0] == 0
+    assert len(json.loads(run("journal", "export")[1])["rows"]) == 8
 
 
 def test_exports_hold_every_row(work: Work, run: Run, tmp_path: Path) -> None:
     code, said, _ = run("journal", "export", work[0])
     rows = json.loads(said)["rows"]
+    published = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema_rs.Draft202012Validator(published).validate(json.loads(said))
+    assert published["properties"]["rows"]["items"]["properties"]["kind"]["enum"] == list(Kind)
     assert (code, len(rows)) == (0, 8)
     assert rows[2]["body"] == {"session": "s1", "contraction": 1, "pulses": 400}
     assert run("journal", "export", work[0], "--format", "csv", "--out", tmp_path / "x.csv")[0] == 0
@@ -256,5 +296,5 @@ def test_exports_hold_every_row(work: Work, run: Run, tmp_path: Path) -> None:
 
 def test_an_export_of_nothing_is_told(tmp_path: Path, run: Run) -> None:
     code, _, words = run("journal", "export", tmp_path)
-    assert code == 70
+    assert code == 2
     assert "journal_absent" in words

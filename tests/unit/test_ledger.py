@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -143,3 +144,73 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
     assert ledger.debit(cut, 1) == replace(cut, clean=False, sessions=1, delivered_us=1, cut_line=None, cut_us=0)
     for wrong in ({"cut_us": -1}, {"cut_us": 0.5}, {"cut_line": 5}):
         assert ledger.load(ledger.dump(replace(cut, **wrong))) == ledger.UNKNOWN  # type: ignore[arg-type]
+
+
+@pytest.mark.req("SR-082")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": 2},
+        {"day": 20_200_301},
+        {"sessions": -1},
+        {"sessions": True},
+        {"sessions": "0"},
+        {"delivered_us": -1},
+        {"delivered_us": 0.5},
+        {"clean": 1},
+        {"contraction_us": [0]},
+        {"contraction_us": [0, -1]},
+        {"contraction_us": 3},
+        {"cause": 3},
+        {"more": 0},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_not_as_it_must_be_is_unknown(change: dict[str, object]) -> None:
+    good = json.loads(ledger.dump(Record(day="2020-03-01")))
+    assert ledger.load(json.dumps(good)) == Record(day="2020-03-01")
+    assert ledger.load(json.dumps({**good, **change})) == UNKNOWN
+    for key in good:
+        assert ledger.load(json.dumps({one: value for one, value in good.items() if one != key})) == UNKNOWN
+
+
+@pytest.mark.req("SR-082")
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "3", "null", "[" * 100_000])
+def test_what_is_no_record_is_unknown(text: str | None) -> None:
+    assert ledger.load(text) == UNKNOWN
+
+
+@pytest.mark.req("SR-082")
+def test_an_unclean_record_keeps_its_day_and_takes_the_longest_contraction() -> None:
+    record = Record(False, "2020-03-01", 2, 5 * MINUTE, (4, 5), "tripped", "current_high")
+    found = ledger.load(ledger.dump(record))
+    assert found == replace(record, contraction_us=UNKNOWN.contraction_us)
+    assert found.clean is False
+    assert UNKNOWN.contraction_us == (limits.CONTRACTION_MAX_US, limits.CONTRACTION_MAX_US)
+
+
+@pytest.mark.req("SR-081")
+def test_a_new_day_begins_with_nothing_spent() -> None:
+    opened = ledger.open_day(Record(True, "2020-03-01", 3, 5 * MINUTE, cause="tripped"), "2020-03-02")
+    assert opened == Record(True, "2020-03-02", 0, 0, cause="tripped")
+
+
+@pytest.mark.req("SR-080")
+@pytest.mark.parametrize(
+    ("unused_us", "delivered_us"),
+    [(0, 30 * MINUTE), (1, 30 * MINUTE - 1), (30 * MINUTE, 0), (31 * MINUTE, 0), (-1, 30 * MINUTE)],
+)
+def test_what_was_not_delivered_goes_back(unused_us: int, delivered_us: int) -> None:
+    opened = ledger.debit(Record(True, "2020-03-01", 1, 10 * MINUTE, cause="tripped"), 20 * MINUTE)
+    assert opened == Record(False, "2020-03-01", 2, 30 * MINUTE)
+    assert isinstance(opened, Record)
+    channels = {"A": History(1_000, 4_000), "B": History()}
+    closed = ledger.credit(opened, unused_us, channels)
+    assert closed == Record(True, "2020-03-01", 2, delivered_us, (3_000, 0))
+    assert closed.clean is True
+
+
+@pytest.mark.req("SR-082")
+def test_a_start_knows_the_contraction_that_came_last() -> None:
+    now = 60 * MINUTE
+    assert ledger.begin(Record(contraction_us=(0, 3_000)), now) == {"A": History(), "B": History(now - 3_000, now)}

@@ -120,6 +120,18 @@ def test_no_script_and_no_style_stands_in_the_page() -> None:
     assert not re.search(r"<style|style=|\son[a-z]+=|<script(?![^>]* src=)", html)
 
 
+def test_a_theme_changes_colours_alone() -> None:
+    css = (WEB / "page.css").read_text("utf-8")
+    themes = re.findall(r":root(?:\[data-theme=[^\]]*\])? \{(.*?)\}", css, re.DOTALL)
+    assert len(themes) == 3, "light, dark by the phone's wish, dark by the person's"
+    light, wished, chosen = (dict(re.findall(r"([\w-]+): ([^;]+);", theme)) for theme in themes)
+    assert wished == chosen
+    assert set(chosen) <= set(light)
+    colours = {name: value for name, value in chosen.items() if name != "color-scheme"}
+    assert all(re.fullmatch(r"--[\w-]+", name) and value.startswith("#") for name, value in colours.items())
+    assert css.count("data-theme") == 2
+
+
 # --- as it is served --------------------------------------------------------------------------------------------------
 
 

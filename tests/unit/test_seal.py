@@ -194,3 +194,16 @@ def test_a_key_whose_public_half_was_not_written_yet_is_completed(tmp_path: Path
     (tmp_path / "seal.pub").unlink()
     assert Signer(tmp_path).device == device
     assert signer.fingerprint(public_key(tmp_path)) == device
+
+
+@pytest.mark.parametrize("row", [0, 2**63 - 1])
+def test_a_head_may_be_at_either_end(row: int) -> None:
+    assert JournalHead(row, "0" * 64).row == row
+
+
+@pytest.mark.parametrize(
+    ("row", "hash_"), [("1", "a" * 64), (1.0, "a" * 64), (2**63, "a" * 64), (1, "a" * 65), (1, None), (1, "g" * 64)]
+)
+def test_a_head_of_another_kind_is_refused(row: object, hash_: object) -> None:
+    with pytest.raises(SealError):
+        JournalHead(row, hash_)  # type: ignore[arg-type]

@@ -120,3 +120,17 @@ def test_lowering_is_at_once_and_forgets_what_was_ahead() -> None:
 @pytest.mark.parametrize("to", [{"A": 10_001}, {"A": -1}, {"C": 0}])
 def test_lowering_only_lowers(to: dict[str, int]) -> None:
     assert code(SetPoint(1, (10_000, 5000)).lowered(to)) == "not_lower"
+
+
+@pytest.mark.req("SR-031")
+def test_a_step_that_is_withdrawn_is_forgotten_under_a_new_revision() -> None:
+    ahead = grant_raise(SetPoint(3, (10_000, 0)), {"A": 12_000}, 600_000, 0, SCHEDULE, CAPS)
+    assert isinstance(ahead, SetPoint)
+    assert ahead.ahead is not None
+    assert ahead.renewed() == SetPoint(5, (10_000, 0), None, ahead.last_raise_us)
+
+
+@pytest.mark.req("SR-033")
+@pytest.mark.parametrize("to", [0, 1, 9_999, 10_000])
+def test_lowering_may_stay_or_go_to_zero(to: int) -> None:
+    assert SetPoint(1, (10_000, 5_000)).lowered({"A": to}) == SetPoint(3, (to, 5_000))

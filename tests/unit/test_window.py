@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.decode import Chunk, Pulse
-from safety.window import WAVE_SLACK_US, Asked, Played, allowed, look, plan, quiet_us, recent
+from safety.window import WAVE_SLACK_US, Asked, Played, allowed, between, look, plan, quiet_us, recent
 
 BEGINS = 1_000_000
 
@@ -208,3 +208,34 @@ def test_no_channel_goes_unseen(train: tuple[Played, ...], phase: int) -> None:
             unseen[channel] = 0 if found.must or not found.may else unseen[channel] + 1
             assert unseen[channel] <= 2, (channel, at)
         since = at if reset else since
+
+
+@pytest.mark.parametrize("late_us", [0, 1_000, 1_001, 3_000])
+def test_a_reading_that_took_long_may_have_seen_what_came_meanwhile(late_us: int) -> None:
+    """Asked for right before anything can be under way; half the slack is no matter."""
+    asked_us = START - WAVE_SLACK_US - 1
+    seen = look(ONE, 0, asked_us)
+    assert seen.asked[0] == Asked()
+    assert not seen.in_flight
+    found = between(ONE, seen, 0, asked_us, asked_us + late_us)
+    if late_us > WAVE_SLACK_US // 2:
+        assert found.asked[0] == Asked(1000, 0, 250)
+        assert found.in_flight == {"A"}
+    else:
+        assert found is seen
+
+
+def test_what_must_have_played_is_what_had_when_the_reading_was_asked_for() -> None:
+    two = (chunk(pulse(10_000, 300), pulse(50_000)),)
+    asked_us = START - 5_000
+    found = between(two, look(two, 0, asked_us), 0, asked_us, END + 5_000)
+    assert found.asked[0] == Asked(1000, 300, 250)
+    assert not found.in_flight
+
+
+def test_a_reading_that_took_long_is_judged_with_the_slack_that_is_asked_for() -> None:
+    seen = look(ONE, 0, START - 12, 10)
+    assert between(ONE, seen, 0, START - 12, START - 12 + 5, 10) is seen
+    assert between(ONE, seen, 0, START - 12, START - 12 + 6, 10).asked[0] == Asked(1000, 0, 250)
+    assert not between(ONE, look(ONE, 0, START - 30, 10), 0, START - 30, START - 20, 10).asked[0].must
+    assert between(ONE, look(ONE, 0, START - 30, 10), 0, START - 30, START - 11, 10).asked[0] == Asked()

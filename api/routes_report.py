@@ -1,0 +1,101 @@
+"""Reports over a period, and the diary they rest on."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from api import report_models as models
+from api.auth import APatient, AViewer, TheService
+from api.devices import Device
+from api.models import IsoDay
+from api.problems import documented
+from api.roles import Role
+from api.routes_session import PATIENT, VIEWER
+from api.service import Service
+from controller.chain import Kind
+from controller.diary import diary
+from controller.kept import person_code
+from controller.report import KINDS, as_csv, report
+
+router = APIRouter()
+First = Annotated[IsoDay, Query(alias="from", description="The first day, in UTC.")]
+Last = Annotated[IsoDay, Query(alias="to", description="The last day, in UTC.")]
+
+
+@router.get(
+    "/report",
+    summary="A report over a period",
+    tags=["report"],
+    response_model=models.ReportOut,
+    responses={200: {"content": {"text/csv": {}}}, **documented(*PATIENT)},
+)
+def make(
+    service: TheService,
+    device: APatient,
+    first: First,
+    last: Last,
+    format: Annotated[Literal["json", "csv"], Query()] = "json",
+) -> Response:
+    """Adherence, dose, comfortable strength, thresholds, ratings, pain, complaints, diary, and what stopped it."""
+    told = _report(service, device, first, last)
+    kept = {"Content-Disposition": f'attachment; filename="report.{format}"', "Cache-Control": "no-store"}
+    if format == "csv":
+        return Response(as_csv(told), headers=kept, media_type="text/csv; charset=utf-8")
+    body = models.ReportOut.model_validate(told).model_dump_json(by_alias=True)
+    return Response(body, headers=kept, media_type="application/json")
+
+
+def _report(service: Service, device: Device, first: str, last: str) -> dict[str, Any]:
+    head = service.journal.rows(Kind.DEVICE)[0]
+    rows = service.journal.rows(*KINDS)
+    clinician = device.role is Role.CLINICIAN
+    return report(rows, _day(first), _day(last), person_code(head.hash), clinician=clinician)
+
+
+@router.get("/report/schema", summary="The report's JSON Schema", tags=["report"], responses=documented(*VIEWER))
+def schema(device: AViewer) -> dict[str, Any]:
+    """As it is published."""
+    del device
+    return models.schema()
+
+
+@router.get("/diary", summary="The diary", tags=["report"], responses=documented(*PATIENT))
+def read(service: TheService, device: APatient) -> models.DiaryOut:
+    """Every day that was told, and the goal."""
+    del device
+    told = diary(service.journal.rows(Kind.DIARY))
+    days = [
+        models.DiaryDayIn(day=one.day, leaks=one.leaks, pads=one.pads, goal=one.goal, note=one.note)
+        for one in told.days
+    ]
+    return models.DiaryOut(goal=told.goal, days=days)
+
+
+@router.put("/diary", summary="Write a day", tags=["report"], responses=documented(*PATIENT, "journal_not_written"))
+async def write(service: TheService, device: APatient, told: models.DiaryDayIn) -> models.DiaryDayIn:
+    """May be told again; the newest word on a day counts."""
+    await service.settle(service.note(Kind.DIARY, event="day", who=device.id, **told.model_dump()))
+    return told
+
+
+@router.put(
+    "/diary/goal", summary="Write the own goal", tags=["report"], responses=documented(*PATIENT, "journal_not_written")
+)
+async def write_goal(service: TheService, device: APatient, told: models.GoalIn) -> models.GoalIn:
+    """In the person's own words; the newest one counts."""
+    await service.settle(service.note(Kind.DIARY, event="goal", who=device.id, text=told.text))
+    return told
+
+
+def _day(text: str) -> date:
+    """A day as it is written; the 31st of a shorter month is its last."""
+    year, month, day = map(int, text.split("-"))
+    for last in range(day, 27, -1):
+        try:
+            return date(year, month, last)
+        except ValueError:
+            continue
+    return date(year, month, day)

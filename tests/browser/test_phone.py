@@ -1,0 +1,163 @@
+"""What the page does with the phone it is on: pairing, the next hand, its own files, sound; over a made-up engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import page as files
+from api.models import PrescriptionIn
+from api.roles import Role
+from api.views import prescription_of
+from tests.browser.conftest import PLAN, Phone
+from tests.browser.gallery import furnish, pair
+from tests.browser.steps import LANG, Person
+from tests.support.api import Api
+from tests.support.served import serving
+
+KEPT = """async () => ({ local: Object.keys(localStorage), session: Object.keys(sessionStorage),
+  cookies: document.cookie, caches: await caches.keys(),
+  workers: (await navigator.serviceWorker.getRegistrations()).length })"""
+SOUND = """window.tones = []; window.AudioContext = class {
+  state = "running"; currentTime = 0; destination = {};
+  createOscillator() {
+    const tone = [], note = (hz) => { tone.push(hz); };
+    return { frequency: { setValueAtTime: note, linearRampToValueAtTime: note }, connect: (next) => next,
+      start: () => { window.tones.push(tone); }, stop: () => {} }; }
+  createGain() {
+    return { gain: { setValueAtTime() {}, linearRampToValueAtTime() {} }, connect: (next) => next }; } };"""
+
+
+class Device:
+    """A server over the made-up engine that a test can take away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api = Api(folder)
+        furnish(self.api)
+        self._serving = contextlib.ExitStack()
+        self.base = f"http://127.0.0.1:{self._serving.enter_context(serving(self.api, folder))}"
+
+    def goes(self) -> None:
+        self._serving.close()
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    made = Device(tmp_path)
+    yield made
+    made.goes()
+    made.api.close()
+
+
+@pytest.mark.parametrize("language", LANG)
+def test_a_phone_is_paired_by_code_and_a_clinicians_by_passphrase(device: Device, phone: Phone, language: str) -> None:
+    person = Person(phone(device.base, language), language)
+    code = device.api.service.pairing.open(Role.PATIENT).code
+    for told, then in (("AAAA-AAAA", "refusal.pairing_wrong"), (f"{code[:4].lower()}-{code[4:]}", "today.title")):
+        person.page.locator("[name=code]").fill(told)
+        person.page.locator("form", has=person.page.locator("[name=code]")).get_by_role("button").click()
+        person.sees(then)
+    another = Person(phone(device.base, language), language)
+    another.page.locator("[name=code]").fill(code)
+    another.page.keyboard.press("Enter")
+    another.sees("refusal.pairing_closed")  # it was good for one phone
+    device.api.service.passphrase.set("a long enough one")
+    another.page.get_by_text(another.words["pair.clinician"]).click()
+    another.page.locator("[name=passphrase]").fill("a long enough one")
+    another.page.keyboard.press("Enter")
+    another.page.locator(f"nav a:has-text('{another.words['nav.clinician.plan']}')").wait_for()
+
+
+def test_the_next_hand_finds_nothing_on_the_phone(device: Device, phone: Phone) -> None:
+    """Unpaired by who had it, revoked by the clinician, or simply paired anew: nothing of before is left."""
+    patient = pair(device.api, device.base, lambda url: phone(url, service_workers="allow"), Role.PATIENT, "nb")
+    page = patient.page
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    patient.answers()
+    kept = page.evaluate(KEPT)
+    assert "answers" in kept["local"]
+    assert "pain" in kept["session"]
+    assert kept["workers"] == len(kept["caches"]) == 1
+    assert kept["cookies"] == ""  # the pairing's own cookie is not for scripts
+    page.goto(f"{device.base}/#/more")
+    patient.presses("leave")
+    patient.sees("pair.title")
+    left = page.evaluate(KEPT)
+    assert set(left["local"]) <= {"language", "theme"}
+    assert left["session"] == left["caches"] == []
+    assert left["workers"] == 0
+    assert page.context.cookies() == []
+
+    page.evaluate("() => { localStorage.setItem('answers', '{}'); sessionStorage.setItem('rate', '\"s-1\"'); }")
+    page.goto(f"{device.base}/#pair={device.api.service.pairing.open(Role.PATIENT).token}")
+    patient.sees("today.title")
+    assert "answers" not in page.evaluate(KEPT)["local"]
+    assert "rate" not in page.evaluate(KEPT)["session"]
+
+    page.evaluate("() => { localStorage.setItem('answers', '{}'); }")
+    for one in device.api.service.devices.listed():
+        device.api.service.devices.revoke(one.id, by="test")
+    page.reload()
+    patient.sees("pair.title")
+    assert "answers" not in page.evaluate(KEPT)["local"]
+
+
+def test_the_page_opens_without_the_device_and_shows_nothing_that_was(device: Device, phone: Phone) -> None:
+    """Its own files are kept, and nothing else: no answer of the API comes from anywhere but the device."""
+    patient = pair(device.api, device.base, lambda url: phone(url, service_workers="allow"), Role.PATIENT, "nb")
+    page = patient.page
+    page.locator(".plan strong:not(:empty)").wait_for()
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    page.reload()  # from here on the worker stands between
+    page.locator(".plan strong:not(:empty)").wait_for()
+    kept = page.evaluate("""async () => { const found = [];
+      for (const name of await caches.keys())
+        for (const one of await (await caches.open(name)).keys()) found.push(new URL(one.url).pathname);
+      return found; }""")
+    assert sorted(kept) == sorted(path for path in files.files() if path != f"/{files.WORKER}")
+    asked = "async (path) => { try { return (await fetch(path)).status; } catch { return 'nobody'; } }"
+    assert page.evaluate(asked, "/api/v1/state") == 200
+    device.goes()
+    page.reload()
+    assert page.locator("#stop").inner_text() == "STOPP"
+    patient.sees("unreachable")
+    assert page.locator(".plan, .ring, [data-figure], nav").count() == 0
+    for path in ("/api/v1/state", "/api/v1/me", "/api/v1/prescription", "/api/v1/stop"):
+        assert page.evaluate(asked, path) == "nobody", path
+    patient.stops()
+    page.locator('[data-when="not_confirmed"]').wait_for()
+
+
+def test_sound_is_for_who_asked_for_it(device: Device, phone: Phone) -> None:
+    """Off until it is switched on; then up with the squeeze and down with the release, beside the words."""
+    patient = pair(device.api, device.base, lambda url: phone(url, script=SOUND), Role.PATIENT, "nb")
+    page = patient.page
+    page.clock.install()
+    heard: list[Any] = []
+    for wanted in (False, True):
+        page.goto(f"{device.base}/#/more")
+        page.locator("[name=sound]").set_checked(wanted)
+        page.goto(f"{device.base}/#/guided")
+        patient.presses("guided.begin", name="Sprint")
+        patient.sees("guided.ready")
+        before = len(page.evaluate("window.tones"))
+        for seconds, words in ((5.1, "guided.squeeze"), (1, "guided.release")):
+            page.clock.fast_forward(int(seconds * 1000))
+            patient.sees(words)
+        heard.append(page.evaluate("window.tones")[before:])
+        patient.presses("end")
+    assert heard[0] == []
+    assert [up < down for up, down in heard[1]] == [True, False]
+
+
+def test_a_new_plan_is_shown_where_a_phone_lies_open(device: Device, phone: Phone) -> None:
+    patient = pair(device.api, device.base, phone, Role.PATIENT, "nb")
+    patient.sees("today.plan", minutes=20, day=3, week=5)
+    device.api.engine.prescribed = prescription_of(
+        PrescriptionIn.model_validate({**PLAN, "revision": 2, "minutes": 25})
+    )
+    patient.sees("today.plan", minutes=25, day=3, week=5)
