@@ -230,12 +230,17 @@ def _power(facts: Facts, memory: Memory, check: Check) -> tuple[Memory, list[str
     return memory._replace(power_low_us=since, battery_low=battery), causes
 
 
+def _read_us(check: Check) -> int:
+    """When the rail was read, at the earliest: a slow daemon may have done so long before its last answer."""
+    return check.now_us - (check.round_trip_us if check.round_trip_us > ROUND_TRIP_NOTED_US else 0)
+
+
 def _rail(facts: Facts, check: Check) -> list[str]:
-    rail, now = check.sample.rail_mv, check.now_us
+    rail, read = check.sample.rail_mv, _read_us(check)
     if _kept(check) and rail < RAIL_FLOOR_MV and check.sample.bank & facts.power_ok:
         return ["rail_lost"]
-    dropped = check.keepalive_us is None or now - check.keepalive_us >= DROPPED_US
-    if (_off(check, now) or dropped) and rail >= RAIL_GONE_MV:
+    dropped = check.keepalive_us is None or read - check.keepalive_us >= DROPPED_US
+    if (_off(check, read) or dropped) and rail >= RAIL_GONE_MV:
         return ["rail_stuck"]
     return []
 

@@ -454,3 +454,19 @@ def test_everything_that_holds_is_told() -> None:
     one = check(bank=A_POS, rail_mv=0, peak_ua=(9_000, 9_000), playing=7, dead_man_running=False, round_trip_us=60_000)
     told = {"tripped", "phase_stuck", "charger", "current_high", "not_what_was_approved", "dead_man_fired"}
     assert causes(one) == told | {"daemon_slow"}
+
+
+@pytest.mark.req("SR-147")
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"keepalive_us": NOW_US - 150_000, "round_trip_us": 150_000}, {"daemon_slow"}),
+        ({"keepalive_us": NOW_US - 280_000, "round_trip_us": 150_000}, {"daemon_slow", "rail_stuck"}),
+        ({"keepalive_us": NOW_US - 130_000, "round_trip_us": 10_000}, {"rail_stuck"}),
+    ],
+    ids=["toggled with the reading", "long before it", "a daemon that is not slow"],
+)
+def test_a_rail_that_a_slow_daemon_read_long_ago_is_not_taken_for_one_that_stays(
+    changes: dict[str, int], found: set[str]
+) -> None:
+    assert causes(check(**changes)) == found
