@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from safety import limits
-from safety.decode import Refusal
+from safety.decode import Refusal, decode
 from safety.gate import Approval, History, Plan, Progress, judge
 from safety.schedule import Schedule, Train, read_schedule
 from safety.setpoint import Raise, SetPoint
@@ -412,3 +412,38 @@ def test_only_a_whole_pulse_is_felt_as_the_set_point(code: int, felt: int) -> No
 @pytest.mark.req("SR-010")
 def test_a_chunk_that_cannot_be_read_is_refused_as_that() -> None:
     assert code_of(judge(plan(), progress(), 2 * SECOND, 3, b"", 0)) == "malformed"
+
+
+def paused_before(**changes: object) -> Progress:
+    """3 s of pauses lie before session time 2 s: that much later is it on the axis of played time."""
+    return replace(progress(), played_us=5 * SECOND, channels=under_way(5 * SECOND), **changes)
+
+
+def test_an_approval_carries_on_all_but_where_it_stands() -> None:
+    before = paused_before(end_us=2_900_000, zero_us=3_200_000, resumed=True)
+    data = train([100, 20_100], 819)
+    verdict = judge(plan(), before, 2 * SECOND, 3, data, 0)
+    assert isinstance(verdict, Approval)
+    assert verdict.chunk == decode(data, LINES)
+    after = replace(
+        before, session_us=2_100_000, played_us=5_100_000, resumed=False, channels=verdict.progress.channels
+    )
+    assert verdict.progress == after
+    assert verdict.progress.resumed is False
+    assert verdict.progress.channels["A"].last == 5_020_100
+
+
+@pytest.mark.req("SR-032")
+@pytest.mark.parametrize(("since_us", "verdict"), [(300_000, None), (299_999, "raise_not_felt")])
+def test_what_is_felt_counts_in_played_time(since_us: int, verdict: str | None) -> None:
+    risen = {"A": History(5 * SECOND - since_us, 5 * SECOND - 20_000, continuous=False, felt_ua=50_000), "B": History()}
+    before = replace(paused_before(), channels=risen)
+    rises = replace(before, set_point=replace(before.set_point, ahead=Raise(2 * SECOND, {"A": 12_000})))
+    assert code_of(judge(plan(), rises, 2 * SECOND, 4, train([100], 100), 0)) == verdict
+
+
+@pytest.mark.req("SR-010")
+@pytest.mark.parametrize(("cap_ua", "verdict"), [(25_000, None), (24_999, "over_cap")])
+def test_a_code_may_be_just_the_cap(cap_ua: int, verdict: str | None) -> None:
+    capped = plan(caps_ua={"A": cap_ua})  # code 2048 is 25 mA
+    assert code_of(judge(capped, progress(set_point_ua=50_000), 2 * SECOND, 3, train([100], 2048), 0)) == verdict
