@@ -447,3 +447,42 @@ def test_what_is_felt_counts_in_played_time(since_us: int, verdict: str | None) 
 def test_a_code_may_be_just_the_cap(cap_ua: int, verdict: str | None) -> None:
     capped = plan(caps_ua={"A": cap_ua})  # code 2048 is 25 mA
     assert code_of(judge(capped, progress(set_point_ua=50_000), 2 * SECOND, 3, train([100], 2048), 0)) == verdict
+
+
+@pytest.mark.req("SR-008")
+@pytest.mark.parametrize("old", [0, 1, 2, 3])
+def test_what_is_a_second_old_counts_no_more(old: int) -> None:
+    at = 2 * SECOND + 100
+    times = [at - SECOND - 2 + old_ for old_ in range(3)][:old] + [at - SECOND + 1, at - 20_000]
+    squares = tuple((time, 10**number) for number, time in enumerate(times))
+    filled = under_way(2 * SECOND, squares=squares, total=sum(square for _, square in squares))
+    verdict = judge(plan(), replace(progress(), channels=filled), 2 * SECOND, 3, train([100], 100), 0)
+    assert isinstance(verdict, Approval)
+    history = verdict.progress.channels["A"]
+    assert history.squares == (*squares[old:], (at, 100 * 100 * 2 * 250))
+    assert history.total == sum(square for _, square in history.squares)
+
+
+@pytest.mark.parametrize(("end_us", "verdict"), [(2_000_101, None), (2_000_100, "not_falling")])
+def test_codes_fall_from_the_very_moment_that_was_named(end_us: int, verdict: str | None) -> None:
+    ending = replace(progress(), end_us=end_us)
+    assert code_of(judge(plan(), ending, 2 * SECOND, 3, train([100], 819), 0)) == verdict
+
+
+@pytest.mark.parametrize(("end_us", "verdict"), [(2_000_101, None), (2_000_100, "no_silence")])
+def test_a_continuous_phase_is_over_at_its_end(end_us: int, verdict: str | None) -> None:
+    schedule = always_on(continuous=True, length_us=10 * SECOND + end_us)
+    calm = {"A": History(SECOND, 2 * SECOND - 60_000, continuous=True, felt_ua=50_000, before_us=77), "B": History()}
+    judged = judge(plan(schedule=schedule), replace(progress(), channels=calm), 2 * SECOND, 3, train([100], 0), 0)
+    assert code_of(judged) == verdict
+    if isinstance(judged, Approval):
+        assert judged.progress.channels["A"].before_us == 77
+
+
+@pytest.mark.req("SR-007")
+@pytest.mark.parametrize(("code", "verdict"), [(2050, None), (2051, "charge")])
+def test_the_charge_of_a_phase_to_a_tenth_of_a_percent(code: int, verdict: str | None) -> None:
+    """At 100 mA full scale and 799 us, 2051 is 40.009 uC."""
+    rich = plan(full_scale_ua=100_000, caps_ua={"A": 100_000}, schedule=always_on())
+    before = progress(set_point_ua=100_000)
+    assert code_of(judge(rich, before, 2 * SECOND, 3, train([100], code, width=799), 0)) == verdict
