@@ -453,7 +453,8 @@ def test_a_code_may_be_just_the_cap(cap_ua: int, verdict: str | None) -> None:
 @pytest.mark.parametrize("old", [0, 1, 2, 3])
 def test_what_is_a_second_old_counts_no_more(old: int) -> None:
     at = 2 * SECOND + 100
-    times = [at - SECOND - 2 + old_ for old_ in range(3)][:old] + [at - SECOND + 1, at - 20_000]
+    times = [*range(at - SECOND - 2, at - SECOND + 1)][:old]
+    times += [at - SECOND + 1, at - 20_000]
     squares = tuple((time, 10**number) for number, time in enumerate(times))
     filled = under_way(2 * SECOND, squares=squares, total=sum(square for _, square in squares))
     verdict = judge(plan(), replace(progress(), channels=filled), 2 * SECOND, 3, train([100], 100), 0)
