@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from safety import limits
-from safety.decode import Refusal
+from safety.decode import Refusal, decode
 from safety.gate import Approval, History, Plan, Progress, judge
 from safety.schedule import Schedule, Train, read_schedule
 from safety.setpoint import Raise, SetPoint
@@ -412,3 +412,78 @@ def test_only_a_whole_pulse_is_felt_as_the_set_point(code: int, felt: int) -> No
 @pytest.mark.req("SR-010")
 def test_a_chunk_that_cannot_be_read_is_refused_as_that() -> None:
     assert code_of(judge(plan(), progress(), 2 * SECOND, 3, b"", 0)) == "malformed"
+
+
+def paused_before(**changes: object) -> Progress:
+    """3 s of pauses lie before session time 2 s: that much later is it on the axis of played time."""
+    return replace(progress(), played_us=5 * SECOND, channels=under_way(5 * SECOND), **changes)
+
+
+def test_an_approval_carries_on_all_but_where_it_stands() -> None:
+    before = paused_before(end_us=2_900_000, zero_us=3_200_000, resumed=True)
+    data = train([100, 20_100], 819)
+    verdict = judge(plan(), before, 2 * SECOND, 3, data, 0)
+    assert isinstance(verdict, Approval)
+    assert verdict.chunk == decode(data, LINES)
+    after = replace(
+        before, session_us=2_100_000, played_us=5_100_000, resumed=False, channels=verdict.progress.channels
+    )
+    assert verdict.progress == after
+    assert verdict.progress.resumed is False
+    assert verdict.progress.channels["A"].last == 5_020_100
+
+
+@pytest.mark.req("SR-032")
+@pytest.mark.parametrize(("since_us", "verdict"), [(300_000, None), (299_999, "raise_not_felt")])
+def test_what_is_felt_counts_in_played_time(since_us: int, verdict: str | None) -> None:
+    risen = {"A": History(5 * SECOND - since_us, 5 * SECOND - 20_000, continuous=False, felt_ua=50_000), "B": History()}
+    before = replace(paused_before(), channels=risen)
+    rises = replace(before, set_point=replace(before.set_point, ahead=Raise(2 * SECOND, {"A": 12_000})))
+    assert code_of(judge(plan(), rises, 2 * SECOND, 4, train([100], 100), 0)) == verdict
+
+
+@pytest.mark.req("SR-010")
+@pytest.mark.parametrize(("cap_ua", "verdict"), [(25_000, None), (24_999, "over_cap")])
+def test_a_code_may_be_just_the_cap(cap_ua: int, verdict: str | None) -> None:
+    capped = plan(caps_ua={"A": cap_ua})  # code 2048 is 25 mA
+    assert code_of(judge(capped, progress(set_point_ua=50_000), 2 * SECOND, 3, train([100], 2048), 0)) == verdict
+
+
+@pytest.mark.req("SR-008")
+@pytest.mark.parametrize("old", [0, 1, 2, 3])
+def test_what_is_a_second_old_counts_no_more(old: int) -> None:
+    at = 2 * SECOND + 100
+    times = [*range(at - SECOND - 2, at - SECOND + 1)][:old]
+    times += [at - SECOND + 1, at - 20_000]
+    squares = tuple((time, 10**number) for number, time in enumerate(times))
+    filled = under_way(2 * SECOND, squares=squares, total=sum(square for _, square in squares))
+    verdict = judge(plan(), replace(progress(), channels=filled), 2 * SECOND, 3, train([100], 100), 0)
+    assert isinstance(verdict, Approval)
+    history = verdict.progress.channels["A"]
+    assert history.squares == (*squares[old:], (at, 100 * 100 * 2 * 250))
+    assert history.total == sum(square for _, square in history.squares)
+
+
+@pytest.mark.parametrize(("end_us", "verdict"), [(2_000_101, None), (2_000_100, "not_falling")])
+def test_codes_fall_from_the_very_moment_that_was_named(end_us: int, verdict: str | None) -> None:
+    ending = replace(progress(), end_us=end_us)
+    assert code_of(judge(plan(), ending, 2 * SECOND, 3, train([100], 819), 0)) == verdict
+
+
+@pytest.mark.parametrize(("end_us", "verdict"), [(2_000_101, None), (2_000_100, "no_silence")])
+def test_a_continuous_phase_is_over_at_its_end(end_us: int, verdict: str | None) -> None:
+    schedule = always_on(continuous=True, length_us=10 * SECOND + end_us)
+    calm = {"A": History(SECOND, 2 * SECOND - 60_000, continuous=True, felt_ua=50_000, before_us=77), "B": History()}
+    judged = judge(plan(schedule=schedule), replace(progress(), channels=calm), 2 * SECOND, 3, train([100], 0), 0)
+    assert code_of(judged) == verdict
+    if isinstance(judged, Approval):
+        assert judged.progress.channels["A"].before_us == 77
+
+
+@pytest.mark.req("SR-007")
+@pytest.mark.parametrize(("code", "verdict"), [(2050, None), (2051, "charge")])
+def test_the_charge_of_a_phase_to_a_tenth_of_a_percent(code: int, verdict: str | None) -> None:
+    """At 100 mA full scale and 799 us, 2051 is 40.009 uC."""
+    rich = plan(full_scale_ua=100_000, caps_ua={"A": 100_000}, schedule=always_on())
+    before = progress(set_point_ua=100_000)
+    assert code_of(judge(rich, before, 2 * SECOND, 3, train([100], code, width=799), 0)) == verdict

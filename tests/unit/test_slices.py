@@ -57,3 +57,9 @@ def test_only_so_many_are_remembered_and_the_oldest_is_forgotten(monkeypatch: py
     for data in (one, two, three, one, four, two):
         list(read_ahead(data, LINES))
     assert [data for data, _ in kept] == [two, three, four]
+
+
+def test_a_long_chunk_that_was_not_read_ahead_is_decoded_when_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_kept", {})
+    data = pack(longest())
+    assert gate._decoded(data, LINES) == decode(data, LINES)
