@@ -23,6 +23,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "electrode": ("electrode",),
     "selftest": ("selftest",),
     "steps": ("selftest", "electrode"),
+    "prescribed": ("prescribed",),
     "schedule": ("schedule",),
     "seal": ("seal",),
     "causes": ("interlock",),

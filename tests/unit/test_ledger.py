@@ -144,8 +144,6 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
     assert ledger.load(ledger.dump(cut)) == cut
     new = replace(cut, clean=False, sessions=1, delivered_us=1, cut_line=None, cut_us=0)
     assert ledger.debit(cut, 1, 21, 21) == new
-        cut, clean=False, sessions=1, delivered_us=1, cut_line=None, cut_us=0
-    )
     for wrong in ({"cut_us": -1}, {"cut_us": 0.5}, {"cut_line": 5}):
         assert ledger.load(ledger.dump(replace(cut, **wrong))) == ledger.UNKNOWN  # type: ignore[arg-type]
 
