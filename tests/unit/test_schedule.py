@@ -125,9 +125,10 @@ def test_a_pulse_fits_its_period(width: int, taken: bool, monkeypatch: pytest.Mo
 
 def test_each_channel_has_its_trains() -> None:
     schedule = read_schedule(programme_toml(PAUSE, BOTH, changed(SHORT, channel='"B"'), cycles="2"))
-    a = [schedule.train("A", at) for at in (59_999_999, 60_000_000, 73_499_999, 73_500_000, 10**12)]
+    end = schedule.duration_us
+    a = [schedule.train("A", at) for at in (59_999_999, 60_000_000, 73_499_999, 73_500_000, end - 1, end)]
     starts = [None if train is None else train.start_us for train in a]
-    assert starts == [None, 60 * SECOND, 60 * SECOND, 73_500_000, (60 + 40 + 2 + 60 + 27) * SECOND + 500_000]
+    assert starts == [None, 60 * SECOND, 60 * SECOND, 73_500_000, (60 + 40 + 2 + 60 + 27) * SECOND + 500_000, None]
     assert (schedule.first_us("A"), schedule.first_us("B")) == (60 * SECOND, 60 * SECOND + 12_500)
     assert schedule.channels() == ("A", "B")
     assert schedule.area_cm2 == 10
