@@ -66,7 +66,12 @@ def advice(lacks: list[Need]) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
     config.addinivalue_line("markers", "alone: in real time, or on all processors itself: nothing runs beside it")
+    config.addinivalue_line("markers", "long: takes minutes: comes first, so that nobody waits for it at the end")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,6 +20,7 @@ MOST_S = 3_000
 """Of the wall's time, on the busiest machine: some 140 s on one that has nothing else to do."""
 
 
+@pytest.mark.long
 @pytest.mark.req("SR-030", "SR-041", "SR-043", "SR-048", "SR-149")
 @pytest.mark.parametrize("part", PARTS)
 def test_no_rule_is_broken_whatever_people_and_faults_do(part: int, tmp_path: Path) -> None:
