@@ -41,7 +41,7 @@ def make_app(service: Service) -> FastAPI:
         title="PelviStim",
         version=version("pelvistim"),
         description=DESCRIPTION,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,  # given to who is paired: routes_people
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -51,7 +51,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow", json_schema_extra=describe)
 
-    type: str = Field(examples=["urn:pelvistim:too_soon"])
+    type: str = Field(examples=["urn:problem:too_soon"])
     title: str
     status: int
     code: str = Field(examples=["too_soon"])

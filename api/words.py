@@ -28,7 +28,7 @@ MEANING: Final = {
     "paired_s": "When it was paired, in s since 1970.",
     "expires_s": "When it ends by itself, in s since 1970.",
     # a problem
-    "Problem.type": "A name for the kind of the problem: `urn:pelvistim:` and the code.",
+    "Problem.type": "A name for the kind of the problem: `urn:problem:` and the code.",
     "title": "The same in English, for who reads a log.",
     "status": "The HTTP status.",
     "code": "A stable code out of the table of errors.",
