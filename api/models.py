@@ -195,7 +195,11 @@ class StopOut(Out):
 class Heartbeat(In):
     """The guard's latest nonce, echoed by the controlling phone every 250 ms."""
 
-    sequence: Annotated[int, Field(ge=0, le=2**53, description="Higher than in the one before; counted anew when control changes hands."), WHOLE]
+    sequence: Annotated[
+        int,
+        Field(ge=0, le=2**53, description="Higher than in the one before; counted anew when control changes hands."),
+        WHOLE,
+    ]
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$", examples=["5f3c"])]
 
 
