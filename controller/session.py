@@ -19,7 +19,7 @@ from controller.outcome import Outcome, View
 from controller.timeline import LEAD_IN_US, Timeline
 from controller.waveform import Encoder
 from safety.errors import LinkError, PelviStimError
-from safety.limits import RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
+from safety.limits import NAMED_AHEAD_MAX_US, RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
 from safety.link import GuardLink, Message
 
 STOP_WITHIN_S: Final = 1.0
@@ -419,6 +419,10 @@ class Session:
             return
         fade_us = self._feed.fade_us
         if fade_us is not None and not self._ended and made.slice.end_us > fade_us:
+            next_us = self._link.latest["next_us"]
+            if next_us is not None and fade_us - next_us > NAMED_AHEAD_MAX_US:
+                self.end()  # the pause skipped all that was left: nothing of it was felt
+                return
             self._ended = True
             self._ask("end", at_us=fade_us)
         self._link.send_chunk(self._feed.number(made), made.slice.start_us, made.revision, made.data)

@@ -209,7 +209,7 @@ class Desk:
             case "pause" | "end" as wish if running:
                 return self._ramp(Request(wish), message, now)
             case "raise" if running:
-                return self._not_rising(now) or self._session.raise_(message)
+                return self._session.not_heard(now) or self._session.raise_(message)
             case "lower" if mode is Mode.RUNNING:
                 return self._lower(message)
             case "load" | "prescribe" | "challenge" | "start" | "resume" | "pause" | "end" | "raise" | "lower":
@@ -222,14 +222,6 @@ class Desk:
     def _not_now(self) -> Refusal:
         state = self._guard.state
         return Refusal("not_now", f"the guard is {state.mode}, cause {state.cause}")
-
-    def _not_rising(self, now: int) -> Refusal | None:
-        """Nothing becomes stronger unless the person's page was heard of within a second."""
-        held = self._session.lease
-        if held is None or not held.increase_allowed(now):
-            age = None if held is None else held.age_us(now)
-            return Refusal("lease_stale", f"the page was last heard of {age} us ago")
-        return None
 
     def _not_checkable(self) -> Refusal | None:
         """The check gives 2 mA: only to channels that are to be used, and may have as much."""
@@ -279,7 +271,7 @@ class Desk:
     def _start(self, message: link.Message, now: int) -> Refusal | None:
         """The debit is on disk before anything can come out, and is taken back when nothing may."""
         session, guard = self._session, self._guard
-        stale = self._not_rising(now)
+        stale = self._session.not_heard(now)
         if stale is not None:
             return stale
         if session.open_day(message.get("day"), self._today()) and not guard.write():
@@ -293,7 +285,7 @@ class Desk:
             session.record = before
             return Refusal("ledger_not_written", "the record could not be written")
         now = self._clock.now()  # a slow disk took its time
-        refusal = self._not_rising(now)
+        refusal = session.not_heard(now)
         if refusal is None:
             session.begin(now)
             if guard.check(now, Request.START) and guard.state.output:
@@ -324,7 +316,7 @@ class Desk:
             self._guard.signer.begin(name, self._head, self._session.plan_sha256)
 
     def _resume(self, now: int) -> Refusal | None:
-        stale = self._not_rising(now)
+        stale = self._session.not_heard(now)
         if stale is not None:
             return stale
         self._session.resume(now)

@@ -215,17 +215,19 @@ def _begin_self_test(state: State, now_us: int) -> tuple[State, tuple[Action, ..
 
 
 def _ramped(state: State, code: str, now_us: int) -> tuple[State, bool]:
-    """Something began that asks for a ramp. One under way goes on, but what it leads to may become worse.
+    """Something began that asks for a ramp. One under way goes on if it is over as soon; what it leads to may become
+    worse.
 
     Gives the state, and whether a ramp is to begin.
     """
     ending = Mode.PAUSED if CAUSES[code].clears is Clears.RESUME else Mode.STOPPED
-    if state.ending is None:
-        until = now_us + limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
-        return replace(state, ending=ending, ending_cause=code, until_us=until), True
+    until = now_us + limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
+    begins = state.until_us is None or state.until_us > until
+    if begins:
+        state = replace(state, ending=state.ending or ending, ending_cause=code, until_us=until)
     if ending is Mode.STOPPED:
         state = replace(state, ending=ending, ending_cause=code)
-    return state, False
+    return state, begins
 
 
 def _work(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:

@@ -141,9 +141,14 @@ class Session:
         self.progress = replace(progress, set_point=set_point, end_us=now.end_us, zero_us=now.zero_us)
 
     def ends(self, at_us: object, zero_us: int | None = None) -> Refusal | None:
-        """From ``at_us`` on codes may only fall, and from ``zero_us`` on (500 ms later) none may come."""
+        """From ``at_us`` on codes may only fall, and from ``zero_us`` on (500 ms later) none may come.
+
+        Soon, since while a ramp is under way nobody looks whether the app is still there.
+        """
         if type(at_us) is not int or at_us < self.next_us:
             return Refusal("end_too_early", f"at_us {at_us}; chunks are approved up to {self.next_us} us")
+        if at_us - self.next_us > limits.NAMED_AHEAD_MAX_US:
+            return Refusal("end_too_far", f"at_us {at_us}; chunks are approved up to {self.next_us} us")
         zero = at_us + limits.RAMPED_STOP_MAX_US if zero_us is None else zero_us
         self.progress = replace(self.progress, end_us=at_us, zero_us=zero)
         return None
@@ -192,6 +197,14 @@ class Session:
         self.progress = replace(self.progress, set_point=lowered)
         return None
 
+    def not_heard(self, now_us: int) -> Refusal | None:
+        """Nothing becomes stronger unless the person's page was heard of within a second."""
+        held = self.lease
+        if held is None or not held.increase_allowed(now_us):
+            age = None if held is None else held.age_us(now_us)
+            return Refusal("lease_stale", f"the page was last heard of {age} us ago")
+        return None
+
     def read_ahead(self, pulses: bytes) -> Iterator[None]:
         """Decodes a chunk in slices, before it is judged."""
         return gate.read_ahead(pulses, self._lines)
@@ -200,6 +213,9 @@ class Session:
         """The gate's word on a chunk."""
         if self.plan is None:
             return Refusal("nothing_loaded", "load a programme first")
+        ahead = self.progress.set_point.ahead
+        if ahead is not None and start_us >= ahead.at_us and self.not_heard(now_us) is not None:
+            self.withdraw(None)  # whoever asked for the step is gone: a chunk made for it is stale
         return gate.judge(self.plan, self.progress, start_us, revision, pulses, now_us)
 
 

@@ -54,6 +54,8 @@ assert {(CAUSES[code].act, CAUSES[code].clears) for codes in KINDS for code in c
 } == {(cause.act, cause.clears) for cause in CAUSES.values()}
 CONTACTS = ((False, False), (True, False), (True, True), (None, False))
 NOW, DUE, LATER = 100_000, 100_000, 100_001
+RAMPED_US = limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
+FAR = NOW + RAMPED_US + 1
 
 
 def inputs() -> Iterator[Inputs]:
@@ -66,8 +68,9 @@ def inputs() -> Iterator[Inputs]:
 
 
 def moments(state: State) -> Iterator[State]:
-    """The same state with each of its times due, and not yet."""
-    for deadline, until, apart in product((DUE, LATER), (DUE, LATER), (49_999, 50_001)):
+    """The same state with each of its times due, not yet, and for a ramp not as soon as one that begins now."""
+    untils = (DUE, LATER) if state.ending is None else (DUE, LATER, FAR)
+    for deadline, until, apart in product((DUE, LATER), untils, (49_999, 50_001)):
         yield replace(
             state,
             deadline_us=None if state.deadline_us is None else deadline,
@@ -137,6 +140,10 @@ def check(state: State, one: Inputs, after: State, actions: tuple[Action, ...]) 
         assert Action.STOP_NOW in actions or Action.DISABLE in actions, told
     if after.stopped and after.cause != state.cause:
         assert (actions[0], actions[-1]) == (Action.STOP_NOW, Action.RECORD), told
+    if after.mode is Mode.RUNNING and any(CAUSES[code].act is Act.RAMP for code in one.faults):
+        assert (after.until_us or FAR) <= NOW + RAMPED_US, told
+    if Action.BEGIN_RAMP in actions and one.request is None:
+        assert after.ending_cause, told
     assert list(actions) == sorted(actions, key=list(Action).index), told
 
 
@@ -162,15 +169,17 @@ def test_every_state_that_can_be_reached_keeps_the_rules() -> None:
 def test_each_cause_from_each_state(code: str) -> None:
     """Whatever the state: the output ends in one step, or (a ramp) begins to end, and the worst is named."""
     cause = CAUSES[code]
-    for state in reached():
-        later = replace(state, deadline_us=state.deadline_us and LATER, until_us=state.until_us and LATER)
+    for state, until in product(reached(), (LATER, FAR)):
+        later = replace(state, deadline_us=state.deadline_us and LATER, until_us=state.until_us and until)
         later = replace(later, disagree_since_us=None)
         after, actions = step(later, replace(QUIET, faults=(code,), drained=False), NOW)
         if cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME):
             assert after.stopped == state.stopped
             if state.mode is Mode.RUNNING:
                 assert after.ending is not None
-                assert (Action.BEGIN_RAMP in actions) == (state.ending is None)
+                assert (Action.BEGIN_RAMP in actions) == (state.ending is None or until == FAR)
+                assert after.until_us is not None
+                assert after.until_us <= NOW + RAMPED_US, "also where a person had asked for one that is over later"
             continue
         assert after.cause == (code if state.cause is None else worst([code, state.cause]))
         assert not after.output
@@ -317,6 +326,23 @@ def test_a_lost_lease_matters_only_where_something_plays() -> None:
     assert step(ARMED, replace(lost, request=Request.START), 1) == (ARMED, (Action.REFUSE,))
     ending = replace(RUNNING, ending=Mode.IDLE, until_us=50)
     assert step(ending, replace(lost, drained=False), 1) == (ending, ())
+
+
+@pytest.mark.req("SR-056", "SR-141", "SR-146")
+@pytest.mark.parametrize(("until", "anew"), [(1 + RAMPED_US, False), (2 + RAMPED_US, True), (600_000_000, True)])
+@pytest.mark.parametrize("ending", [Mode.PAUSED, Mode.IDLE])
+def test_an_end_that_was_asked_for_later_does_not_keep_what_is_lost_from_its_ramp(
+    ending: Mode, until: int, anew: bool
+) -> None:
+    asked = replace(RUNNING, ending=ending, until_us=until)
+    for code, then in (("lease_lost", ending), ("threshold_over", ending), ("battery_low", Mode.STOPPED)):
+        held = replace(QUIET, faults=(code,), drained=False)
+        state, actions = step(asked, held, 1)
+        assert (state.ending, state.until_us) == (then, 1 + RAMPED_US)
+        assert (Action.BEGIN_RAMP in actions) == anew
+        assert step(state, held, 20_001)[1] == (), "once"
+        late, actions = step(state, held, 1 + RAMPED_US)
+        assert (late.cause or "", actions[0]) == (code if anew or then is Mode.STOPPED else "app_late", Action.STOP_NOW)
 
 
 @pytest.mark.req("SR-141")

@@ -9,10 +9,12 @@ from datetime import date
 import pytest
 
 from safety import ledger, limits
-from safety.decode import Lines, Refusal
+from safety.decode import Refusal
 from safety.gate import History
+from safety.lease import Lease
 from safety.ledger import UNKNOWN, Record
 from safety.session import Session
+from tests.support.chunks import LINES, train
 from tests.support.signed import prescribed
 from tests.support.stack import short_programme
 
@@ -55,7 +57,7 @@ def test_the_fourth_session_of_a_day_is_refused() -> None:
 
 
 def session(record: Record) -> Session:
-    return Session(Lines(1, 2, 4, 8, 16, 32, 64), 50_000, record, 0)
+    return Session(LINES, 50_000, record, 0)
 
 
 @pytest.mark.req("SR-082")
@@ -127,6 +129,42 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
 )
 def test_with_what_a_guard_starts_stopped(record: Record, found: str | None) -> None:
     assert ledger.load(ledger.dump(record)).found() == found
+
+
+@pytest.mark.req("SR-056")
+@pytest.mark.parametrize(
+    ("ahead", "code"), [(-1, "end_too_early"), (0, None), (1_000_000, None), (1_000_001, "end_too_far")]
+)
+@pytest.mark.parametrize("next_us", [None, 7_000_000])
+def test_an_end_is_named_soon(next_us: int | None, ahead: int, code: str | None) -> None:
+    """One that is far ahead would keep what else ends a session from doing so."""
+    running = session(Record())
+    running.progress = replace(running.progress, session_us=next_us)
+    refusal = running.ends((next_us or 0) + ahead)
+    assert (refusal.code if refusal else None) == code
+    assert (running.progress.end_us is None) == (code is not None)
+
+
+@pytest.mark.req("SR-146")
+@pytest.mark.parametrize(("silent_us", "code"), [(1_000_000, None), (1_000_001, "stale_set_point")])
+def test_a_granted_step_is_forgotten_when_the_page_falls_silent_before(
+    silent_us: int, code: str | None
+) -> None:
+    running = session(Record())
+    running.lease = Lease(5_000_000, 0, echoed=True)
+    assert running.load(short_programme().decode(), prescribed(short_programme(), {"A": 9_000}), 0) is None
+    running.begin(0)
+    assert running.not_heard(0) is not None, "what was heard before the load was of another"
+    running.lease = Lease(5_000_000, 0, echoed=True)
+    felt = History(0, 600_000, continuous=False)
+    running.progress = replace(
+        running.progress, session_us=600_000, played_us=600_000, channels={"A": felt, "B": History()}
+    )
+    assert running.raise_({"at_us": 600_000, "to_ua": {"A": 2_000}}) is None
+    asked = running.progress.set_point.revision
+    judged = running.judge(600_000, asked + 1, train([], 0), silent_us)
+    assert (judged.code if isinstance(judged, Refusal) else None) == code
+    assert (running.progress.set_point.ahead is None) == (code is not None)
 
 
 def test_a_lockout_is_on_record_until_it_is_acknowledged() -> None:
