@@ -49,7 +49,7 @@ CAUSES: Final = {
     "self_test_late": "the self-test did not come to an end",
     # the app
     "gate_refused": "the gate refused what the app wanted to play",
-    "app_lost": "the app went away during the session",
+    "app_lost": "the app went away while something could come out",
     "session_timeout": "the session took longer than a session may",
     "app_late": "the app handed over nothing to play in time, or what it ramped down did not end",
     "lease_lost": "nothing was heard any more of the page that controls the session",
@@ -74,6 +74,7 @@ FINDINGS: Final = {
 
 REFUSALS: Final = {
     # requests
+    "check_too_soon": "electrodes are checked at most each three seconds",
     "challenge_wrong": "the procedure was not signed for this time, or not within fifteen minutes",
     "clinician_needed": "only a clinician may clear this, at the device",
     "day_spent": "the sessions of this day are used up",

@@ -24,6 +24,7 @@ from safety.link import GuardLink, Message
 
 STOP_WITHIN_S: Final = 1.0
 """Wall time for the guard to confirm a stop, which takes it 25 ms; after that the output counts as not confirmed."""
+LOOK_US: Final = 20_000
 SHOW_REST_US: Final = 1_000_000
 RISES_AFTER_US: Final = 400_000
 """After a resume inside a continuous phase the set-point rises no sooner: the present one must have been felt first."""
@@ -104,6 +105,10 @@ class Session:
             return False
         self._ask("load", programme=self._timeline.programme.text.decode(), **self._signed)
         self._loaded = True
+        while self._alone and not self._ask("status")["increase_allowed"]:  # nothing comes out for who was not heard of
+            message = self._link.receive(self._link.now() + LOOK_US)
+            if message is not None and self._is_stop(message):
+                return False
         return True
 
     def check_electrodes(self) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from hw.clock import Clock
-from safety import electrode, lease, limits, link
+from safety import lease, limits, link
 from safety.decode import Refusal
 from safety.errors import LinkError
 from safety.interlock import Mode, Request, State
@@ -167,6 +167,8 @@ class Desk:
         reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
         if refusal is not None and refusal.code == "rest_pending":
             reason["wait_us"] = self._session.rest_us(now)
+        elif refusal is not None and refusal.code == "check_too_soon":
+            reason["wait_us"] = self._session.check_wait_us(now)
         if message["type"] == "challenge" and refusal is None and self._challenge is not None:
             reason["challenge"] = self._challenge[0]
         self.tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._guard.status())
@@ -199,7 +201,7 @@ class Desk:
             case "self_test":
                 return self._request(Request.SELF_TEST, now)
             case "check_electrodes":
-                return self._not_checkable() or self._request(Request.CHECK, now)
+                return self._check(now)
             case "start" if mode is Mode.ARMED:
                 return self._start(message, now)
             case "resume" if mode is Mode.PAUSED:
@@ -223,16 +225,11 @@ class Desk:
         state = self._guard.state
         return Refusal("not_now", f"the guard is {state.mode}, cause {state.cause}")
 
-    def _not_checkable(self) -> Refusal | None:
-        """The check gives 2 mA: only to channels that are to be used, and may have as much."""
-        plan = self._session.plan
-        if plan is None:
-            return Refusal("nothing_loaded", "load a programme first")
-        for channel in plan.schedule.channels():
-            if plan.caps_ua[channel] < electrode.CHECK_UA:
-                words = f"{channel}: cap {plan.caps_ua[channel]} uA; the electrode check needs {electrode.CHECK_UA}"
-                return Refusal("over_cap", words)
-        return None
+    def _check(self, now: int) -> Refusal | None:
+        refusal = self._session.not_checkable(now) or self._request(Request.CHECK, now)
+        if refusal is None:
+            self._session.checked_us = now
+        return refusal
 
     def _take(self, message: link.Message) -> Prescribed | Refusal:
         """A signed prescription: verified, read, and noted on disk when it is newer than the one in force."""

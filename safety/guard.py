@@ -246,7 +246,7 @@ class Guard:
     def _app_faults(self, now: int) -> tuple[str, ...]:
         """What is wrong with the app, and with the person's end of the lease."""
         faults = []
-        if not self._desk.has_app and self.state.deadline_us is not None:
+        if not self._desk.has_app and (self.state.deadline_us is not None or self.state.output):
             faults.append("app_lost")
         if self._is_starved(now):
             faults.append("app_late")

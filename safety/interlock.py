@@ -147,11 +147,15 @@ def _contacts(state: State, inputs: Inputs, now_us: int) -> State:
 
 
 def _present(state: State, inputs: Inputs, pressed: bool, now_us: int) -> tuple[list[str], list[str]]:
-    """The causes that hold now: those that stop, and those that ask for a ramp of a session that runs."""
+    """The causes that hold now: those that stop, and those that ask for a ramp of a session that runs.
+
+    An electrode check is stopped: it lasts no longer than a ramp.
+    """
     stops, ramps = [], []
     for code in inputs.faults:
         cause = CAUSES[code]
-        if cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME):
+        falls = state.mode is Mode.RUNNING or (cause.clears is Clears.RESUME and not state.output)
+        if cause.act is Act.RAMP and falls:
             ramps.append(code)
         elif not (inputs.request is Request.ACKNOWLEDGE and _shown_latch(state, code)):
             stops.append(code)
@@ -251,12 +255,12 @@ def _work(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Actio
 
 
 def _asked(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]] | None:
-    """What a request leads to; None where it is refused. A start or resume is, while something asks for a ramp."""
+    """What a request leads to; None where it is refused. What leads to output is, while something asks for a ramp."""
     held = any(CAUSES[code].act is Act.RAMP for code in inputs.faults)
     match state.mode, inputs.request:
         case Mode.IDLE | Mode.ARMED, Request.SELF_TEST:
             return _begin_self_test(state, now_us)
-        case Mode.IDLE | Mode.ARMED, Request.CHECK if state.tested:
+        case Mode.IDLE | Mode.ARMED, Request.CHECK if state.tested and not held:
             checking = replace(state, mode=Mode.ELECTRODE_CHECK, until_us=now_us + CHECK_MAX_US)
             return checking, (Action.ENABLE, Action.BEGIN_CHECK)
         case Mode.ARMED, Request.START if not held and state.until_us is not None and now_us < state.until_us:

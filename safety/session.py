@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 from safety import gate, ledger, limits
 from safety.decode import Lines, Refusal
+from safety.electrode import CHECK_UA
 from safety.lease import Lease
 from safety.link import Message
 from safety.prescribed import TREATMENT, Prescribed, accept
@@ -33,6 +34,8 @@ class Session:
         self.until_us: int | None = None
         self.plan_sha256 = NO_PLAN
         self.lease: Lease | None = None
+        self.checked_us: int | None = None
+        """When the last electrode check began."""
         self.progress = gate.Progress(channels=ledger.begin(record, now_us))
 
     @property
@@ -196,6 +199,23 @@ class Session:
             return lowered
         self.progress = replace(self.progress, set_point=lowered)
         return None
+
+    def not_checkable(self, now_us: int) -> Refusal | None:
+        """The check gives 2 mA: only to channels that are to be used and may have as much, not again and again, and
+        only for a page that was heard of."""
+        if self.plan is None:
+            return Refusal("nothing_loaded", "load a programme first")
+        for channel in self.plan.schedule.channels():
+            if self.plan.caps_ua[channel] < CHECK_UA:
+                words = f"{channel}: cap {self.plan.caps_ua[channel]} uA; the electrode check needs {CHECK_UA}"
+                return Refusal("over_cap", words)
+        if self.check_wait_us(now_us) > 0:
+            return Refusal("check_too_soon", f"another one in {self.check_wait_us(now_us)} us")
+        return self.not_heard(now_us)
+
+    def check_wait_us(self, now_us: int) -> int:
+        """How long another electrode check must still wait."""
+        return 0 if self.checked_us is None else max(0, self.checked_us + limits.CHECKS_APART_US - now_us)
 
     def not_heard(self, now_us: int) -> Refusal | None:
         """Nothing becomes stronger unless the person's page was heard of within a second."""

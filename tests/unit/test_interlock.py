@@ -107,6 +107,7 @@ def check(state: State, one: Inputs, after: State, actions: tuple[Action, ...]) 
     told = (state, one, after, actions)
     stops = bool(one.stop or one.estop_a is not False or one.estop_b is not False)
     stops = stops or any(CAUSES[code].act is not Act.RAMP for code in one.faults if code not in RESET_CODES)
+    stops = stops or bool(state.mode is Mode.ELECTRODE_CHECK and one.faults)
     if stops:
         assert (after.stopped, after.output) == (True, False), told
         assert Action.ENABLE not in actions, told
@@ -173,7 +174,9 @@ def test_each_cause_from_each_state(code: str) -> None:
         later = replace(state, deadline_us=state.deadline_us and LATER, until_us=state.until_us and until)
         later = replace(later, disagree_since_us=None)
         after, actions = step(later, replace(QUIET, faults=(code,), drained=False), NOW)
-        if cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME):
+        if state.mode is not Mode.ELECTRODE_CHECK and (
+            cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME)
+        ):
             assert after.stopped == state.stopped
             if state.mode is Mode.RUNNING:
                 assert after.ending is not None
@@ -323,9 +326,19 @@ def test_a_lost_lease_matters_only_where_something_plays() -> None:
     lost = replace(QUIET, faults=("lease_lost",))
     for state in (State(Mode.IDLE, tested=True), ARMED, PAUSED):
         assert step(state, lost, 1) == (state, ())
-    assert step(ARMED, replace(lost, request=Request.START), 1) == (ARMED, (Action.REFUSE,))
+    for request in (Request.START, Request.CHECK):
+        assert step(ARMED, replace(lost, request=request), 1) == (ARMED, (Action.REFUSE,))
     ending = replace(RUNNING, ending=Mode.IDLE, until_us=50)
     assert step(ending, replace(lost, drained=False), 1) == (ending, ())
+
+
+@pytest.mark.req("SR-138", "SR-146")
+@pytest.mark.parametrize("code", ["lease_lost", "threshold_over"])
+def test_an_electrode_check_is_stopped_by_what_ramps_a_session_down(code: str) -> None:
+    checking = State(Mode.ELECTRODE_CHECK, tested=True, until_us=50)
+    state, actions = step(checking, replace(QUIET, faults=(code,), drained=False), 1)
+    assert (state, actions) == (State(Mode.STOPPED, code), (Action.STOP_NOW, Action.RECORD))
+    assert step(state, replace(QUIET, faults=(code,), request=Request.ACKNOWLEDGE), 2)[0].mode is Mode.SELF_TEST
 
 
 @pytest.mark.req("SR-056", "SR-141", "SR-146")

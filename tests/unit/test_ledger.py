@@ -145,11 +145,31 @@ def test_an_end_is_named_soon(next_us: int | None, ahead: int, code: str | None)
     assert (running.progress.end_us is None) == (code is not None)
 
 
+@pytest.mark.req("SR-138", "SR-146")
+def test_an_electrode_check_needs_a_page_and_a_pause_after_the_last() -> None:
+    used = session(Record())
+    programme = short_programme(channel='"AB"')
+
+    def code(now_us: int) -> str | None:
+        refusal = used.not_checkable(now_us)
+        return refusal.code if refusal else None
+
+    assert code(0) == "nothing_loaded"
+    assert used.load(programme.decode(), prescribed(programme, {"A": 2_000, "B": 1_999}), 0) is None
+    assert code(0) == "over_cap"
+    assert used.load(programme.decode(), prescribed(programme, {"A": 2_000, "B": 2_000}), 0) is None
+    assert code(0) == "lease_stale", "nobody was heard of yet"
+    used.lease = Lease(5_000_000, 9_000_000, echoed=True)
+    assert code(10_000_000) is None
+    assert code(10_000_001) == "lease_stale"
+    used.checked_us = 6_500_001
+    assert (code(9_500_000), used.check_wait_us(9_500_000)) == ("check_too_soon", 1)
+    assert (code(9_500_001), used.check_wait_us(9_500_001)) == (None, 0)
+
+
 @pytest.mark.req("SR-146")
 @pytest.mark.parametrize(("silent_us", "code"), [(1_000_000, None), (1_000_001, "stale_set_point")])
-def test_a_granted_step_is_forgotten_when_the_page_falls_silent_before(
-    silent_us: int, code: str | None
-) -> None:
+def test_a_granted_step_is_forgotten_when_the_page_falls_silent_before(silent_us: int, code: str | None) -> None:
     running = session(Record())
     running.lease = Lease(5_000_000, 0, echoed=True)
     assert running.load(short_programme().decode(), prescribed(short_programme(), {"A": 9_000}), 0) is None
