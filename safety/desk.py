@@ -10,7 +10,6 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -289,7 +288,7 @@ class Desk:
                 self._begin_seal(message)
                 return None
             refusal = self._not_now()
-        session.record = replace(before, cause=guard.state.cause or before.cause)
+        session.not_started(before, guard.state.cause, guard.state.locked_by)
         guard.write()
         return refusal
 

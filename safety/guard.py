@@ -62,8 +62,9 @@ class Guard:
 
     ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
     ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
-    that is ended then would start anew, and the latch be gone). Raises LinkError when another guard uses one of the
-    folders or the daemon, BoardError when the daemon is not there or not as it must be.
+    that shows why it has stopped does its work: to end it would only begin the next one, with the same latch). Raises
+    LinkError when another guard uses one of the folders or the daemon, BoardError when the daemon is not there or not
+    as it must be.
     """
 
     def __init__(
@@ -107,10 +108,7 @@ class Guard:
         self.signer = Signer(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
         self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua)
-        self.state = interlock.State()
-        found = self._session.record.found()
-        if found is not None:
-            self.state, _ = interlock.step(self.state, Inputs(False, False, (found,)), now)
+        self.state = interlock.found(self._session.record.found())
         self._job: Steps[Any] | None = None
         self._wait = Wait(now)
         self._cut_known_us: int | None = None
@@ -298,7 +296,7 @@ class Guard:
                 self._session.close(self.state.cause, now)
                 self.write()
                 self._seal()
-            case Action.RECORD if not self._leaving.is_set():
+            case Action.RECORD if not (self._leaving.is_set() and self.state.cause == "person"):
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
 

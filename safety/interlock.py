@@ -140,6 +140,11 @@ def step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action
     return _work(state, inputs, now_us)
 
 
+def found(causes: tuple[str, ...]) -> State:
+    """Where a guard begins that finds these causes latched in its record."""
+    return _stop(State(), list(causes), pressed=False)[0] if causes else State()
+
+
 def _contacts(state: State, inputs: Inputs, now_us: int) -> State:
     if inputs.estop_a is inputs.estop_b and inputs.estop_a is not None:
         return state if state.disagree_since_us is None else replace(state, disagree_since_us=None)

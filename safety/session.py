@@ -161,14 +161,20 @@ class Session:
         channels = {channel: _until(history, now_us) for channel, history in self.progress.channels.items()}
         duration = self.plan.schedule.duration_us if self.plan else 0
         record = ledger.credit(self.record, duration - max(0, self.next_us), channels)
-        self.record = replace(record, cause=cause)
+        self.record = replace(record, cause=cause, clean=cause is None)
         self.lease = None
         self.progress = gate.Progress(self.progress.set_point.restarted(), channels=channels)
         return self.record
 
     def latched(self, cause: str | None, locked_by: str | None) -> None:
-        """A stop: what is to be on disk of it."""
-        self.record = replace(self.record, cause=cause, locked_by=locked_by)
+        """A stop: what is to be on disk of it, until a person has read it."""
+        self.record = replace(self.record, clean=False, cause=cause, locked_by=locked_by)
+
+    def not_started(self, before: ledger.Record, cause: str | None, locked_by: str | None) -> None:
+        """A start came to nothing: its debit is taken back, and not what latched in the very check that refused it."""
+        self.record = before
+        if cause is not None:
+            self.latched(cause, locked_by)
 
     def cut(self, line: str | None, lasted_us: int) -> None:
         """The phase that a stop has cut; None when output begins."""

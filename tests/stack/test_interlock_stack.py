@@ -505,7 +505,14 @@ def test_the_cause_of_a_stop_is_on_disk_and_known_to_the_next_guard(cause: str, 
         hand.until(lambda state: state["cause"] is not None)
         told = hand.link.request("status")
         assert (told["cause"], told["last_cause"]) == (cause, cause)
-        assert (recorded(tmp_path)["cause"], recorded(tmp_path)["clean"]) == (cause, True)
+        assert (recorded(tmp_path)["cause"], recorded(tmp_path)["clean"]) == (cause, False)
+    for last in (False, True):
+        with stack(tmp_path, new_state=False) as rig:
+            link = rig.link()
+            assert (link.latest["cause"], link.latest["last_cause"]) == (cause, cause), "a restart clears nothing"
+            assert link.request("self_test")["code"] == "not_now"
+            if last:
+                assert link.acknowledge()["mode"] == "idle"
     with stack(tmp_path, new_state=False) as rig:
         link = rig.link()
         assert (link.latest["mode"], link.latest["cause"], link.latest["last_cause"]) == ("idle", None, cause)

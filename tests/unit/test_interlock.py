@@ -23,6 +23,7 @@ from safety.interlock import (
     Mode,
     Request,
     State,
+    found,
     step,
 )
 
@@ -88,18 +89,18 @@ def shape(state: State) -> State:
 def reached() -> dict[State, None]:
     """Every shape that can be reached from the start, with the rules of ``check`` held at each step on the way."""
     begin = State()
-    found = {begin: None, shape(replace(begin, cause="guard_restarted", mode=Mode.STOPPED)): None}
-    waiting = list(found)
+    seen = {begin: None, shape(replace(begin, cause="guard_restarted", mode=Mode.STOPPED)): None}
+    waiting = list(seen)
     all_inputs = list(inputs())
     while waiting:
         for state in set(moments(waiting.pop())):
             for one in all_inputs:
                 after, actions = step(state, one, NOW)
                 check(state, one, after, actions)
-                if (key := shape(after)) not in found:
-                    found[key] = None
+                if (key := shape(after)) not in seen:
+                    seen[key] = None
                     waiting.append(key)
-    return found
+    return seen
 
 
 def check(state: State, one: Inputs, after: State, actions: tuple[Action, ...]) -> None:
@@ -159,8 +160,7 @@ ENABLING = (
 
 @pytest.mark.req("SR-040", "SR-041", "SR-042", "SR-043", "SR-044", "SR-130", "SR-138", "SR-152")
 def test_every_state_that_can_be_reached_keeps_the_rules() -> None:
-    found = reached()
-    counted = Counter(state.mode for state in found)
+    counted = Counter(state.mode for state in reached())
     assert set(counted) == set(Mode), counted
     assert sum(counted.values()) > 40, counted
 
@@ -431,6 +431,20 @@ def test_a_lockout_behind_a_worse_cause_still_needs_the_clinician() -> None:
     assert step(state, ask(Request.ACKNOWLEDGE, clinician=True), 4)[0].mode is Mode.SELF_TEST
     behind, _ = step(State(Mode.STOPPED, "tripped"), replace(QUIET, faults=("tripped", "direct_current")), 1)
     assert (behind.mode, behind.cause, behind.locked_by) == (Mode.LOCKOUT, "tripped", "direct_current")
+
+
+@pytest.mark.req("SR-041", "SR-150")
+def test_what_was_latched_when_a_guard_ended_is_latched_when_the_next_one_begins() -> None:
+    assert found(()) == State()
+    for code, cause in CAUSES.items():
+        begun = found((code,))
+        assert (begun.cause, begun.locked_by) == (code, code if cause.act is Act.LOCKOUT else None)
+        assert begun.mode in LATCHED
+        assert begun.mode is not Mode.ESTOP_HELD
+        assert step(begun, QUIET, 1)[0] == begun
+    both = found(("emergency_stop", "current_high"))
+    assert both == State(Mode.ESTOP_RELEASED, "emergency_stop", locked_by="current_high")
+    assert step(both, Inputs(True, True), 1)[0].mode is Mode.ESTOP_HELD
 
 
 # --- the red button ---------------------------------------------------------------------------------------------------

@@ -120,15 +120,44 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
 @pytest.mark.parametrize(
     ("record", "found"),
     [
-        (Record(), None),
-        (Record(cause="tripped"), None),
-        (Record(clean=False), "guard_restarted"),
-        (Record(locked_by="current_high"), "current_high"),
-        (Record(clean=False, locked_by="current_high"), "current_high"),
+        (Record(), ()),
+        (Record(cause="tripped"), ()),
+        (Record(clean=False), ("guard_restarted",)),
+        (Record(clean=False, cause="tripped"), ("tripped",)),
+        (Record(clean=False, cause="of another build"), ("guard_restarted",)),
+        (Record(locked_by="current_high"), ("current_high",)),
+        (Record(clean=False, cause="tripped", locked_by="current_high"), ("tripped", "current_high")),
     ],
 )
-def test_with_what_a_guard_starts_stopped(record: Record, found: str | None) -> None:
+def test_with_what_a_guard_starts_stopped(record: Record, found: tuple[str, ...]) -> None:
     assert ledger.load(ledger.dump(record)).found() == found
+
+
+@pytest.mark.req("SR-041", "SR-150")
+def test_a_stop_is_on_record_until_it_is_acknowledged() -> None:
+    stopped = session(Record(contraction_us=(4_000_000, 0)))
+    stopped.close("lead_off", 0)
+    assert stopped.record.found() == ("lead_off",), "also if the guard ends between the two writes"
+    stopped.latched("lead_off", None)
+    kept = ledger.load(ledger.dump(stopped.record))
+    assert (kept.found(), kept.contraction_us) == (("lead_off",), stopped.record.contraction_us)
+    stopped.acknowledged()
+    assert (stopped.record.found(), stopped.record.cause) == ((), "lead_off")
+    open_one = replace(stopped.record, clean=False, cause=None)
+    assert ledger.load(ledger.dump(open_one)).contraction_us == UNKNOWN.contraction_us
+
+
+@pytest.mark.req("SR-041", "SR-150")
+def test_a_start_that_is_refused_takes_back_its_debit_and_no_lockout() -> None:
+    before = Record(day="2020-03-01", sessions=1, cause="person")
+    for latched in ((None, None), ("rail_stuck", "rail_stuck"), ("emergency_stop", "current_high")):
+        starting = session(replace(before, sessions=2, clean=False, cause=None))
+        starting.not_started(before, *latched)
+        kept = starting.record
+        assert kept.sessions == 1
+        assert (kept.clean, kept.cause, kept.locked_by) == (
+            (True, "person", None) if latched[0] is None else (False, *latched)
+        )
 
 
 @pytest.mark.req("SR-056")
@@ -245,7 +274,7 @@ def test_what_is_no_record_is_unknown(text: str | None) -> None:
 
 @pytest.mark.req("SR-082")
 def test_an_unclean_record_keeps_its_day_and_takes_the_longest_contraction() -> None:
-    record = Record(False, "2020-03-01", 2, 5 * MINUTE, (4, 5), "tripped", "current_high")
+    record = Record(False, "2020-03-01", 2, 5 * MINUTE, (4, 5), None, "current_high")
     found = ledger.load(ledger.dump(record))
     assert found == replace(record, contraction_us=UNKNOWN.contraction_us)
     assert found.clean is False
