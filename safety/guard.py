@@ -82,6 +82,7 @@ class Guard:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
         self._board, self._checked = board, checked
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
+        self._output = board.mask("OUTPUT_ENABLE", "A_POS", "A_NEG", "B_POS", "B_NEG")
         self._stop = StopThread(
             runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
         )
@@ -189,11 +190,12 @@ class Guard:
         """
         contacts: list[bool | None] = [None, None]
         self._lost = self._lost or self._stop.lost
-        whole = False
+        whole, live = False, self._confirmed is False
         try:
             bank, found = self._look(now)
             whole = True
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
+            live = live or bool(bank & self._output)
             faults = (*faults, *found)
         except BoardError as error:
             if self._broken_by_stop(now):
@@ -205,7 +207,7 @@ class Guard:
         drained, passed = self._supply.drained and not self._tools.edges.expects, self._passed
         self._passed = None
         inputs = Inputs(
-            contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us
+            contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us, live
         )
         self.state, actions = interlock.step(self.state, inputs, now)
         if inputs.stop and self._stop.done == self._stop.asked:
@@ -270,6 +272,8 @@ class Guard:
         match action:
             case Action.STOP_NOW:
                 self._halt(now)
+            case Action.STOP_AGAIN:
+                self._lower(now)
             case Action.RESET_TRIP:
                 self._rearm = True
             case Action.BEGIN_SELF_TEST:
@@ -316,12 +320,16 @@ class Guard:
         return self._session.next_us + limits.RAMPED_STOP_MAX_US - max(0, (begins or now) - now)
 
     def _halt(self, now: int) -> None:
-        """Everything safe on the loop's own connection, and read back. What fails here, KEEPALIVE's end makes good."""
+        """Everything safe, and read back. What fails here the next check tries again; KEEPALIVE's end makes good."""
         self._job, self._cut_known_us = None, now + STOP_US
         self._session.withdraw(self._supply.withdraw())
         self._supply.abandon(now)
         self._tools.stopped(now)
         self._confirmed = None
+        self._lower(now)
+
+    def _lower(self, now: int) -> None:
+        """The halt itself."""
         if self._broken_by_stop(now):
             return  # the stop thread is at it
         try:

@@ -47,6 +47,7 @@ class Action(StrEnum):
     """What the guard must do after a step, in this order. RECORD: the cause, on disk."""
 
     STOP_NOW = "stop_now"
+    STOP_AGAIN = "stop_again"
     RESET_TRIP = "reset_trip"
     BEGIN_SELF_TEST = "begin_self_test"
     ENABLE = "enable"
@@ -97,6 +98,7 @@ class Inputs:
     ``faults``: codes of causes that hold now (``CAUSES``). ``stop``: somebody asked for a stop. ``drained``: nothing is
     playing and nothing is queued. ``passed``: how the self-test or the electrode check that was under way ended, None
     while it goes on (a failed self-test is a fault). ``ramp_us``: how long the ramp that is requested may take.
+    ``live``: OUTPUT_ENABLE or a phase line is high, or was not read back low after the last stop.
     """
 
     estop_a: bool | None
@@ -108,6 +110,7 @@ class Inputs:
     request: Request | None = None
     clinician: bool = False
     ramp_us: int = limits.RAMPED_STOP_MAX_US
+    live: bool = False
 
 
 SESSION_TIMEOUT_US: Final = limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US + 500_000
@@ -125,7 +128,17 @@ RAMP_OVER_US: Final = limits.CHUNK_MAX_US
 
 
 def step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:
-    """The next state and what to do. Any stop-class input leads to STOP_NOW in this one step, from every state."""
+    """The next state and what to do. Any stop-class input leads to STOP_NOW in this one step, from every state.
+
+    While a cause is latched, lines that are not low for certain are made so again, whoever raised them.
+    """
+    after, actions = _step(state, inputs, now_us)
+    if after.stopped and inputs.live and Action.STOP_NOW not in actions:
+        actions = (Action.STOP_AGAIN, *actions)
+    return after, actions
+
+
+def _step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:
     state = _contacts(state, inputs, now_us)
     pressed = inputs.estop_a is True or inputs.estop_b is True
     stops, ramps = _present(state, inputs, pressed, now_us)

@@ -30,10 +30,10 @@ class Record:
     ``clean``: the last session was closed in order, and what stopped since was acknowledged. ``day``: the last day
     known (ISO date; None before the first). ``sessions``: sessions debited since that day began. ``delivered_us``:
     session time since then. ``contraction_us``: length of the contraction that came last, per channel. ``cause``: what
-    latched last; not clean without one is a session that was never closed. ``cut_line`` and ``cut_us``: the phase that this stop has cut, if any, and how long it lasted. A guard that
-    lost its daemon does not know. ``locked_by``: a cause that only a clinician clears, and nobody has. ``week``: (day,
-    sessions) of the days before ``day`` that lie within the same seven. ``revision`` and ``prescription`` (SHA-256):
-    the highest one that was taken.
+    latched last; not clean without one is a session that was never closed. ``cut_line`` and ``cut_us``: the phase that
+    this stop has cut, if any, and how long it lasted. A guard that lost its daemon does not know. ``locked_by``: a
+    cause that only a clinician clears, and nobody has. ``week``: (day, sessions) of the days before ``day`` that lie
+    within the same seven. ``revision`` and ``prescription`` (SHA-256): the highest one that was taken.
     """
 
     clean: bool = True

@@ -457,6 +457,24 @@ def test_the_red_button_in_each_mode(name: str) -> None:
         assert rig.live_edges(pressed_at + CHECK_INTERVAL_US + 5_000) == [], "clearing never resumes"
 
 
+@pytest.mark.req("SR-040", "SR-041")
+def test_a_line_that_another_client_raises_after_a_stop_is_lowered_again() -> None:
+    """Also after a worse cause than any that it is itself."""
+    with stack() as rig, rig.client() as other:
+        link = rig.link()
+        rig.sim.control.ask("estop", pressed=True)
+        rig.sleep_until(rig.clock.now() + 30_000)
+        rig.sim.control.ask("estop", pressed=False)
+        for _ in range(3):
+            rig.sleep_until(rig.clock.now() + 100_000)
+            other.write(25, 1)
+            assert rig.levels() & OUTPUT
+            rig.sleep_until(rig.clock.now() + CHECK_INTERVAL_US + 5_000)
+            assert rig.levels() & OUTPUT == 0
+            told = link.request("status")
+            assert (told["cause"], told["confirmed"]) == ("emergency_stop", True)
+
+
 # --- what is on disk -------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,22 @@ def ask(request: Request, **more: object) -> Inputs:
     return replace(QUIET, request=request, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.req("SR-040", "SR-041")
+@pytest.mark.parametrize("state", [
+    State(Mode.STOPPED, "person"),
+    State(Mode.LOCKOUT, "rail_stuck", locked_by="rail_stuck"),
+    State(Mode.ESTOP_RELEASED, "emergency_stop"),
+])  # fmt: skip
+def test_lines_that_are_not_low_are_lowered_again_for_as_long_as_it_takes(state: State) -> None:
+    live = replace(QUIET, live=True)
+    for inputs in (live, replace(live, faults=("guard_restarted",)), replace(live, request=Request.START)):
+        after, actions = step(state, inputs, 1)
+        assert after == state
+        assert actions[0] is Action.STOP_AGAIN
+    assert step(state, QUIET, 1)[1] == ()
+    assert step(RUNNING, replace(live, drained=False), 1) == (RUNNING, ()), "a pulse plays"
+
+
 # --- every state that can be reached ----------------------------------------------------------------------------------
 
 KINDS = (
@@ -62,6 +78,7 @@ FAR = NOW + RAMPED_US + 1
 def inputs() -> Iterator[Inputs]:
     """Every combination of what a check can bring."""
     asked = [(None, False), *((request, False) for request in Request), (Request.ACKNOWLEDGE, True)]
+    yield replace(QUIET, live=True)
     for (a, b), faults, stop, drained, passed, (request, clinician) in product(
         CONTACTS, KINDS, (False, True), (False, True), (None, False, True), asked
     ):
