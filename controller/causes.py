@@ -13,8 +13,8 @@ NOT_CONFIRMED: Final = (
 
 CAUSES: Final = {
     # a person's hand
-    "emergency_stop": "the red emergency-stop button was pressed, or its wire is broken",
     "estop_contacts_disagree": "the two emergency-stop contacts do not agree",
+    "emergency_stop": "the red emergency-stop button was pressed, or its wire is broken",
     # the board's own trips
     "phase_stuck": "a phase line is high though no pulse asks for it",
     "tripped": "the board's own trip opened: too much current, or a phase that lasted too long",

@@ -497,8 +497,16 @@ def test_either_contact_stops_by_itself_and_so_does_one_that_cannot_be_read(
 def test_contacts_that_disagree_are_a_fault_of_their_own(apart: int, present: bool) -> None:
     state, _ = step(State(), Inputs(False, True), 1_000)
     assert state.disagree_since_us == 1_000
-    state, _ = step(replace(state, mode=Mode.STOPPED, cause="person"), Inputs(False, True), 1_000 + apart)
-    assert state.cause == "emergency_stop"  # the worse of the two stays in front
+    assert state.cause == "emergency_stop"
+    held, actions = step(state, Inputs(False, True), 1_000 + apart)
+    assert (held.mode, held.cause) == (
+        Mode.ESTOP_HELD,
+        "estop_contacts_disagree" if present else "emergency_stop",
+    ), "a press does not hide a contact that does not follow"
+    assert (Action.RECORD in actions) is present
+    released, _ = step(held, QUIET, 2_000_000)
+    assert (released.mode, released.cause) == (Mode.ESTOP_RELEASED, held.cause), "nor does the release"
+    assert step(released, ask(Request.ACKNOWLEDGE), 2_000_001)[0].mode is Mode.SELF_TEST
     seen = step(State(disagree_since_us=1_000), Inputs(False, None, ("daemon_lost",)), 1_000 + apart)[0]
     assert (seen.cause == "estop_contacts_disagree") is present
     agreed, _ = step(state, QUIET, 200_000)
