@@ -71,6 +71,7 @@ class Desk:
         self._listener.listen(1)
         self._clock.watch(self._listener.fileno())
         self._app: Peer | None = None
+        self._left = False
         self._head: JournalHead | None = None
         self._sealing = self._anchors = False
         self._challenge: tuple[str, int] | None = None
@@ -83,10 +84,10 @@ class Desk:
         check that is due comes between, and nothing that came after it is looked at before."""
         return self._reading is not None
 
-    @property
-    def has_app(self) -> bool:
-        """Whether an app is connected."""
-        return self._app is not None
+    def misses_app(self) -> bool:
+        """Whether no app is there, or one went since this was asked last: another may have come in its place."""
+        left, self._left = self._left, False
+        return left or self._app is None
 
     def lease_holds(self, now: int) -> bool:
         """Whether the person's page was heard of within the lease, as far as there is one. Issues what it must echo."""
@@ -130,6 +131,7 @@ class Desk:
         if self._app is not None:
             self._app.close()
             self._app = self._reading = None
+            self._left = True
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()

@@ -212,11 +212,7 @@ class Guard:
         self.state, actions = interlock.step(self.state, inputs, now)
         if inputs.stop and self._stop.done == self._stop.asked:
             self._stops_seen, self._confirmed = self._stop.done, self._stop.confirmed
-        try:
-            for action in actions:
-                self._act(action, now)
-        except BoardError as error:
-            self._fault(now, error)
+        carry_out(actions, lambda action: self._act(action, now), lambda error: self._fault(now, error))
         self._good = not self.state.stopped
         self._record_cut(now)
         self._show()
@@ -246,7 +242,7 @@ class Guard:
     def _app_faults(self, now: int) -> tuple[str, ...]:
         """What is wrong with the app, and with the person's end of the lease."""
         faults = []
-        if not self._desk.has_app and (self.state.deadline_us is not None or self.state.output):
+        if self._desk.misses_app() and (self.state.deadline_us is not None or self.state.output):
             faults.append("app_lost")
         if self._is_starved(now):
             faults.append("app_late")
@@ -512,8 +508,23 @@ class Guard:
             "pulses": self._supply.sent_pulses,
             "net_code_us": self._supply.net_code_us,
             "underruns": self._supply.underruns,
+            "dead_man_fired": self._lookout.dead_man_fired,
             "last_cause": session.record.cause,
             "device": self.signer.device,
             "prescription_revision": session.record.revision,
             "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
         }
+
+
+def carry_out(actions: tuple[Action, ...], act: Callable[[Action], None], failed: Callable[[BoardError], None]) -> None:
+    """Does the actions in their order. When the board fails in one, only the session is still closed: that is a disk's
+    business, and its debit would else never be settled."""
+    broken = False
+    for action in actions:
+        if broken and action is not Action.CLOSE_SESSION:
+            continue
+        try:
+            act(action)
+        except BoardError as error:
+            broken = True
+            failed(error)

@@ -179,8 +179,8 @@ def _present(state: State, inputs: Inputs, pressed: bool, now_us: int) -> tuple[
             stops.append(code)
     if pressed:
         stops.append("emergency_stop")
-    if inputs.estop_a is None or inputs.estop_b is None:
-        stops.append("daemon_lost")
+    if (inputs.estop_a is None or inputs.estop_b is None) and "not_what_was_approved" not in stops:
+        stops.append("daemon_lost")  # else it answers, and not as it was left
     if state.disagree_since_us is not None and now_us - state.disagree_since_us > CONTACTS_AGREE_WITHIN_US:
         stops.append("estop_contacts_disagree")
     if inputs.stop:

@@ -492,6 +492,13 @@ def test_either_contact_stops_by_itself_and_so_does_one_that_cannot_be_read(
     assert step(RUNNING, Inputs(a, b), 1)[0].cause == code
 
 
+def test_a_daemon_that_answers_and_not_as_it_was_left_is_not_lost() -> None:
+    """Somebody closed the guard's handle, say: the contacts could not be read, and why is known."""
+    state, actions = step(RUNNING, Inputs(None, None, ("not_what_was_approved",)), 1)
+    assert (state.mode, state.cause, actions[0]) == (Mode.STOPPED, "not_what_was_approved", Action.STOP_NOW)
+    assert step(RUNNING, Inputs(None, None, ("app_lost",)), 1)[0].cause == "daemon_lost"
+
+
 @pytest.mark.req("SR-046")
 @pytest.mark.parametrize(("apart", "present"), [(50_000, False), (50_001, True)])
 def test_contacts_that_disagree_are_a_fault_of_their_own(apart: int, present: bool) -> None:
