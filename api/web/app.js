@@ -6,6 +6,7 @@ import { LANGUAGES, cause, language, speak, t } from "./text.js";
 import { Start } from "./before.js";
 import { After } from "./after.js";
 import { Clinician, Devices, Journal } from "./clinician.js";
+import { later } from "./later.js";
 import { Guided } from "./guided.js";
 import { History } from "./history.js";
 import { Pair, pairFromLink } from "./pair.js";
@@ -81,11 +82,11 @@ function View() {
   if (store.locked && !state?.session) return html`<${Locked} />`;
   const patient = me.role === "patient";
   const here = VIEWS[me.role][store.route] ?? VIEWS[me.role][""];
-  const main = here === VIEWS[me.role][""];
+  const main = here === VIEWS[me.role][""] && !later();
   if (state?.cause && (main || patient) && store.step !== "button") return html`<${Latched} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
-  return html`<${here} />`;
+  return later() ?? html`<${here} />`;
 }
 
 function Page() {

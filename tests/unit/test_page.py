@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from api import page, problems
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
+from controller.proof import ABOUT
 from controller.prescription import CONTRAINDICATIONS
 from safety.interlock import Mode
 from tests.support.api import HOST, LAN, Api
@@ -48,6 +49,7 @@ def test_every_code_has_words() -> None:
     assert of("refusal.") >= set(problems.CODES)
     assert of("question.") == set(CONTRAINDICATIONS)
     assert of("adverse.") == set(ADVERSE)
+    assert of("proof.") >= set(ABOUT.values())
     assert of("mode.") == {mode.value for mode in Mode}
 
 
@@ -57,7 +59,7 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert direct <= set(LANGUAGES["nb"])
     made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
             "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
-            "contact.")  # fmt: skip
+            "contact.", "proof.", "report.", "column.", "deviation.", "output.", "kept.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
 
@@ -106,13 +108,20 @@ def test_nothing_is_fetched_from_another_host() -> None:
         assert not re.search(r"https?://|//[a-z]+\.[a-z]", text), path.name
 
 
-def test_every_module_is_loaded_at_once() -> None:
-    """Modules that wait for each other would cost a round trip each."""
+def test_every_module_of_the_first_view_is_loaded_at_once() -> None:
+    """Modules that wait for each other would cost a round trip each. Views that few open come when they are opened."""
+    imports = {path.name: re.findall(r'from "\./(\w+\.js)"', path.read_text("utf-8")) for path in OURS}
+    first, waiting = set(), ["app.js"]
+    while waiting:
+        first.add(name := waiting.pop())
+        waiting += [one for one in imports[name] if one not in first]
     html = (WEB / "index.html").read_text("utf-8")
-    modules = {path.name for path in OURS if path.suffix == ".js"} - {"stop.js", "app.js", page.WORKER}
-    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == modules
-    first = html.index("<script")
-    assert html[first:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"
+    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == first - {"app.js"}
+    opened = set(re.findall(r'import\("\./(\w+\.js)"\)', (WEB / "later.js").read_text("utf-8")))
+    assert opened
+    assert not opened & first
+    script = html.index("<script")
+    assert html[script:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"
 
 
 def test_no_script_and_no_style_stands_in_the_page() -> None:
