@@ -40,7 +40,7 @@ class Proofs:
                 told = await self._verify(session)
             (proof,) = json.loads(told)
         except (TimeoutError, ValueError, OSError) as error:
-            raise ApiRefused(f"the proof of session {session} came to nothing: {error!r}", code="proof_not_made") from None
+            raise ApiRefused(f"no proof of session {session}: {error!r}", code="proof_not_made") from None
         finally:
             self._asked -= 1
         return dict(proof)
@@ -60,7 +60,7 @@ class Proofs:
 
 
 def _goes_last(pid: int) -> None:
-    """No more in line than a batch job, whatever this process was started as; a system that refuses that has no harm."""
+    """As a batch job, whatever this process was started as. Where the system refuses that, it is one like others."""
     with contextlib.suppress(OSError):
         os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)

@@ -38,7 +38,7 @@ class FindingOut(Out):
 
 
 class ProofOut(Out):
-    """Whether what was sent in a session is what was prescribed, to the pulse. `sealed`: the guard's signature stands."""
+    """Whether what was sent in a session is what was prescribed, to the pulse. `sealed`: the guard signed it."""
 
     session: str
     proved: bool

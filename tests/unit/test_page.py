@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from api import page, problems
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
-from controller.proof import ABOUT
 from controller.prescription import CONTRAINDICATIONS
+from controller.proof import ABOUT
 from safety.interlock import Mode
 from tests.support.api import HOST, LAN, Api
 
