@@ -2,7 +2,7 @@
 import { Component, html } from "./html.js";
 import { call, command } from "./net.js";
 import { set } from "./store.js";
-import { date, number, refusal, shortDate, t } from "./text.js";
+import { date, number, refusal, t, weekday } from "./text.js";
 
 const DAYS = 7;
 const HISTORY_DAYS = 28;
@@ -14,10 +14,10 @@ function local(back) { // a day as the person's own calendar has it
   return [day.getFullYear(), day.getMonth() + 1, day.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 }
 
-const named = (back) => (back === 0 ? t("diary.today") : back === 1 ? t("diary.yesterday") : shortDate(local(back)));
+const named = (back) => (back === 0 ? t("diary.today") : back === 1 ? t("diary.yesterday") : weekday(local(back)));
 const orNothing = (text) => (text === "" || text === null ? null : Number(text));
-const told = (one) => [["leaks", one.leaks], ["pads", one.pads], ["near", one.goal]].filter(([, value]) => value !== null)
-  .map(([name, value]) => `${t(`diary.${name}`)}: ${name === "near" ? t("pain.of", { n: number(value) }) : number(value)}`).join(". ");
+const told = (one) => [["diary.leaks", one.leaks, number], ["diary.pads", one.pads, number], ["diary.near_short", one.goal, (n) => t("pain.of", { n: number(n) })]]
+  .filter(([, value]) => value !== null).map(([name, value, show]) => `${t(name)}: ${show(value)}`).join(". ");
 
 export class View extends Component {
   state = { back: 0 };

@@ -20,7 +20,7 @@ const COLUMNS = ["contraction", "channel", "from", "pulses", "charge_uc", "set",
 function Contractions({ one }) {
   const name = Object.fromEntries(COLUMNS.map((column) => [column, t(`column.${column}`)]));
   const off = (dose) => one.deviations.filter((found) => found.contraction === dose.contraction && found.channel === dose.channel);
-  return html`<table class="rows" role="table"><caption>${t("dose.table")}</caption>
+  return html`<table class="rows" role="table" aria-label=${t("dose.title")}>
     <thead role="rowgroup"><tr role="row">${COLUMNS.map((column) => html`<th scope="col" role="columnheader">${name[column]}</th>`)}</tr></thead>
     <tbody role="rowgroup">${one.doses.map((dose) => {
       const found = off(dose);
@@ -28,12 +28,12 @@ function Contractions({ one }) {
         <th scope="row" role="rowheader">${dose.continuous ? t("part.continuous") : t("dose.squeeze", { n: number(dose.contraction) })}</th>
         <td role="cell" data-name=${name.channel}>${dose.channel}</td>
         <td role="cell" data-name=${name.from}>${clock(dose.start_us / 1000)}</td>
-        <td role="cell" data-name=${name.pulses}>${ofPlanned(dose.pulses, dose.planned_pulses)}</td>
-        <td role="cell" data-name=${name.charge_uc}>${ofPlanned(dose.charge_pc / 1e6, dose.planned_charge_pc === undefined ? null : dose.planned_charge_pc / 1e6)}</td>
+        <td role="cell" class="long" data-name=${name.pulses}>${ofPlanned(dose.pulses, dose.planned_pulses)}</td>
+        <td role="cell" class="long" data-name=${name.charge_uc}>${ofPlanned(dose.charge_pc / 1e6, dose.planned_charge_pc === undefined ? null : dose.planned_charge_pc / 1e6)}</td>
         <td role="cell" data-name=${name.set}>${ma(dose.set_point_ua / 1000)}</td>
         <td role="cell" data-name=${name.measured}>${dose.measured_ua === undefined ? "–" : ma(dose.measured_ua / 1000)}</td>
         <td role="cell" data-name=${name.load}>${dose.load_ohm == null ? "–" : number(dose.load_ohm)}</td>
-        <td role="cell" data-name=${name.remark}>${found.length ? html`<strong>${t("dose.deviates")}:</strong> ${found.map(deviation).join("; ")}` : t("dose.as_planned")}</td></tr>`;
+        <td role="cell" class="long" data-name=${name.remark}>${found.length ? html`<strong>${t("dose.deviates")}:</strong> ${found.map(deviation).join("; ")}` : t("dose.as_planned")}</td></tr>`;
     })}</tbody></table>`;
 }
 
@@ -77,7 +77,7 @@ export class View extends Component {
   }
   componentWillUnmount() { edge(null); }
   render(_, { one, refused }) {
-    if (one) edge(`${t("dose.page")} · ${date(one.began)} · ${one.id}`);
+    if (one) edge(`PelviStim · ${t("dose.page")} · ${date(one.began)} · ${one.id}`);
     return html`<section class="card"><a class="back-link noprint" href="#/history">‹ ${t("history.title")}</a>
       <h1>${one ? t("dose.of_session", { at: moment(one.began) }) : t("dose.page")}</h1>
       ${refused ? html`<p class="told" role="alert">${refusal(refused)}</p>` : one ? html`<${Whole} one=${one} />` : html`<p role="status">${t("loading")}</p>`}</section>`;

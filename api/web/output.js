@@ -13,7 +13,7 @@ function Table({ lines }) {
   const [first] = lines;
   return html`<div class="wide keep" role="region" tabindex="0" aria-label=${t("output.part", { n: number(first.phase), name: first.channel })}><table>
     <caption>${t("output.part", { n: number(first.phase), name: first.channel })}: ${t("output.shape", { hz: number(first.frequency_hz), width: number(first.phase_width_us), gap: number(first.interphase_us) })}</caption>
-    <thead><tr><th scope="col">${t("figures.what")}</th>${lines.map((one) => html`<th scope="col">${number(one.load_ohm)} Ω</th>`)}</tr></thead>
+    <thead><tr><th scope="col">${t("figures.what")}</th>${lines.map((one) => html`<th scope="col">${number(one.load_ohm)} Ω</th>`)}</tr></thead>
     <tbody>${ROWS.map((key) => html`<tr><th scope="row">${t(`output.${key}`)}</th>${lines.map((one) => html`<td>${shown(one[key])}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
@@ -43,7 +43,7 @@ export class View extends Component {
   render(_, { all, told, path, refused }) {
     const { plan } = store;
     const title = told && inLanguage(all.find((one) => one.id === told.programme)?.figures.programme.title);
-    if (told) edge(`${t("output.title")} · ${told.programme} · ${number(told.max_ma)} mA`);
+    if (told) edge(`PelviStim · ${t("output.title")} · ${told.programme} · ${number(told.max_ma)} mA`);
     return html`<section class="card"><a class="back-link noprint" href="#/more">‹ ${t("nav.patient.more")}</a>
       <h1>${t("output.title")}</h1><p class="small">${t("output.text")}</p>
       ${all && html`<form class="noprint" ref=${(form) => { this.form = form; }} onChange=${() => this.load()} onSubmit=${(event) => { event.preventDefault(); this.load(); }}>

@@ -3,7 +3,7 @@
 import { html } from "./html.js";
 import { number, shortDate, t } from "./text.js";
 
-const W = 320, H = 150, LEFT = 34, RIGHT = 8, TOP = 8, BOTTOM = 22;
+const W = 320, H = 134, LEFT = 34, RIGHT = 8, TOP = 8, BOTTOM = 26;
 const CLASSES = ["first", "second", "third"];
 const SIGNS = ["●", "□", "▲"]; // told apart without colour
 
@@ -11,6 +11,8 @@ function roof(most) { // the next round number
   const unit = 10 ** Math.floor(Math.log10(Math.max(most, 1e-9)));
   return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((one) => one * unit).find((one) => one >= most - 1e-9);
 }
+
+const levels = (most) => (Number.isInteger(most) && most <= 5 ? [...Array(most + 1).keys()] : [0, most / 2, most]);
 
 const DOT = [
   (x, y) => html`<circle cx=${x} cy=${y} r="3.5" class="dots" />`,
@@ -39,7 +41,7 @@ export function Points({ title, lines, from, to, top, note, bars }) {
   return html`<figure><figcaption><strong>${title}</strong>
       ${told.length > 1 && html` <span class="small">${told.map(([name], n) => html`<span class="sign">${SIGNS[n]} ${name}</span>`)}</span>`}</figcaption>
     <svg viewBox=${`0 0 ${W} ${H}`} role="img" aria-label=${`${title}. ${notes.join(" ")}`}>
-      ${[0, most / 2, most].map((value) => html`<path class="grid" d=${`M${LEFT} ${y(value)}H${W - RIGHT}`} />
+      ${levels(most).map((value) => html`<path class="grid" d=${`M${LEFT} ${y(value)}H${W - RIGHT}`} />
         <text x=${LEFT - 5} y=${y(value) + 4} text-anchor="end">${number(value)}</text>`)}
       ${[[x0, "start", LEFT], [x1 - 86_400_000, "end", W - RIGHT]].map(([at, anchor, place]) => html`<text x=${place} y=${H - 6} text-anchor=${anchor}>${shortDate(at)}</text>`)}
       ${bars ? told[0][1].points.map((one) => html`<rect class="bar" x=${x(one.at) + week * 0.15} width=${week * 0.7} y=${y(one.value)} height=${y(0) - y(one.value)} />`)

@@ -61,8 +61,8 @@ function Felt({ told }) {
     ["diary.leaks", [["", diary.leaks]]], ["diary.pads", [["", diary.pads]]], ["report.near", [["", diary.goal]], 10],
   ];
   const none = drawn.every(([, lines]) => lines.every(([, series]) => series.n === 0));
-  return html`${diary.goal_text && html`<p>${t("diary.goal")}: <q>${diary.goal_text}</q></p>`}
-    ${none ? html`<p>${t("report.no_points")}</p>` : html`<p class="small">${t("report.points_note")}</p>`}
+  return html`${diary.goal_text && html`<p class="lead">${t("diary.goal")}: <q>${diary.goal_text}</q></p>`}
+    ${none ? html`<p>${t("report.no_points")}</p>` : html`<p class="small lead">${t("report.points_note")} ${t("report.notice")}</p>`}
     <div class="points">${drawn.map(([title, lines, top, said]) => html`<${Points} title=${said ? title : t(title)} lines=${lines} top=${top} from=${from} to=${to} />`)}</div>
     ${marks.filter(([, found]) => found.motor_not_observed).map(([name, found]) => html`<p>${t("report.not_observed", { name, n: number(found.motor_not_observed) })}</p>`)}`;
 }
@@ -76,23 +76,22 @@ const Events = ({ told }) => told.events.length === 0 ? html`<p>${t("report.no_e
   <details open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}: ${cause(one.code)}</li>`)}</ul></details>`;
 
 function Sessions({ told }) {
-  const columns = ["began", "programme", "minutes", "contractions", "pulses", "charge_mc", "comfortable", "below", "pauses", "deviations", "end", "proof"];
+  const columns = ["began", "minutes", "contractions", "pulses", "comfortable", "charge_mc", "below", "pauses", "deviations", "end", "proof"];
   const name = Object.fromEntries(columns.map((one) => [one, t(`column.${one}`)]));
-  return html`<table class="rows" role="table"><caption>${t("report.session_list")}</caption>
+  return html`<table class="rows" role="table" aria-label=${t("history.list")}>
     <thead role="rowgroup"><tr role="row">${columns.map((one) => html`<th scope="col" role="columnheader">${name[one]}</th>`)}</tr></thead>
     <tbody role="rowgroup">${told.sessions.map((one) => html`<tr role="row" key=${one.id}>
-      <th scope="row" role="rowheader"><a class="tap" href=${`#/dose/${one.id}`}>${moment(one.began)}</a></th>
-      <td role="cell" data-name=${name.programme}>${programmeTitle(one.programme)}</td>
+      <th scope="row" role="rowheader"><a class="tap" href=${`#/dose/${one.id}`}>${moment(one.began)}</a> <span class="small">${programmeTitle(one.programme)}</span></th>
       <td role="cell" data-name=${name.minutes}>${number(one.minutes)}</td>
       <td role="cell" data-name=${name.contractions}>${number(one.contractions)}</td>
-      <td role="cell" data-name=${name.pulses}>${ofPlanned(one.pulses, one.planned_pulses)}</td>
+      <td role="cell" class="long" data-name=${name.pulses}>${ofPlanned(one.pulses, one.planned_pulses)}</td>
+      <td role="cell" class="long" data-name=${name.comfortable}>${perChannel(one.comfortable_ma, ma)}</td>
       <td role="cell" data-name=${name.charge_mc}>${number(one.charge_uc / 1000)}</td>
-      <td role="cell" data-name=${name.comfortable}>${perChannel(one.comfortable_ma, ma)}</td>
       <td role="cell" data-name=${name.below}>${perChannel(one.below_comfortable_s, number)}</td>
       <td role="cell" data-name=${name.pauses}>${number(one.pauses)}</td>
       <td role="cell" data-name=${name.deviations} class=${one.deviations ? "off" : ""}>${number(one.deviations)}</td>
-      <td role="cell" data-name=${name.end}>${one.cause ? cause(one.cause) : t(one.completed ? "delivered.as_planned" : "report.end_unknown")}</td>
-      <td role="cell" data-name=${name.proof}>${verdict(one.id)}</td></tr>`)}</tbody></table>`;
+      <td role="cell" class="long" data-name=${name.end}>${one.cause ? cause(one.cause) : t(one.completed ? "delivered.as_planned" : "report.end_unknown")}</td>
+      <td role="cell" class="long" data-name=${name.proof}>${verdict(one.id)}</td></tr>`)}</tbody></table>`;
 }
 
 const Deviations = ({ told }) => told.sessions.filter((one) => one.deviation_list?.length).map((one) => html`<div class="keep"><h3>${moment(one.began)}</h3>
@@ -118,7 +117,7 @@ export class View extends Component {
   render(_, { from, to, told, refused }) {
     const clinician = store.me.role === "clinician";
     const span = from && t("report.period", { from: date(from), to: date(to) });
-    if (told) edge(`${t("report.title")} · ${told.code} · ${span}`);
+    if (told) edge(`PelviStim · ${t("report.title")} · ${told.code} · ${span}`);
     const file = (format) => `/api/v1/report?from=${from}&to=${to}&format=${format}`;
     const proved = told?.sessions.filter((one) => store.proofs[one.id]?.proved).length;
     const judged = told?.sessions.filter((one) => known(one.id)).length;
@@ -144,15 +143,14 @@ export class View extends Component {
         <h2>${t("plan.title")}</h2><${Plan} plan=${told.prescription} />
         <h2>${t("report.adherence")}</h2><${Adherence} told=${told.adherence} />
         <h2>${t("report.dose")}</h2><${Dose} told=${told.dose} />
-        <h2>${t("proof.title")}</h2>
+        <div class="keep"><h2>${t("proof.title")}</h2>
         <p role="status">${asking ? t("proof.so_far", { n: number(judged), of: number(told.sessions.length) }) : t("proof.count", { n: number(proved), of: number(told.sessions.length) })}</p>
-        <p class="small">${t("proof.what")}</p>
+        <p class="small">${t("proof.what")}</p></div>
         <h2>${t("report.felt_title")}</h2><${Felt} told=${told} />
         <h2>${t("report.adverse")}</h2><${Adverse} told=${told.adverse} />
         <h2>${t("report.events")}</h2><${Events} told=${told} />
-        ${told.sessions.length > 0 && html`<h2>${t("history.list")}</h2><${Sessions} told=${told} />`}
+        ${told.sessions.length > 0 && html`<h2>${t("history.list")}</h2><p class="small lead">${t("report.below_note")}</p><${Sessions} told=${told} />`}
         ${clinician && told.sessions.some((one) => one.deviations) && html`<h2>${t("report.deviations")}</h2><p class="small">${t("dose.deviation_note")}</p><${Deviations} told=${told} />`}
-        <p class="small keep">${t("report.notice")}</p>
         <p class="files noprint"><a href=${file("csv")} download>CSV</a> <a href=${file("json")} download>JSON</a></p>
         <button type="button" class="noprint" onClick=${() => print()}>${t("print")}</button>`}
     </section>`;

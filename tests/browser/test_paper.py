@@ -15,7 +15,7 @@ import pytest
 from api.roles import Role
 from controller.journal import NAME
 from tests.browser.conftest import Phone, Served
-from tests.browser.gallery import furnish, later, pair
+from tests.browser.gallery import STOPPED, furnish, later, pair
 from tests.browser.steps import LANG, Person
 from tests.support.api import Api
 from tests.support.served import serving
@@ -57,7 +57,7 @@ def test_every_view_on_paper(tmp_path: Path, phone: Phone, language: str) -> Non
     api = Api(tmp_path)
     furnish(api)
     with serving(api, tmp_path) as port:
-        for role, views in (("patient", ("report", "dose/s-9", "output")), ("clinician", ("report",))):
+        for role, views in (("patient", ("report", f"dose/{STOPPED}", "output")), ("clinician", ("report",))):
             person = pair(api, f"http://127.0.0.1:{port}", lambda at: phone(at, language), Role(role), language)
             person.page.evaluate("document.documentElement.dataset.theme = 'dark'")
             for name in later(person, *views):
