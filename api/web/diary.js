@@ -1,4 +1,5 @@
 // The diary: leaks, pads, how near the own goal is, a note. Today and a few days back; an empty field says nothing, not zero.
+import "./sheet.js";
 import { Component, html } from "./html.js";
 import { call, command } from "./net.js";
 import { set } from "./store.js";
@@ -19,7 +20,7 @@ const orNothing = (text) => (text === "" || text === null ? null : Number(text))
 const told = (one) => [["diary.leaks", one.leaks, number], ["diary.pads", one.pads, number], ["diary.near_short", one.goal, (n) => t("pain.of", { n: number(n) })]]
   .filter(([, value]) => value !== null).map(([name, value, show]) => `${t(name)}: ${show(value)}`).join(". ");
 
-export class View extends Component {
+export class Diary extends Component {
   state = { back: 0 };
   componentDidMount() { this.load(); }
   async load() {

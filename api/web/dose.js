@@ -1,4 +1,5 @@
 // One session: planned against delivered, contraction by contraction, and whether it is proved.
+import "./sheet.js";
 import { Component, html } from "./html.js";
 import { call } from "./net.js";
 import { cause, clock, date, ma, moment, number, programmeTitle, refusal, t } from "./text.js";
@@ -70,7 +71,7 @@ function Whole({ one }) {
     <button type="button" class="noprint" onClick=${() => print()}>${t("print")}</button>`;
 }
 
-export class View extends Component {
+export class Dose extends Component {
   async componentDidMount() {
     const id = location.hash.split("/")[2] ?? "";
     try { this.setState({ one: await call("GET", `/sessions/${encodeURIComponent(id)}`) }); } catch (error) { this.setState({ refused: error.code }); }

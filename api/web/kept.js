@@ -1,11 +1,12 @@
 // What is kept of a person, in plain words; at length in docs/privacy.md.
+import "./sheet.js";
 import { html } from "./html.js";
 import { store } from "./store.js";
 import { t } from "./text.js";
 
 const WHAT = ["sessions", "recordings", "told", "phones", "key"];
 
-export const View = () => html`<section class="card"><a class="back-link noprint" href="#/more">‹ ${t("nav.patient.more")}</a>
+export const Kept = () => html`<section class="card"><a class="back-link noprint" href="#/more">‹ ${t("nav.patient.more")}</a>
   <h1>${t("kept.title")}</h1>
   <p>${t("kept.here")}</p><p>${t("kept.code")}</p>
   <h2>${t("kept.what")}</h2>

@@ -1,4 +1,5 @@
 // The output table of 21 CFR 876.5330: any programme at any cap, phase by phase, into 500, 2 000 and 10 000 ohm.
+import "./sheet.js";
 import { Component, html } from "./html.js";
 import { call } from "./net.js";
 import { store } from "./store.js";
@@ -23,7 +24,7 @@ function parts(lines) { // each phase and channel by itself, its loads side by s
   return [...found.values()];
 }
 
-export class View extends Component {
+export class Output extends Component {
   async componentDidMount() {
     try { this.setState({ all: await call("GET", "/programmes") }, () => this.load()); } catch (error) { this.setState({ refused: error.code }); }
   }

@@ -1,4 +1,5 @@
 // A report over a period: what was planned and what came, how it felt, what went wrong, and on how little it rests.
+import "./sheet.js";
 import { Component, html } from "./html.js";
 import { call } from "./net.js";
 import { store } from "./store.js";
@@ -98,7 +99,7 @@ const Deviations = ({ told }) => told.sessions.filter((one) => one.deviation_lis
   <ul>${one.deviation_list.slice(0, DEVIATIONS_MAX).map((off) => html`<li>${t("report.where", { n: number(off.contraction ?? 0), name: off.channel })}: ${deviation(off)}</li>`)}
     ${one.deviation_list.length > DEVIATIONS_MAX && html`<li>${t("report.more", { n: number(one.deviation_list.length - DEVIATIONS_MAX) })}</li>`}</ul></div>`);
 
-export class View extends Component {
+export class Report extends Component {
   componentDidMount() { this.load(back(SPANS[0])); }
   componentWillUnmount() { this.asked = null; edge(null); }
   async load(period) {
