@@ -43,7 +43,8 @@ export function Points({ title, lines, from, to, top, note, bars }) {
     <svg viewBox=${`0 0 ${W} ${H}`} role="img" aria-label=${`${title}. ${notes.join(" ")}`}>
       ${levels(most).map((value) => html`<path class="grid" d=${`M${LEFT} ${y(value)}H${W - RIGHT}`} />
         <text x=${LEFT - 5} y=${y(value) + 4} text-anchor="end">${number(value)}</text>`)}
-      ${[[x0, "start", LEFT], [x1 - 86_400_000, "end", W - RIGHT]].map(([at, anchor, place]) => html`<text x=${place} y=${H - 6} text-anchor=${anchor}>${shortDate(at)}</text>`)}
+      ${[["start", 0], ["middle", 0.5], ["end", 1]].map(([anchor, share]) => html`<text x=${LEFT + share * (W - LEFT - RIGHT)} y=${H - 6} text-anchor=${anchor}>
+        ${shortDate(x0 + share * (x1 - 86_400_000 - x0))}</text>`)}
       ${bars ? told[0][1].points.map((one) => html`<rect class="bar" x=${x(one.at) + week * 0.15} width=${week * 0.7} y=${y(one.value)} height=${y(0) - y(one.value)} />`)
         : told.map(([, { points }], n) => html`<g class=${CLASSES[n]}>
         <path class="way" d=${`M${points.map((one) => `${x(one.at).toFixed(1)} ${y(one.value).toFixed(1)}`).join("L")}`} />
