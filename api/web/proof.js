@@ -6,14 +6,20 @@ import { clockTime, number, refusal, t } from "./text.js";
 
 const WITHIN_MS = 300_000; // it replays every pulse, after whoever asked before
 
-// Asks, and keeps what was answered; a refusal is kept by its code.
-export async function prove(id) {
+const asked = new Map();
+
+// Asks, once at a time for each session, and keeps what was answered; of a refusal its code.
+export function prove(id) {
+  if (!asked.has(id)) asked.set(id, ask(id).finally(() => asked.delete(id)));
+  return asked.get(id);
+}
+
+async function ask(id) {
   store.proofs[id] = {};
   changed();
   try { store.proofs[id] = { ...(await call("GET", `/sessions/${id}/proof`, undefined, { withinMs: WITHIN_MS })), at: Date.now() }; }
   catch (error) { store.proofs[id] = { refused: error.code }; }
   changed();
-  return store.proofs[id];
 }
 
 export const known = (id) => store.proofs[id]?.at !== undefined;

@@ -122,7 +122,7 @@ export class Report extends Component {
     const file = (format) => `/api/v1/report?from=${from}&to=${to}&format=${format}`;
     const proved = told?.sessions.filter((one) => store.proofs[one.id]?.proved).length;
     const judged = told?.sessions.filter((one) => known(one.id)).length;
-    const asking = told?.sessions.some((one) => store.proofs[one.id] && !known(one.id) && !store.proofs[one.id].refused);
+    const asking = told?.sessions.some((one) => !known(one.id) && !store.proofs[one.id]?.refused);
     return html`<section class="card report">
       <a class="back-link noprint" href="#/history">‹ ${t("history.title")}</a>
       <h1>${t("report.title")}</h1>
