@@ -24,8 +24,8 @@ TOO_SMALL = """() => [...document.querySelectorAll("button, a, input, select, su
   return at.width > 0 && (at.height < 43.5 || at.width < 43.5);
 }).map((one) => `${one.outerHTML.slice(0, 60)} ${Math.round(one.getBoundingClientRect().height)}`)"""
 CONTROLS = """() => {
-  window.controls = [...document.querySelectorAll("button, a[href], input, select, textarea, summary")].filter(
-    (one) => one.checkVisibility() && one.getClientRects().length);
+  const all = document.querySelectorAll("button, a[href], input, select, textarea, summary, main [tabindex='0']");
+  window.controls = [...all].filter((one) => one.checkVisibility() && one.getClientRects().length);
   document.body.tabIndex = -1; // Tab goes on from here
   document.body.focus();
   document.body.removeAttribute("tabindex");

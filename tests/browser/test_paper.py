@@ -80,7 +80,7 @@ def test_what_a_session_leaves(planned: Served, phone: Phone, tmp_path: Path) ->
     patient.presses("after.send")
     patient.presses("diary.title")
     for day, leaks, pads, near in (("diary.today", "2", "1", "4"), ("diary.yesterday", "0", "", "")):
-        patient.presses(day)
+        page.locator(".days button", has_text=patient.words[day]).click()
         page.locator("[name=leaks]").fill(leaks)
         page.locator("[name=pads]").fill(pads)
         page.locator("[name=goal]").select_option(near)
