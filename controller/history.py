@@ -47,8 +47,8 @@ class Record:
 
     def planned(self, what: str) -> int | None:
         """``pulses`` or ``charge_pc`` as planned in all of them; None where a dose does not tell of it."""
-        told = [dose.get(f"planned_{what}") for dose in self.doses]
-        return None if None in told else sum(map(int, told))
+        told = [int(one) for dose in self.doses if (one := dose.get(f"planned_{what}")) is not None]
+        return sum(told) if len(told) == len(self.doses) else None
 
     @property
     def comfortable_ua(self) -> dict[str, int]:

@@ -213,8 +213,10 @@ def _dose(found: list[Record]) -> dict[str, Any]:
 def _planned(found: list[Record]) -> dict[str, Any]:
     """As planned in all contractions that began; None where a session does not tell of it."""
     pulses, charge_pc = (
-        None if None in told else sum(map(int, told))
-        for told in ([one.planned(what) for one in found] for what in ("pulses", "charge_pc"))
+        sum(told) if len(told) == len(found) else None
+        for told in (
+            [planned for one in found if (planned := one.planned(what)) is not None] for what in ("pulses", "charge_pc")
+        )
     )
     return {"planned_pulses": pulses, "planned_charge_uc": None if charge_pc is None else charge_pc / 10**6}
 
