@@ -212,13 +212,13 @@ def _dose(found: list[Record]) -> dict[str, Any]:
 
 def _planned(found: list[Record]) -> dict[str, Any]:
     """As planned in all contractions that began; None where a session does not tell of it."""
-    pulses, charge_pc = (
-        sum(told) if len(told) == len(found) else None
-        for told in (
-            [planned for one in found if (planned := one.planned(what)) is not None] for what in ("pulses", "charge_pc")
-        )
-    )
+    pulses, charge_pc = _sum(found, "pulses"), _sum(found, "charge_pc")
     return {"planned_pulses": pulses, "planned_charge_uc": None if charge_pc is None else charge_pc / 10**6}
+
+
+def _sum(found: list[Record], what: str) -> int | None:
+    told = [planned for one in found if (planned := one.planned(what)) is not None]
+    return sum(told) if len(told) == len(found) else None
 
 
 def _minutes(one: Record) -> float:
