@@ -1,7 +1,7 @@
 """A session's proof of delivery for who asks over the api: ``pelvistim verify`` in a process of its own.
 
-To replay a session takes seconds of a small processor. In its own process, behind all others in line, that is taken from
-neither loop nor stop; one is made at a time, and ended when it takes too long.
+To replay a session takes seconds of a small processor. In its own process, behind all others in line, that is taken
+from neither loop nor stop; one is made at a time, and ended when it takes too long.
 """
 
 from __future__ import annotations
