@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +16,8 @@ BOTH = changed(CONTRACTION, channel='"AB"', frequency_hz="40.0")
 SHORT = changed(CONTRACTION, ramp_up_ms="300", hold_ms="500", ramp_down_ms="200", rest_ms="1000", repeats="1")
 CALM = changed(CONTINUOUS, continuous_s="10")
 SECOND = 1_000_000
+PULSES: Final[dict[str, Any]] = {"frequency_hz": Fraction(40), "width_us": 250, "gap_us": 100}
+"""Of BOTH."""
 
 
 def refusal(text: bytes) -> str | None:
@@ -135,7 +138,7 @@ def test_each_channel_has_its_trains() -> None:
     assert read_schedule(programme_toml(SHORT)).channels() == ("A",)
     assert read_schedule(programme_toml(SHORT)).first_us("B") == 0
     first = schedule.train("A", 60 * SECOND)
-    assert first == Train(60 * SECOND, SECOND, 5 * SECOND, 500_000, Fraction(100), False)
+    assert first == Train(60 * SECOND, SECOND, 5 * SECOND, 500_000, Fraction(100), False, **PULSES)
 
 
 def test_a_session_ends_with_its_last_train() -> None:
@@ -155,17 +158,28 @@ def test_what_a_last_pulse_needs_beyond_the_end_counts(frequency: str) -> None:
 
 
 def test_the_code_of_an_envelope() -> None:
-    train = Train(0, SECOND, SECOND, SECOND, Fraction(50), False)
+    train = Train(0, SECOND, SECOND, SECOND, Fraction(50), False, **PULSES)
     at = [-1, 0, 500_000, SECOND - 1, SECOND, 2 * SECOND - 1, 2 * SECOND, 2_500_000, 3 * SECOND - 1, 3 * SECOND]
     codes = [0, 0, 409, 819, 819, 819, 819, 409, 0, 0]
     assert [train.largest_code(us, 20_000, 50_000) for us in at] == codes
     assert [train.rising_code(us, 20_000, 50_000) for us in (0, 150_000, 300_000, 400_000)] == [0, 409, 819, 819]
-    assert Train(0, 1, 1, 1, Fraction(100), False).rising_code(300_000, 50_000, 50_000) == 4095
-    steep = Train(0, SECOND, SECOND, 0, Fraction(50), False)
+    assert Train(0, 1, 1, 1, Fraction(100), False, **PULSES).rising_code(300_000, 50_000, 50_000) == 4095
+    steep = Train(0, SECOND, SECOND, 0, Fraction(50), False, **PULSES)
     assert [steep.largest_code(us, 20_000, 50_000) for us in (2 * SECOND - 1, 2 * SECOND)] == [819, 0]
 
 
 def test_when_a_train_holds() -> None:
-    train = Train(SECOND, SECOND, SECOND, SECOND, Fraction(50), False)
+    train = Train(SECOND, SECOND, SECOND, SECOND, Fraction(50), False, **PULSES)
     held = [SECOND, 2 * SECOND - 1, 2 * SECOND, 3 * SECOND - 1, 3 * SECOND]
     assert [train.holds(us) for us in held] == [False, False, True, True, False]
+
+
+def test_when_a_train_has_a_pulse() -> None:
+    text = programme_toml(changed(SHORT, channel='"AB"', frequency_hz="13.3"))
+    for channel, later in (("A", 0), ("B", int(500_000 / Fraction("13.3")))):
+        train = read_schedule(text).train(channel, later)
+        assert train is not None
+        starts = {later + int(number * 1_000_000 / Fraction("13.3")) for number in range(14)}
+        assert max(starts) < later + SECOND <= later + int(14 * 1_000_000 / Fraction("13.3"))
+        assert {at for at in range(-1, later + SECOND + 100_000) if train.has_pulse_at(at)} == starts
+    assert (train.width_us, train.gap_us) == (250, 100)
