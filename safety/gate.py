@@ -9,7 +9,7 @@ Pure: ``judge`` gives an ``Approval`` that holds the history to go on with, or a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Final
@@ -63,6 +63,14 @@ class History:
         """First to last pulse start of the contraction under way or just ended: the rest to come."""
         return 0 if self.first is None or self.last is None or self.continuous else self.last - self.first
 
+    def later(self, since_us: int, by_us: int) -> History:
+        """The same, had the pulses from ``since_us`` on come ``by_us`` later."""
+        if self.first is None or self.last is None or self.last < since_us:
+            return self
+        first = self.first if self.first < since_us else self.first + by_us
+        squares = tuple((start if start < since_us else start + by_us, one) for start, one in self.squares)
+        return replace(self, first=first, last=self.last + by_us, squares=squares)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -80,6 +88,15 @@ class Progress:
     zero_us: int | None = None
     resumed: bool = False
     channels: dict[str, History] = field(default_factory=lambda: {channel: History() for channel in CHANNELS})
+
+    def begun(self, duration_us: int, began_us: int) -> Progress:
+        """The last chunk, which lasts ``duration_us``, began at ``began_us``: never before the time it was judged for,
+        but later by what switch and daemon took.
+        """
+        judged_us = self.played_us - duration_us
+        by_us = max(0, began_us - judged_us)
+        channels = {channel: history.later(judged_us, by_us) for channel, history in self.channels.items()}
+        return replace(self, played_us=self.played_us + by_us, channels=channels)
 
 
 @dataclass(frozen=True)

@@ -523,3 +523,27 @@ def test_the_charge_of_a_phase_to_a_tenth_of_a_percent(code: int, verdict: str |
     rich = plan(full_scale_ua=100_000, caps_ua={"A": 100_000}, schedule=always_on(width_us=799))
     before = progress(set_point_ua=100_000)
     assert code_of(judge(rich, before, 2 * SECOND, 3, train([100], code, width=799), 0)) == verdict
+
+
+@pytest.mark.req("SR-011")
+@pytest.mark.parametrize(("late_us", "verdict"), [(0, None), (3_434, None), (3_435, "too_fast"), (20_000, "too_fast")])
+def test_what_begins_later_than_it_might_is_counted_from_when_it_began(late_us: int, verdict: str | None) -> None:
+    """The switch takes 20 ms. A chunk that is judged just before the one before it ends must not gain them."""
+    fast = plan(schedule=always_on())
+    first = judge(fast, progress(), 2 * SECOND, 3, train([100, 98_000], 100), 0)
+    assert isinstance(first, Approval)
+    began = first.progress.begun(100_000, 2 * SECOND + late_us)
+    assert began.played_us == 2_100_000 + late_us
+    assert began.channels["A"].last == 2_098_000 + late_us
+    assert began.channels["A"].first == 1 * SECOND, "what came before it stays"
+    assert [start for start, _ in began.channels["A"].squares] == [2_000_100 + late_us, 2_098_000 + late_us]
+    assert began.channels["B"] == History()
+    # Its first pulse comes at 2.1081 s or, where the first chunk ends later, 100 us after that.
+    second = judge(fast, began, 2_100_000, 3, train([100], 100), 2_108_000)
+    assert code_of(second) == verdict
+
+
+def test_what_begins_earlier_than_it_was_judged_for_is_not_believed() -> None:
+    first = judge(plan(schedule=always_on()), progress(), 2 * SECOND, 3, train([100], 100), 0)
+    assert isinstance(first, Approval)
+    assert first.progress.begun(100_000, 0) == first.progress
