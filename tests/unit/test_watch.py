@@ -353,6 +353,21 @@ def test_the_reference(mv: int, found: set[str]) -> None:
 
 
 @pytest.mark.req("SR-136")
+@pytest.mark.parametrize("channel", [0, 1])
+@pytest.mark.parametrize(("ua", "found"), [(0, set()), (100, set()), (101, {"adc_offset"}), (9_998, {"adc_offset"})])
+def test_peak_holds_that_were_emptied_are_empty(channel: int, ua: int, found: set[str]) -> None:
+    """Though what they held before is just what was asked for."""
+    held, emptied = [0, 0], [0, 0]
+    held[channel], emptied[channel] = 9_998, ua
+    asked = [Asked(819, 819, 250) if n == channel else Asked() for n in (0, 1)]
+    mv = [9_998 if n == channel else 0 for n in (0, 1)]
+    read = check(
+        peak_ua=tuple(held), electrode_mv=tuple(mv), emptied_ua=tuple(emptied), asked=tuple(asked), in_flight=frozenset("AB")
+    )
+    assert causes(read) == found
+
+
+@pytest.mark.req("SR-136")
 @pytest.mark.parametrize(("place", "code"), [(n, 4095) for n in (2, 3, 4, 5, 6)] + [(5, 0), (6, 0)])
 def test_codes_that_cannot_be(place: int, code: int) -> None:
     raw = [0, 0, 0, 0, 3127, 2048, 2047, 1551]
