@@ -278,6 +278,21 @@ def test_the_switch_moves_unasked_or_the_other_way_or_not() -> None:
     assert "OUTPUT_ENABLE did not become 1" in str(edges.missing(BEGINS + 40_001))
 
 
+@pytest.mark.parametrize(("at", "seen"), [(BEGINS - 4, False), (BEGINS, False), (BEGINS + 1, True)])
+def test_the_switch_written_back_within_one_sample_is_not_seen(at: int, seen: bool) -> None:
+    """The daemon samples at BEGINS and 5 us later."""
+    edges = Edges(LINES, ENABLE)
+    edges.asked(1, BEGINS - 50_000)
+    edges.seen(BEGINS - 50_000, ENABLE)
+    edges.asked(0, BEGINS - 4)
+    edges.asked(1, at)
+    if seen:
+        assert give(edges, [(BEGINS, ENABLE, 0), (BEGINS + 5, ENABLE, 1)], ENABLE) == [None] * 2
+    assert edges.waiting == 0
+    edges.asked(0, BEGINS + 1_000)
+    assert edges.seen(BEGINS + 1_000, 0) is None
+
+
 def test_the_switch_is_not_looked_for_among_the_pulses() -> None:
     edges = watching(PULSES)
     edges.asked(1, BEGINS)
@@ -362,6 +377,16 @@ def test_the_switch_does_not_close_after_a_stop() -> None:
     edges, _ = stopped(BEGINS + 5_000)
     assert edges.seen(BEGINS + 5_100, 0) is None
     assert edges.seen(BEGINS + 5_200, ENABLE) is not None
+
+
+def test_what_was_before_a_stop_may_be_heard_of_when_something_is_asked_again() -> None:
+    """Notifications of the self-test's last edges, on a machine that is busy."""
+    edges = Edges(LINES, ENABLE)
+    edges.stopped(BEGINS)
+    edges.asked(1, BEGINS)
+    assert give(edges, [(BEGINS - 6_000, NEG, 1), (BEGINS - 1, NEG, 0), (BEGINS, ENABLE, 1)]) == [None] * 3
+    assert edges.waiting == 0
+    assert "unasked" in str(edges.seen(BEGINS, ENABLE | NEG)), "not what came after it"
 
 
 @pytest.mark.parametrize("first", ["asked", "sent"])
