@@ -54,7 +54,7 @@ _DAEMON: Final = (
         "daemon-late-reports",
         "daemon",
         (Arg("TIME", low=0.1, high=10_000, unit="ms"),),
-        "pigpiod's thread that reports changes of lines gets no processor: it reports them so much later, in one piece.",
+        "pigpiod's thread that reports changes of lines gets no processor: they come so much later, in one piece.",
         "notifications come late, with the right ticks, many at once",
         lambda bench, values: bench.troubles.report_late(int(number(values, "TIME") * 1000)),
         lambda bench: bench.troubles.mend_answers(),

@@ -12,8 +12,6 @@ from tests.matrix.bench import CONTRACTION, STATES, At, Break, Cell, Course
 
 AT_ONCE, CHECK, SESSION, SELF_TEST = "at once", "electrode check", "session", "self-test"
 AFTER, START, NEVER = "after the session", "start", "never"
-CHECK_MS: Final = 200
-"""An electrode check of one channel takes 160 ms, and judges most at its end; it asks for 2 mA at most."""
 SOON_US: Final = 300_000
 """What is named so soon is named at once, though a ramp have ended meanwhile."""
 RAMP_MS: Final = 600
@@ -75,8 +73,8 @@ def pulsed(*causes: str, check: str) -> Cells:
     """Shows when a pulse comes that is strong enough; ``check``: what the electrode check says."""
     return {
         **switched(*causes),
-        At.IDLE: later(CHECK, check, within_ms=CHECK_MS),
-        At.CHECK: once(check, within_ms=CHECK_MS),
+        At.IDLE: later(CHECK, check),
+        At.CHECK: once(check),
         At.REST: later(SESSION, *causes),
     }
 
@@ -119,7 +117,7 @@ def _row(text: str, cells: Cells, since: str = FAULT, within_ms: int = 40, *brok
 
 
 _STUCK: Final = {  # a DAC that changes no more: at 0 before the first pulses, else at what was asked last
-    At.IDLE: later(CHECK, "current_low", within_ms=CHECK_MS),
+    At.IDLE: later(CHECK, "current_low"),
     At.CHECK: later(SESSION, "current_high"),
     At.ARMED: later(SESSION, "current_low"),
     At.UP: once("current_low"),
@@ -188,7 +186,7 @@ ROWS: Final = (
         "adc-slow 1500",
         {
             At.IDLE: later(CHECK, "rail_lost"),
-            At.CHECK: once("rail_stuck", within_ms=CHECK_MS),
+            At.CHECK: once("rail_stuck", within_ms=100),
             At.ARMED: later(SESSION, "rail_lost"),
             At.UP: once("rail_stuck", within_ms=100),
             At.HOLD: later(SESSION, "rail_stuck", within_ms=0),
@@ -235,7 +233,7 @@ ROWS: Final = (
         {
             **dict.fromkeys((*CONTRACTION, At.REST), later(AFTER, "rail_stuck")),
             **dict.fromkeys((At.IDLE, At.ARMED, At.PAUSED), once("rail_stuck")),
-            At.CHECK: once("rail_stuck", within_ms=CHECK_MS),
+            At.CHECK: once("rail_stuck", within_ms=100),
         },
         FAULT,
         60,
@@ -277,6 +275,7 @@ ROWS: Final = (
     _row("daemon-restart", _LOST),
     _row("daemon-hang", _LOST),
     _row("daemon-slow 5", everywhere("daemon_slow"), FAULT, 300, "refused", why="some 50 answers, one after the other"),
+    _row("daemon-late-reports 60", pulsed("edges_differ", check="edges_differ"), NEXT, 80, "idle"),
     _row("daemon-garbage", _LOST),
     _row("daemon-close", _LOST),
     _row("client-add 24 100", everywhere("not_what_was_approved"), FAULT, 40, "idle"),
