@@ -79,6 +79,11 @@ def pulsed(*causes: str, check: str) -> Cells:
     }
 
 
+def framed(*causes: str) -> Cells:
+    """Shows when an amplitude is sent: an electrode check sends one, at its begin."""
+    return {**pulsed(*causes, check=causes[0]), At.CHECK: later(SESSION, *causes)}
+
+
 def latent(*causes: str) -> Cells:
     """A part that stands by has failed: the next self-test finds it, or (no causes) nothing does."""
     return dict.fromkeys(STATES, later(SELF_TEST, *causes) if causes else NOTHING)
@@ -201,10 +206,10 @@ ROWS: Final = (
         why="what is old is taken for what is, until it has not changed for a second",
     ),
     _row("adc-reference 1.3", everywhere("adc_reference"), FAULT, 40, "refused"),
-    _row("dac-stuck A 4095", pulsed("current_high", check="current_high"), WRONG, 60, "idle"),
+    _row("dac-stuck A 4095", framed("current_high"), WRONG, 60, "idle"),
     _row("dac-stuck A", _STUCK, WRONG, 60, "idle"),
-    _row("dac-bit 13 low", pulsed("current_high", check="current_high"), WRONG, 60, "idle"),
-    _row("dac-bit 11 high", pulsed("current_high", check="current_high"), WRONG, 60, "idle"),
+    _row("dac-bit 13 low", framed("current_high"), WRONG, 60, "idle"),
+    _row("dac-bit 11 high", framed("current_high"), WRONG, 60, "idle"),
     _row("dac-bit 15 high", _STUCK, WRONG, 60, "idle"),
     _row("dac-line DAC_SDI high", _STUCK, WRONG, 60, "idle"),
     _row("dac-line DAC_SCK low", _STUCK, WRONG, 60, "idle"),
@@ -214,6 +219,7 @@ ROWS: Final = (
         "phase-line A_POS low",
         {
             **pulsed("direct_current", check="electrode_polarity"),
+            At.CHECK: later(SESSION, "direct_current"),
             At.HOLD: once("direct_current"),
             At.UP: later(SESSION, "direct_current"),
             At.DOWN: later(SESSION, "direct_current", within_ms=0),
@@ -222,7 +228,8 @@ ROWS: Final = (
         1_500,
         "self_test_one_shot",
         course=DENSE,
-        why="the average of 1 s has to leave 0; at 2 mA and 50 Hz it stays under its bound",
+        why="the average of 1 s has to leave 0; at 2 mA and 50 Hz it stays under its bound. In the check one of "
+        "the two positive phases was whole",
     ),
     _row("source-gain A 1.3", pulsed("current_high", check="current_high"), WRONG, 60, "idle"),
     _row("source-gain A 0", pulsed("current_low", check="current_low"), WRONG, 60, "idle"),
@@ -247,9 +254,15 @@ ROWS: Final = (
         course=BRIEF,
         why="nothing can try the comparator without the current that it is there for",
     ),
-    _row("trip-defeated + dac-bit 13 low", pulsed("current_high", check="current_high"), WRONG, 60, "idle"),
+    _row("trip-defeated + dac-bit 13 low", framed("current_high"), WRONG, 60, "idle"),
     _row("one-shot-defeated", latent("self_test_one_shot"), FAULT, 0, "self_test_one_shot", course=BRIEF),
-    _row("keepalive-stuck high", switched("rail_lost"), FAULT, 130, "self_test_rail_low"),
+    _row(
+        "keepalive-stuck high",
+        {**switched("rail_lost"), At.CHECK: later(SESSION, "rail_lost")},
+        FAULT,
+        130,
+        "self_test_rail_low",
+    ),
     _row(
         "drop-out-defeated",
         latent("self_test_rail_without_keepalive"),
@@ -274,7 +287,9 @@ ROWS: Final = (
     _row("daemon-kill TERM", _LOST),
     _row("daemon-restart", _LOST),
     _row("daemon-hang", _LOST),
-    _row("daemon-slow 5", everywhere("daemon_slow"), FAULT, 300, "refused", why="some 50 answers, one after the other"),
+    _row(
+        "daemon-slow 5", everywhere("daemon_slow"), FAULT, 400, "refused", why="50 to 80 answers, one after the other"
+    ),
     _row("daemon-late-reports 60", pulsed("edges_differ", check="edges_differ"), NEXT, 80, "idle"),
     _row("daemon-garbage", _LOST),
     _row("daemon-close", _LOST),
@@ -291,7 +306,13 @@ ROWS: Final = (
     ),
     _row("client-send 0 repeat", _SENT, FAULT, 40, "idle"),
     _row("client-mode 24 0", _STRAYED, FAULT, 60, "idle"),
-    _row("client-mode 20 0", _STRAYED, FAULT, 60, "idle"),
+    _row(
+        "client-mode 20 0",
+        {**_STRAYED, **dict.fromkeys(CONTRACTION, once(*_OTHER, "current_low"))},
+        FAULT,
+        60,
+        "idle",
+    ),
     _row("client-spi main 1", latent(), course=BRIEF, why="the guard's own bus, and a select line that nothing is on"),
     _row("client-spi auxiliary 0", _STRAYED, FAULT, 60, "idle", wears=True),
     _row("clock-step 200", pulsed("edges_differ", check="edges_differ"), NEXT, 40, "idle"),

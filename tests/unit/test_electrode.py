@@ -245,11 +245,29 @@ def test_gaps_that_are_never_met() -> None:
         {"bank": MASK["A_POS"]},
         {"bank": MASK["B_NEG"]},
         {"bank": MASK["PEAK_RESET"]},
+        {"reference_mv": 1_254},
+        {"reference_mv": 1_246},
     ):
         port = ScriptedPort()
         port.mend = mended(**changes)
         assert checked(port) == {"A": Finding(None, UNREAD)}
         assert sum(what.startswith("play") for _, what in port.calls) == electrode.WAVES
+
+
+@pytest.mark.parametrize(("reading", "waves"), [(2, 1), (3, 1), (4, 3)])
+def test_a_converter_that_is_wrong_for_one_reading_is_not_believed(reading: int, waves: int) -> None:
+    """In a gap (the other one will do), after the third pulse, after the wave (which is played again)."""
+    port = ScriptedPort()
+    looks = 0
+
+    def once_wrong(seen: Seen) -> Seen:
+        nonlocal looks
+        looks += port.wave is not None
+        return replace(seen, peak_ua=(9_000, 9_000), reference_mv=1_254) if looks == reading else seen
+
+    port.mend = once_wrong
+    assert checked(port) == {"A": Finding(500, None)}
+    assert sum(what.startswith("play") for _, what in port.calls) == waves
 
 
 def test_one_gap_that_is_met_will_do() -> None:
