@@ -220,35 +220,39 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
 def _measure(port: Port, figures: Figures, channel: str) -> Steps[Finding]:
     """One channel, the rail being up."""
     place = "AB".index(channel)
-    hidden = figures.seven.phases | figures.mask("PEAK_RESET")
     for attempt in range(WAVES):
         playing, began = port.play(wave(figures, channel), LENGTH_US)
         gaps: list[Peaks] = []
         for look in (2 * attempt, 2 * attempt + 1):
             yield Wait(began + gap_at_us(look), toggle=True)
             sample = port.sense()
-            if sample.playing == playing and not sample.bank & hidden and _believed(sample, figures):
+            if sample.playing == playing and _shows(sample, figures):
                 gaps.append(_peaks(sample, place))
         third_ends = began + FIRST_US + SHOWN.index(BOTH) * PERIOD_US + PULSE_US
         yield Wait(third_ends + BEGINS_US, toggle=True)
         sample = port.sense()
         both = _peaks(sample, place)
-        finding = evaluate(figures, both, both) if _believed(sample, figures) else Finding(None, UNREAD)
+        finding = evaluate(figures, both, both) if _shows(sample, figures) else Finding(None, UNREAD)
         if finding.code in (CURRENT_HIGH, CURRENT_LOW):
             return finding
         yield Wait(began + LENGTH_US + BEGINS_US, toggle=True)
         if finding.code in (OPEN, SHORT):
             return finding
         sample = port.sense()
-        if gaps and _believed(sample, figures):
+        if gaps and _shows(sample, figures):
             # A look at the gap that came too late saw empty holds: the largest is the one that met it.
             positive = Peaks(max(peaks.current_ua for peaks in gaps), max(peaks.voltage_mv for peaks in gaps))
             return evaluate(figures, positive, _peaks(sample, place))
     return Finding(None, UNREAD)
 
 
-def _believed(sample: Sample, figures: Figures) -> bool:
-    """Whether the converter is right at its reference; where it is not, the guard's own check will name that."""
+def _shows(sample: Sample, figures: Figures) -> bool:
+    """Whether the peak holds show what they have seen, and the converter what they hold.
+
+    A converter that is wrong at its reference is named by the guard's own check.
+    """
+    if sample.bank & (figures.seven.phases | figures.mask("PEAK_RESET")):
+        return False
     return abs(sample.reference_mv - figures.reference_mv) <= REFERENCE_TOLERANCE_MV
 
 

@@ -320,9 +320,9 @@ ROWS: Final = (
     _row(
         "late-scheduling guard 200",
         {
-            **dict.fromkeys(STATES, later(SESSION, "dead_man_fired", "edges_differ", within_ms=0)),
+            **dict.fromkeys(STATES, later(SESSION, "dead_man_fired", *_OTHER, within_ms=0)),
             **dict.fromkeys((At.IDLE, At.ARMED, At.PAUSED), once("check_late")),
-            **dict.fromkeys((At.CHECK, At.REST), once("dead_man_fired", "edges_differ")),
+            **dict.fromkeys((At.CHECK, At.REST), once("dead_man_fired", *_OTHER)),
         },
         FAULT,
         250,

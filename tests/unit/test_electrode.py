@@ -270,6 +270,19 @@ def test_a_converter_that_is_wrong_for_one_reading_is_not_believed(reading: int,
     assert sum(what.startswith("play") for _, what in port.calls) == waves
 
 
+def test_a_look_at_the_third_pulse_that_comes_in_the_midst_of_the_fourth_says_nothing() -> None:
+    """There the holds are empty, which is no want of current."""
+    port = ScriptedPort()
+
+    def late(seen: Seen) -> Seen:
+        if seen.playing is None or port.now_us - port.calls[-1][0] <= 30_000:
+            return seen
+        return replace(seen, bank=seen.bank | MASK["PEAK_RESET"], peak_ua=(0, 0), electrode_mv=(0, 0))
+
+    port.mend = late
+    assert checked(port) == {"A": Finding(500, None)}
+
+
 def test_one_gap_that_is_met_will_do() -> None:
     port = ScriptedPort()
     looks = 0
