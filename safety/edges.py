@@ -71,7 +71,7 @@ class Edges:
         self._levels = 0
         self._loose = True
         self._start = self._rise = (0, 0)
-        self._phase = Cut(0, 0, 0)
+        self._phase: Cut | None = None
         self._was_cut = False
         self._stopped_us: int | None = None
         self._over_us = 0
@@ -209,7 +209,7 @@ class Edges:
                 self.came[pulse.channel].pulses += 1
                 self.came[pulse.channel].code_us += pulse.code * pulse.width_us
             return
-        self._rise = (edge.at_us, tick_us)
+        self._rise, self._phase = (edge.at_us, tick_us), None
         if edge.start:
             self._start = self._rise
 
