@@ -206,7 +206,7 @@ ROWS: Final = (
         why="what is old is taken for what is, until it has not changed for a second",
     ),
     _row("adc-reference 1.3", everywhere("adc_reference"), FAULT, 40, "refused"),
-    _row("dac-stuck A 4095", framed("current_high"), WRONG, 60, "idle"),
+    _row("dac-stuck A 4095", pulsed("current_high", check="current_high"), WRONG, 60, "idle"),
     _row("dac-stuck A", _STUCK, WRONG, 60, "idle"),
     _row("dac-bit 13 low", framed("current_high"), WRONG, 60, "idle"),
     _row("dac-bit 11 high", framed("current_high"), WRONG, 60, "idle"),

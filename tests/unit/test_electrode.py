@@ -190,7 +190,7 @@ TWENTY = (2_388, 1_194)
 """20 % above the asked."""
 
 
-@pytest.mark.req("SR-138")
+@pytest.mark.req("SR-134", "SR-138")
 @pytest.mark.parametrize(
     ("peaks", "code"),
     [
