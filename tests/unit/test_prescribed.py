@@ -109,6 +109,7 @@ def test_a_channel_without_a_cap_gives_nothing_but_to_whoever_looks_for_it() -> 
     assert read(canonical({**GOOD, "caps_ua": {}})).caps_ua == {"A": 0, "B": 0}
     looking = {**GOOD, "kind": "threshold", "nonce": "0" * 32}
     assert read(canonical(looking)).caps_ua == {"A": 20_000, "B": FULL}, "a cap that is set holds"
+    assert read(canonical(looking)).nonce == "0" * 32
 
 
 @pytest.mark.req("SR-160")

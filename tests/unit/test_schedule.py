@@ -81,6 +81,8 @@ def test_a_figure_that_is_missing_is_refused(field: str) -> None:
         (programme_toml(SHORT, cycles="1350"), None),
         (programme_toml(SHORT, cycles="1351"), "session"),
         (programme_toml(PAUSE), "phase"),
+        (programme_toml(changed(PAUSE, pause_s="2700"), SHORT), "session"),
+        (programme_toml(changed(PAUSE, pause_s="2700.000001"), SHORT), "pause_s"),
         (programme_toml(PAUSE, SHORT), None),
         (programme_toml(changed(SHORT, channel='"BA"')), "channel"),
         (programme_toml(changed(SHORT, channel="3")), "channel"),
@@ -135,7 +137,18 @@ def test_each_channel_has_its_trains() -> None:
     assert read_schedule(programme_toml(SHORT)).channels() == ("A",)
     assert read_schedule(programme_toml(SHORT)).first_us("B") == 0
     first = schedule.train("A", 60 * SECOND)
+    assert first is not None
+    assert type(first.start_us) is int
     assert first == Train(60 * SECOND, SECOND, 5 * SECOND, 500_000, Fraction(100), False)
+
+
+def test_a_schedule_is_cut_for_another_electrode() -> None:
+    whole = read_schedule(programme_toml(SHORT, cycles="3"))
+    cut = whole.cut(3 * SECOND, Fraction(7, 2))
+    assert (cut.duration_us, cut.area_cm2) == (3 * SECOND, Fraction(7, 2))
+    assert cut.train("A", 3 * SECOND - 1) == whole.train("A", 3 * SECOND - 1) is not None
+    assert cut.train("A", 3 * SECOND) is None
+    assert whole.cut(7 * SECOND, Fraction(1)).duration_us == 6 * SECOND
 
 
 def test_a_session_ends_with_its_last_train() -> None:
@@ -161,6 +174,8 @@ def test_the_code_of_an_envelope() -> None:
     assert [train.largest_code(us, 20_000, 50_000) for us in at] == codes
     assert [train.rising_code(us, 20_000, 50_000) for us in (0, 150_000, 300_000, 400_000)] == [0, 409, 819, 819]
     assert Train(0, 1, 1, 1, Fraction(100), False).rising_code(300_000, 50_000, 50_000) == 4095
+    assert Train(0, 1, 1, 1, Fraction(100), False).rising_code(300_000, 40_000, 50_000) == 3_276  # of 3 276.8
+    assert Train(0, 1, 1, 1, Fraction(25, 2), False).rising_code(300_000, 50_000, 50_000) == 512
     steep = Train(0, SECOND, SECOND, 0, Fraction(50), False)
     assert [steep.largest_code(us, 20_000, 50_000) for us in (2 * SECOND - 1, 2 * SECOND)] == [819, 0]
 
