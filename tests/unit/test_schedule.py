@@ -43,7 +43,9 @@ def refusal(text: bytes) -> str | None:
         (CONTRACTION, "rest_ms", "6499 !6500 !200000 2700001"),
         (SHORT, "repeats", "0 !1 !1350 1351 9999 10000 1.0"),
         (CALM, "continuous_s", "0 !0.000001 0.0000001 !2696 2701 true"),
-        (CALM, "ramp_up_ms", "299 !300 !2000"),
+        (SHORT, "rest_ms", "!2699000 2699001"),
+        (changed(SHORT, ramp_up_ms="29999", hold_ms="1", rest_ms="30000"), "ramp_down_ms", "!0 1"),
+        (CALM, "ramp_up_ms", "299 !300 !40000"),
         (CALM, "ramp_down_ms", "-1 !0 !2000"),
     ],
 )
@@ -81,6 +83,8 @@ def test_a_figure_that_is_missing_is_refused(field: str) -> None:
         (programme_toml(SHORT, cycles="1350"), None),
         (programme_toml(SHORT, cycles="1351"), "session"),
         (programme_toml(PAUSE), "phase"),
+        (programme_toml(changed(SHORT, ramp_up_ms="30001")), "ramp_up_ms"),
+        (programme_toml(changed(SHORT, repeats="1351")), "repeats"),
         (programme_toml(changed(PAUSE, pause_s="2700"), SHORT), "session"),
         (programme_toml(changed(PAUSE, pause_s="2700.000001"), SHORT), "pause_s"),
         (programme_toml(PAUSE, SHORT), None),
@@ -91,6 +95,7 @@ def test_a_figure_that_is_missing_is_refused(field: str) -> None:
         (programme_toml(changed(PAUSE, pause_s="0.0001"), *[SHORT] * 101, cycles="99"), "cycles"),
         (programme_toml(SHORT) + b"#" + b"x" * 1999 + b"\n", None),
         (programme_toml(SHORT) + b"#" + b"x" * 2000 + b"\n", "programme"),
+        (programme_toml(SHORT) + b"#" + b"x " * 1000 + b"\n", "programme"),
         (programme_toml(SHORT).ljust(64 * 1024, b"\n"), None),
         (programme_toml(SHORT).ljust(64 * 1024 + 1, b"\n"), "programme"),
         (b'schema = 1\nphase = 3\nelectrode = { area_cm2 = 1 }', "phase"),
@@ -116,11 +121,13 @@ def test_a_continuous_phase_is_followed_by_a_pause(after: str) -> None:
 
 
 @pytest.mark.req("SR-021")
-@pytest.mark.parametrize(("width", "taken"), [(148, True), (149, False)])
-def test_a_pulse_fits_its_period(width: int, taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("width", "frequency", "taken"), [(148, "1000", True), (149, "1000", False), (148, "1000.000000001", False)]
+)
+def test_a_pulse_fits_its_period(width: int, frequency: str, taken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of it for each of two channels. Other ceilings are reached first: they are lifted here."""
-    monkeypatch.setattr(limits, "FREQUENCY_MAX_HZ", 1000)
-    text = programme_toml(changed(BOTH, frequency_hz="1000", phase_width_us=str(width), interphase_us="4"))
+    monkeypatch.setattr(limits, "FREQUENCY_MAX_HZ", 1001)
+    text = programme_toml(changed(BOTH, frequency_hz=frequency, phase_width_us=str(width), interphase_us="4"))
     monkeypatch.setattr(limits, "INTERPHASE_MIN_US", 1)
     assert (refusal(text) is None) == taken
 
@@ -154,7 +161,9 @@ def test_a_schedule_is_cut_for_another_electrode() -> None:
 def test_a_session_ends_with_its_last_train() -> None:
     assert read_schedule(programme_toml(SHORT)).duration_us == 2 * SECOND
     assert read_schedule(programme_toml(SHORT, cycles="3")).duration_us == 6 * SECOND
-    assert read_schedule(programme_toml(CALM)).duration_us == 14 * SECOND
+    calm = read_schedule(programme_toml(CALM))
+    assert calm.duration_us == 14 * SECOND
+    assert calm.train("A", SECOND) == Train(0, 2 * SECOND, 10 * SECOND, 2 * SECOND, Fraction(80), True)
     later = changed(CALM, channel='"AB"', frequency_hz="1")
     assert read_schedule(programme_toml(later)).duration_us == 14_500_000, "B's train is half a period later"
 
@@ -165,6 +174,15 @@ def test_what_a_last_pulse_needs_beyond_the_end_counts(frequency: str) -> None:
     """A phase of a whole session: its last pulse on A begins at 2699 s, or at 2699.73 s; that of B 0.5 s later."""
     calm = changed(CALM, channel='"AB"', frequency_hz=frequency.lstrip("!"), continuous_s="2696")
     assert (refusal(programme_toml(calm)) is None) == frequency.startswith("!")
+
+
+@pytest.mark.req("SR-021")
+@pytest.mark.parametrize(("interphase", "taken"), [(100, True), (101, False)])
+def test_a_last_pulse_may_end_with_the_session(interphase: int, taken: bool) -> None:
+    """The 2 701st pulse begins at 2 699 999 400.6 us, of which the part is left out, and takes 600 us."""
+    calm = changed(CALM, frequency_hz="1.000000222", ramp_up_ms="300", continuous_s="2699.6995", ramp_down_ms="0")
+    text = programme_toml(changed(calm, phase_width_us="250", interphase_us=str(interphase)))
+    assert (refusal(text) is None) is taken
 
 
 def test_the_code_of_an_envelope() -> None:
