@@ -186,7 +186,6 @@ def test_an_input_that_is_stuck_at_the_very_current_is_named_within_two_chunks(f
         assert rig.phase_edges()[-1][0] - begun[0] < 230_000
 
 
-
 @pytest.mark.req("SR-002", "SR-018")
 def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> None:
     with stack() as rig:

@@ -166,7 +166,9 @@ def test_a_session_ends_with_its_last_train() -> None:
     assert read_schedule(programme_toml(SHORT, cycles="3")).duration_us == 6 * SECOND
     calm = read_schedule(programme_toml(CALM))
     assert calm.duration_us == 14 * SECOND
-    assert calm.train("A", SECOND) == Train(0, 2 * SECOND, 10 * SECOND, 2 * SECOND, Fraction(80), True, Fraction(10), 250, 100)
+    assert calm.train("A", SECOND) == Train(
+        0, 2 * SECOND, 10 * SECOND, 2 * SECOND, Fraction(80), True, Fraction(10), 300, 100
+    )
     later = changed(CALM, channel='"AB"', frequency_hz="1")
     assert read_schedule(programme_toml(later)).duration_us == 14_500_000, "B's train is half a period later"
 
