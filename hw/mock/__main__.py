@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(refused, file=sys.stderr)
             return _USAGE
         board = BoardModel(figures, lines, options.load_ohm, options.seed)
-        mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
+        for name, _, level in (short.partition(":") for short in options.pin_short):
+            board.short(name, level == "high", timeline.now)
+        mask, sample_us = sum(line.mask for line in figures.lines.values()), options.sample_us or figures.sample_us
     pipes = tempfile.TemporaryDirectory(prefix="pigpio")
     folder = options.pipes or (_DEV if os.access(_DEV, os.W_OK) else Path(pipes.name))
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us, folder)
@@ -105,8 +107,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--until-stdin-closes", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--load-ohm", type=_positive, help="a plain resistor on both channels instead of electrodes")
+    parser.add_argument(
+        "--pin-short", action="append", default=[], metavar="LINE:high|low", help="a pin that is shorted"
+    )
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
+    parser.add_argument(
+        "--sample-us", type=int, choices=(1, 2, 4, 5, 8, 10), help="the daemon's -s; the board's if unset"
+    )
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
     parser.add_argument("--current", type=Path, metavar="FILE", help="writes current and voltage of the electrodes")
     return parser

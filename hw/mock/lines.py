@@ -77,6 +77,8 @@ class Lines:
         self.driven_high = 0
         self.inputs = 0
         self.at_reset = 0
+        self.short_high = self.short_low = 0
+        """Pins that show a level whatever is written to them."""
         self.runner: Runner | None = None
         self._block: Block | None = None
         self._ops: Ops | None = None
@@ -154,7 +156,7 @@ class Lines:
     def levels(self, now: int) -> int:
         """Levels of GPIO 0-31."""
         self.settle(now)
-        return self.latch & self.outputs | self.inputs & ~self.outputs
+        return (self.latch & self.outputs | self.inputs & ~self.outputs) & ~self.short_low | self.short_high
 
     def level(self, gpio: int, now: int) -> int:
         """Level of one line, 0-53."""
