@@ -102,6 +102,7 @@ class SimulatedBoard:
             self.port = int(json.loads(said)["port"])
             self._control = Control(control)
             self._guard = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
+            self._guard.append("--simulated")
             if speed != 1:
                 self.clock = VirtualClock(str(control), "app")
                 self._guard += ["--clock", str(control)]

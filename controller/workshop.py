@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,30 @@ def add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
     _where(parser, required=False)
 
 
+def add_selftest_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``selftest``."""
+    _where(parser, required=True)
+    _load(parser)
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``calibrate``."""
+    _where(parser, required=True)
+    _load(parser)
+    parser.add_argument("--meter", metavar="TEXT", required=True, help="which scope, for the record")
+    parser.add_argument(
+        "--meter-ppm", type=int, metavar="N", default=20_000, help="how exact meter and load are, in millionths: 20000"
+    )
+    parser.add_argument(
+        "--day", type=date.fromisoformat, metavar="DATE", help="the day of the record; today if not said"
+    )
+
+
+def _load(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--load", type=int, metavar="OHMS", required=True, help="the dummy load on both outputs")
+    parser.add_argument("--readings", type=Path, metavar="FILE", help="readings of the meter (docs/calibration.md)")
+
+
 def _main(module: str) -> Callable[[argparse.Namespace], int]:
     def run(args: argparse.Namespace) -> int:
         code: int = import_module(f"workshop.{module}").main(args)
@@ -37,4 +62,4 @@ def _main(module: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-doctor = _main("doctor")
+doctor, selftest, calibrate = (_main(module) for module in ("doctor", "loaded", "calibrate"))

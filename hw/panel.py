@@ -74,7 +74,7 @@ class Panel:
         return round(self.raw(self._peak_channel[channel]) * self._ua_per_step / self._levels)
 
     def close(self) -> None:
-        """Gives the pins back. gpiozero shares a bus by its host: one left to be collected would close the next panel's."""
+        """Gives the pins back. gpiozero shares buses by host: one left to be collected would close the next panel's."""
         with contextlib.suppress(*_LOST):
             for device in (*self._adc, *self._lights.values(), self._buzzer):
                 device.close()

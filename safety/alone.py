@@ -12,7 +12,7 @@ from safety.errors import LinkError
 
 
 def alone(runtime: Path, state: Path, host: str, port: int) -> tuple[Any, ...]:
-    """Takes all three, and clears away the sockets of a guard that died. They are free again when the result is gone, or
+    """Takes all three, and clears away the sockets of a guard that died. They are free again when the result is gone or
     closed.
 
     Raises LinkError when another guard holds one of them. The daemon is known by its address in this machine's own

@@ -50,6 +50,7 @@ class Port(Protocol):
     @property
     def signer(self) -> Signer: ...
     def verify(self, text: bytes, key: object, signature: object) -> Refusal | None: ...
+    def uncalibrated(self) -> str | None: ...
 
 
 class Desk:
@@ -199,7 +200,7 @@ class Desk:
             case "self_test":
                 return self._request(Request.SELF_TEST, now)
             case "check_electrodes":
-                return self._not_checkable() or self._request(Request.CHECK, now)
+                return self._not_checkable() or self._check_electrodes(now)
             case "start" if mode is Mode.ARMED:
                 return self._start(message, now)
             case "resume" if mode is Mode.PAUSED:
@@ -216,8 +217,13 @@ class Desk:
                 return self._not_now()
         return Refusal("link_unknown", f"no message of type {message['type']!r}")
 
-    def _request(self, request: Request, now: int) -> Refusal | None:
-        return None if self._guard.check(now, request) else self._not_now()
+    def _request(self, request: Request, now: int, faults: tuple[str, ...] = ()) -> Refusal | None:
+        return None if self._guard.check(now, request, faults) else self._not_now()
+
+    def _check_electrodes(self, now: int) -> Refusal | None:
+        """A calibration that has run out since the self-test stops it."""
+        over = self._guard.uncalibrated()
+        return self._request(Request.CHECK, now, () if over is None else (over,))
 
     def _not_now(self) -> Refusal:
         state = self._guard.state

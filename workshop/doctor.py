@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +72,7 @@ def _calibrated(state: Path) -> Finding:
     if not os.access(path.parent, os.X_OK):
         return problem("calibration_unknown")
     record = calibration.read(path)
-    code = calibration.problem(record, load_board(), datetime.now(UTC).date())
+    code = calibration.problem(record, load_board(), datetime.now().astimezone().date())
     if code is not None:
         return problem("calibration_expired" if code.endswith("expired") else "calibration_missing")
     assert record is not None

@@ -23,6 +23,7 @@ from hw.senses import Sample
 from hw.wire import connect
 from safety import limits
 from safety.alone import alone
+from safety.decode import ENTRY_BYTES
 from safety.edges import Edges
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
@@ -126,9 +127,9 @@ class Rig:
         finally:
             self._asleep()
 
-    def play(self, data: bytes, entries: int, duration_us: int) -> Sample:
+    def play(self, data: bytes, duration_us: int) -> Sample:
         """Plays one pulse list, and gives what was seen when it is over."""
-        wave, _ = self.tools.pulses.load(data, entries, duration_us)
+        wave, _ = self.tools.pulses.load(data, len(data) // ENTRY_BYTES, duration_us)
         self.tools.edges.stopped(self.clock.now())  # the guard's own comparison is not asked here
         self.tools.pulses.send(wave, join=False)
         return self.run(duration_us + BEGINS_US)
