@@ -79,6 +79,7 @@ def _command(arguments: list[str] | None) -> int:
         ("doctor", workshop.add_doctor_arguments, workshop.doctor, "what is wrong with machine, daemon and board"),
         ("selftest", workshop.add_selftest_arguments, workshop.selftest, "the board's self-test, with a dummy load"),
         ("calibrate", workshop.add_calibrate_arguments, workshop.calibrate, "measure a board and keep the record"),
+        ("audit", workshop.add_audit_arguments, workshop.audit, "what came out at the pins against what was compiled"),
         ("sim", simulate.add_arguments, simulate.main, "the simulated board by itself, for any pigpio client"),
         ("fault", fault.add_arguments, fault.main, "break something in a running simulation, to see what happens"),
     ):

@@ -49,6 +49,20 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``audit``."""
+    parser.add_argument("file", metavar="FILE", nargs="?", default="stress-50hz", help="programme file, or shipped id")
+    _where(parser, required=True)
+    parser.add_argument(
+        "--seconds", type=int, default=10, metavar="N", help="of the programme, from its first pulse: 10"
+    )
+    parser.add_argument(
+        "--jumper", action="append", default=[], metavar="LINE:GPIO", help="a wire; A_POS:0 and A_NEG:1 if none is said"
+    )
+    parser.add_argument("--jitter-us", type=int, default=0, metavar="N", help="of the simulated board: edges come late")
+    parser.add_argument("--stretch", type=int, default=1, metavar="N", help="of the simulated board: waves last longer")
+
+
 def _load(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--load", type=int, metavar="OHMS", required=True, help="the dummy load on both outputs")
     parser.add_argument("--readings", type=Path, metavar="FILE", help="readings of the meter (docs/calibration.md)")
@@ -62,4 +76,4 @@ def _main(module: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-doctor, selftest, calibrate = (_main(module) for module in ("doctor", "loaded", "calibrate"))
+doctor, selftest, calibrate, audit = (_main(module) for module in ("doctor", "loaded", "calibrate", "audit"))

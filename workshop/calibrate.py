@@ -77,9 +77,9 @@ def bench(args: argparse.Namespace, board: Board) -> Iterator[tuple[Rig, Hand]]:
         hand: Hand = Person(args.lang)
         clock, address, state = None, where(args.pigpio), args.state or host.STATE
         if args.board == "sim":
-            clock, address, control = after.enter_context(simulated(args.faults))
+            clock, address, control = after.enter_context(simulated(args.faults, getattr(args, "options", ())))
             hand, state = Simulated(control), None
-        if args.readings is not None:
+        if getattr(args, "readings", None) is not None:
             hand = Written(args.readings, hand)
         try:
             rig = Rig(board, address, clock, None if state is None else state / "guard")

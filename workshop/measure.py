@@ -69,7 +69,7 @@ def code_for(percent: int) -> int:
     return min(CODES - 1, percent * CODES // 100)
 
 
-def wave(figures: Figures, channel: str, code: int, *, gain_2: bool = False) -> bytes:
+def wave(figures: Figures, channel: str, code: int, *, width_us: int = WIDTH_US, gain_2: bool = False) -> bytes:
     """Two balanced pulses on one channel at a code, ``LENGTH_US`` long."""
     lines = figures.seven
     codes = (code, 0) if channel == "A" else (0, code)
@@ -77,8 +77,8 @@ def wave(figures: Figures, channel: str, code: int, *, gain_2: bool = False) -> 
     changes: list[Change] = [first_entry(lines), *words(lines, 1, *put)]
     pos, neg = figures.mask(f"{channel}_POS"), figures.mask(f"{channel}_NEG")
     for first in range(FIRST_US, LENGTH_US, PERIOD_US):
-        for start, line in ((first, pos), (first + WIDTH_US + GAP_US, neg)):
-            changes += [(start, line, 0), (start + WIDTH_US, 0, line)]
+        for start, line in ((first, pos), (first + width_us + GAP_US, neg)):
+            changes += [(start, line, 0), (start + width_us, 0, line)]
     changes += frames(lines, LENGTH_US - 2 * FRAME_US - 1, 0, 0)
     return pulse_list(changes, LENGTH_US)
 

@@ -42,7 +42,7 @@ class Rig:
     """One board. Raises BoardError in every call; LinkError at the start when a guard or another rig has the daemon."""
 
     def __init__(self, board: Board, where: tuple[str, int], clock: Clock | None, state: Path | None) -> None:
-        timeout_s = CALL_TIMEOUT_S if clock is None else SIMULATED_TIMEOUT_S
+        self.timeout_s = timeout_s = CALL_TIMEOUT_S if clock is None else SIMULATED_TIMEOUT_S
         with contextlib.ExitStack() as undo:
             if state is None:
                 state = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="pelvistim-bench-")))
@@ -54,8 +54,9 @@ class Rig:
             edges = Edges(self.figures.seven, board["OUTPUT_ENABLE"].mask)
             self.supply = Supply(edges, self.clock.now)
             self.tools = Instruments(board, where, timeout_s, self.clock, self.supply, edges, lambda _: None)
-            self.clock.watch(self.tools.notices.fd)
-            self._asleep()
+            self._takes: dict[int, Callable[[], object]] = {}
+            self.listens(self.tools.notices.fd, self.tools.seen)
+            self.asleep()
             self._undo = undo.pop_all()
 
     def close(self) -> None:
@@ -63,7 +64,7 @@ class Rig:
         with self._undo:
             with contextlib.suppress(BoardError):
                 self.tools.halt()
-            self.clock.unwatch(self.tools.notices.fd)
+            self.deaf(self.tools.notices.fd)
             self.tools.close()
 
     # --- time -----------------------------------------------------------------------------------------------------
@@ -71,8 +72,18 @@ class Rig:
     def wait(self, until_us: int) -> None:
         """Lets time pass, and takes the notifications that come."""
         while self.clock.now() < until_us:
-            if self.tools.notices.fd in self.clock.wait(until_us):
-                self.tools.seen()
+            for fd in self.clock.wait(until_us):
+                self._takes[fd]()
+
+    def listens(self, fd: int, take: Callable[[], object]) -> None:
+        """Has what comes on a descriptor taken while time passes."""
+        self.clock.watch(fd)
+        self._takes[fd] = take
+
+    def deaf(self, fd: int) -> None:
+        """No longer."""
+        self.clock.unwatch(fd)
+        del self._takes[fd]
 
     def run(self, us: int, *, toggle: bool = True) -> Sample:
         """Checks every 20 ms for so long, and once more. ``toggle``: KEEPALIVE with each."""
@@ -94,9 +105,9 @@ class Rig:
         try:
             return self._driven(job)
         finally:
-            self._asleep()
+            self.asleep()
 
-    def _asleep(self) -> None:
+    def asleep(self) -> None:
         """Everything safe, and nothing to be kicked."""
         self.tools.forget()
         self.tools.dead_man.stop()
@@ -125,7 +136,7 @@ class Rig:
                 self.wait(self.clock.now() + limits.CHECK_INTERVAL_US)
             yield up
         finally:
-            self._asleep()
+            self.asleep()
 
     def play(self, data: bytes, duration_us: int) -> Sample:
         """Plays one pulse list, and gives what was seen when it is over."""

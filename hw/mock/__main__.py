@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pipes = tempfile.TemporaryDirectory(prefix="pigpio")
     folder = options.pipes or (_DEV if os.access(_DEV, os.W_OK) else Path(pipes.name))
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us, folder)
+    lines.jumpers = tuple(_jumper(text) for text in options.jumper)
+    daemon.notifier.jitter_us, daemon.table.stretch = options.edge_jitter_us, options.wave_stretch
     server = Server(timeline, daemon, options.realtime, options.pace, options.alone)
     control = Control(server, board, options.seed)
     if options.current is not None:
@@ -110,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pin-short", action="append", default=[], metavar="LINE:high|low", help="a pin that is shorted"
     )
+    parser.add_argument("--jumper", action="append", default=[], metavar="GPIO:GPIO", help="a wire to a spare input")
+    parser.add_argument("--edge-jitter-us", type=int, default=0, metavar="N", help="edges are seen so late at most")
+    parser.add_argument("--wave-stretch", type=int, default=1, metavar="N", help="waves last so many times as long")
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
     parser.add_argument(
@@ -128,6 +133,11 @@ def _allow_many_connections() -> None:
 
 def _mask(text: str) -> int:
     return int(text, 0)
+
+
+def _jumper(text: str) -> tuple[int, int]:
+    source, end = (1 << int(part) for part in text.split(":"))
+    return source, end
 
 
 def _positive(text: str) -> float:
