@@ -12,6 +12,7 @@ import threading
 import traceback
 from datetime import date
 from pathlib import Path
+from pwd import getpwnam
 from typing import Final
 
 from hw.board import REFERENCE_BOARD, load_board
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--board", type=Path, default=REFERENCE_BOARD, help="board file")
     parser.add_argument("--clock", help="control socket of a simulator that owns time")
     parser.add_argument("--simulated", action="store_true", help="a simulated board, which carries its calibration")
+    parser.add_argument("--app-user", metavar="NAME", help="the app has a user of its own, in this process's group")
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end together with the process that started it"
     )
@@ -84,8 +86,12 @@ def main() -> int:
             timeouts,
             calibrated,
             checked,
+            None if options.app_user is None else getpwnam(options.app_user).pw_uid,
         )
-    except (PelviStimError, OSError, ValueError) as error:
+        if options.app_user is not None:
+            (options.runtime / GUARD_SOCKET).chmod(0o660)
+            (options.runtime / STOP_SOCKET).chmod(0o666)  # a stop needs no permission
+    except (PelviStimError, OSError, ValueError, KeyError) as error:
         print(f"guard: {error}", file=sys.stderr, flush=True)
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop

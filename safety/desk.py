@@ -54,7 +54,8 @@ class Port(Protocol):
 
 
 class Desk:
-    """``folder``: where the app finds the socket; ``today``: this machine's own date."""
+    """``folder``: where the app finds the socket; ``today``: this machine's own date; ``app_uid``: the app's user, if
+    that is another than the guard's."""
 
     def __init__(
         self,
@@ -65,8 +66,9 @@ class Desk:
         guard: Port,
         today: Callable[[], date],
         full_scale_ua: int,
+        app_uid: int | None,
     ) -> None:
-        self._full_scale_ua = full_scale_ua
+        self._full_scale_ua, self._app_uid = full_scale_ua, app_uid
         self._clock, self._session, self._supply, self._guard, self._today = clock, session, supply, guard, today
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(folder / link.GUARD_SOCKET))
@@ -135,7 +137,7 @@ class Desk:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        if not allowed(connection):
+        if not allowed(connection, self._app_uid):
             connection.close()
         elif self._app is not None:
             turn_away(connection)

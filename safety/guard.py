@@ -63,8 +63,9 @@ class Guard:
     ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
     ``calibrated``: what is wrong with the board's calibration on a day (``safety/calibration.py``), None if nothing;
     ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
-    that is ended then would start anew, and the latch be gone). Raises LinkError when another guard uses one of the
-    folders or the daemon, BoardError when the daemon is not there or not as it must be.
+    that is ended then would start anew, and the latch be gone); ``app_uid``: the app's user, where that is another.
+    Raises LinkError when another guard uses one of the folders or the daemon, BoardError when the daemon is not there
+    or not as it must be.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Guard:
         timeouts: Timeouts,
         calibrated: Callable[[date], str | None],
         checked: Callable[[], None] = lambda: None,
+        app_uid: int | None = None,
     ) -> None:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
         self._board, self._checked, self._calibrated, self._today = board, checked, calibrated, today
@@ -108,7 +110,7 @@ class Guard:
         self._store, self._folder = Store(state), state
         self.signer = Signer(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
-        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua)
+        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua, app_uid)
         self.state = interlock.State()
         found = self._session.record.found()
         if found is not None:

@@ -38,7 +38,7 @@ NEVER_US: Final = 1_000_000
 
 
 def main(args: argparse.Namespace) -> int:
-    """Exit 0 when the record was written, 2 when the board was refused. Raises InputRefused."""
+    """Exit 0 when the board is well (and its record was kept), 2 when it was refused. Raises InputRefused."""
     board = load_board()
     ohm = checked_load(args.load, board)
     found: list[Finding] = []
@@ -194,8 +194,8 @@ def _today(args: argparse.Namespace) -> date:
 
 
 def _keep(record: Record, args: argparse.Namespace) -> None:
-    """Into the guard's folder, readable for it alone; a simulated board's only where somebody names one."""
-    if args.board == "sim" and args.state is None:
+    """Into the guard's folder, for it alone. A simulated board's is kept nowhere: it says nothing of another board."""
+    if args.board == "sim":
         return
     folder: Path = (args.state or host.STATE) / "guard"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

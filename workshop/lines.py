@@ -46,11 +46,9 @@ def closed_to_others(where: tuple[str, int]) -> Finding:
     """Whether another user than the guard's reaches the daemon's port; only root can try as nobody."""
 
     def reached() -> bool:
-        try:
-            socket.create_connection(where, CONNECT_TIMEOUT_S).close()
-        except OSError:
-            return False
-        return True
+        with socket.socket() as trial:
+            trial.settimeout(CONNECT_TIMEOUT_S)
+            return trial.connect_ex(where) == 0
 
     if os.geteuid() == 0:
         return problem("port_open", "nobody") if as_user(NOBODY, reached) else good("port")

@@ -88,13 +88,11 @@ def test_the_guard_gives_nobody_current_before_the_board_was_calibrated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No record, the one that calibrate writes, and one that runs out while the guard runs."""
-    state = tmp_path / "state"
-    assert main(["calibrate", "--board", "sim", "--load", "500", "--meter", "simulated", "--state", str(state)]) == 0
-    capsys.readouterr()
-    path = state / "guard" / calibration.NAME
-    record = path.read_text(encoding="utf-8")
+    assert main(["calibrate", "--board", "sim", "--load", "500", "--meter", "simulated", "--json"]) == 0
+    record = json.dumps(json.loads(capsys.readouterr().out)["record"])
     assert calibration.problem(calibration.load(record), BOARD, datetime.now().astimezone().date()) is None
-    path.unlink()
+    path = tmp_path / "state" / calibration.NAME
+    path.parent.mkdir()
     Store(path.parent).begin()
     sim = SimulatedBoard(tmp_path, None, new_state=False, speed=None)
     try:
