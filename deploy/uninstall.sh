@@ -15,7 +15,7 @@ if has_units; then
   systemctl disable "${services[@]}"
 fi
 rm -f /etc/systemd/system/pelvistim-{firewall,pigpiod,guard,app}.service /usr/local/bin/pelvistim
-rm -f /etc/systemd/system.conf.d/pelvistim.conf /etc/systemd/journald.conf.d/pelvistim.conf
+rm -f /etc/systemd/{system,journald}.conf.d/pelvistim.conf
 rm -rf -- "$lib"
 ! systemd_runs || systemctl daemon-reload
 say "uninstalled. What is kept is still in $state"

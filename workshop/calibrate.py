@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -27,14 +26,12 @@ from safety.signer import write_synced
 from workshop import fit, host, measure
 from workshop.findings import Finding, as_dict, good, is_bad, line, problem
 from workshop.hands import Hand, Person, Simulated, Written
-from workshop.rig import Rig, simulated, where
+from workshop.rig import Rig, simulated, take_the_guards_place, where
 
 BAD: Final = 2
 LOAD_MIN_OHM: Final = 100
 OPEN_PERCENT: Final = 10
 """Enough to drive an open output to compliance."""
-NEVER_US: Final = 1_000_000
-"""Stands for a time that did not come; no tolerance reaches so far."""
 
 
 def main(args: argparse.Namespace) -> int:
@@ -79,6 +76,8 @@ def bench(args: argparse.Namespace, board: Board) -> Iterator[tuple[Rig, Hand]]:
         if args.board == "sim":
             clock, address, control = after.enter_context(simulated(args.faults, getattr(args, "options", ())))
             hand, state = Simulated(control), None
+        else:
+            take_the_guards_place()
         if getattr(args, "readings", None) is not None:
             hand = Written(args.readings, hand)
         try:
@@ -113,8 +112,7 @@ def steps(rig: Rig, hand: Hand, ohm: int, args: argparse.Namespace) -> Iterator[
             compliance_mv = _open(rig, hand, channel)
             channels[channel] = Measured(dac, adc, compliance_mv, measure.trips(rig, channel))
         drop_out = measure.drop_out_us(rig)
-        estop = measure.estop_us(rig, lambda: hand.does("press"))
-        hand.does("release")
+        estop = measure.estop_us(rig, hand)
         record = Record(
             rig.board.name,
             rig.board.full_scale_ua,
@@ -123,8 +121,8 @@ def steps(rig: Rig, hand: Hand, ohm: int, args: argparse.Namespace) -> Iterator[
             ohm,
             args.meter,
             channels,
-            NEVER_US if drop_out is None else drop_out,
-            NEVER_US if estop is None else estop,
+            measure.NEVER_US if drop_out is None else drop_out,
+            measure.NEVER_US if estop is None else estop,
         )
         yield from judged(record, rig.board)
         if not calibration.faults(record, rig.board):
@@ -156,7 +154,7 @@ def words(one: Line) -> str:
 
 
 def _ms(us: int) -> str:
-    return "-" if us == NEVER_US else f"{us / 1000:.1f} ms"
+    return "-" if us == measure.NEVER_US else f"{us / 1000:.1f} ms"
 
 
 def _reading(rig: Rig, hand: Hand, channel: str, percent: int, ohm: int) -> tuple[float, float, float]:
@@ -200,6 +198,3 @@ def _keep(record: Record, args: argparse.Namespace) -> None:
     folder: Path = (args.state or host.STATE) / "guard"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_synced(folder / calibration.NAME, calibration.dump(record).encode(), 0o600)
-    if os.geteuid() == 0:  # root measured it, the guard's user reads it
-        owner = folder.stat()
-        os.chown(folder / calibration.NAME, owner.st_uid, owner.st_gid)

@@ -17,7 +17,7 @@ from safety import calibration
 from safety.errors import BoardError, LinkError
 from workshop import host, lines
 from workshop.findings import Finding, as_dict, good, is_bad, line, problem
-from workshop.rig import Rig, simulated, where
+from workshop.rig import Rig, simulated, take_the_guards_place, where
 
 BAD: Final = 2
 
@@ -53,6 +53,7 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
         return
     if machine.is_pi or machine.unit.get("LoadState") == "loaded":
         yield lines.closed_to_others(address)
+    take_the_guards_place()
     yield from _through(lambda: Rig(load_board(), address, None, None))
 
 

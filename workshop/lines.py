@@ -20,9 +20,8 @@ from hw.wire import Command, NotAsApproved, asked, burst
 from safety import selftest
 from safety.steps import NEAR_ZERO_MV
 from workshop.findings import Finding, good, problem
-from workshop.rig import Rig, as_user
+from workshop.rig import GUARD_USER, Rig, as_user
 
-GUARD_USER: Final = "pelvistim-guard"
 NOBODY: Final = 65_534
 EMG_BUS, EMG_ADDRESS = 1, 0x48
 """ADS1115 (hardware.md)."""

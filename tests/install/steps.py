@@ -70,11 +70,27 @@ def board(op: str, **fields: object) -> dict[str, object]:
 def kept() -> dict[str, str]:
     """Every file that is kept and does not change by itself, with its hash."""
     names = ("guard/ledger.json", "guard/calibration.json", "app/tls/authority.pem")
-    return {name: hashlib.sha256((STATE / name).read_bytes()).hexdigest() for name in names}
+    return {one: hashlib.sha256((STATE / one).read_bytes()).hexdigest() for one in names if (STATE / one).exists()}
 
 
 def pid(service: str) -> int:
     return int(run("systemctl", "show", "--property=MainPID", "--value", service).stdout)
+
+
+def rests(*says: str) -> None:
+    """The guard serves, and says one of these. Where the kernel lets it have no turn of its own it may be late: that is
+    as good, for what is tried here."""
+    wanted = says or ("idle", "person")
+    until(
+        lambda: guard_says() in (*wanted, *(() if may_have_its_turn() else ("check_late", "daemon_slow"))),
+        lambda: guard_says() + status("pelvistim-guard"),
+    )
+
+
+def may_have_its_turn() -> bool:
+    """Whether systemd may raise limits here (CAP_SYS_RESOURCE): in a container within a container it may not."""
+    bounding = next(line for line in Path("/proc/1/status").read_text().splitlines() if line.startswith("CapBnd"))
+    return bool(int(bounding.split()[1], 16) >> 24 & 1)
 
 
 def is_active(service: str) -> bool:
@@ -83,6 +99,35 @@ def is_active(service: str) -> bool:
 
 def came_back(service: str, before: int) -> bool:
     return pid(service) not in (0, before)
+
+
+def hand_over(words: list[str]) -> list[str]:
+    """A command, a hand at the simulated board doing what it asks for; what it said."""
+    process = subprocess.Popen(
+        [PELVISTIM, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if "Take the load off output" in line:
+            board("load", channel=line.split("output ")[1][0], ohm=None)
+        elif "Connect the load to" in line:
+            board("load", channel=line.split("load to ")[1][0], ohm=500)
+        elif "Press the red button" in line:
+            board("fault", name="estop-press", args=[])
+        elif "Turn the red button" in line:
+            board("fault", name="estop-release", args=[])
+        if line.endswith("Done?\n"):
+            process.stdin.write("\n")
+            process.stdin.flush()
+    assert process.wait() == 0, "".join(told)
+    return told
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -146,43 +191,40 @@ def calibrates() -> None:
     text = f"[volt.A]\n{volts}\n[volt.B]\n{volts}\n[open_volt]\nA = 60.0\nB = 60.0\n"
     READINGS.write_text(text, encoding="ascii")
     READINGS.chmod(0o644)
-    words = ["calibrate", "--board", "pigpio", "--load", "500", "--meter", "none", "--readings", str(READINGS)]
-    process = subprocess.Popen(
-        ["setpriv", "--reuid=pelvistim-guard", "--regid=pelvistim", "--clear-groups", PELVISTIM, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    told = []
-    for line in process.stdout:
-        told.append(line)
-        if "Take the load off output" in line:
-            board("load", channel=line.split("output ")[1][0], ohm=None)
-        elif "Connect the load to" in line:
-            board("load", channel=line.split("load to ")[1][0], ohm=500)
-        elif "Press the red button" in line:
-            board("fault", name="estop-press", args=[])
-            continue
-        elif "Turn the red button" in line:
-            board("fault", name="estop-release", args=[])
-        if line.endswith("Done?\n"):
-            process.stdin.write("\n")
-            process.stdin.flush()
-    assert process.wait() == 0, "".join(told)
-    run("systemctl", "start", "pelvistim-guard")
-    until(lambda: guard_says() == "idle", lambda: guard_says() + status("pelvistim-guard"))
+    try:
+        told = hand_over(
+            ["calibrate", "--board", "pigpio", "--load", "500", "--meter", "none", "--readings", str(READINGS)]
+        )
+    finally:
+        run("systemctl", "start", "pelvistim-guard")
+    assert (STATE / "guard/calibration.json").owner() == "pelvistim-guard"
+    rests("idle")
     print("".join(f"      {line}" for line in told if line.startswith("ok")), end="")
+
+
+def doctor_looks_at_the_board_in_the_guards_place() -> None:
+    """Root becomes the guard's user, as the port is closed to root."""
+    run("systemctl", "stop", "pelvistim-guard")
+    try:
+        told = json.loads(run(PELVISTIM, "doctor", "--json").stdout)
+    finally:
+        run("systemctl", "start", "pelvistim-guard")
+    found = {one["check"]: one["state"] for one in told["findings"]}
+    assert [found[name] for name in ("mask", "spi", "wiring", "self_test")] == ["good"] * 4, told
 
 
 def doctor_finds_all_well() -> None:
     told = json.loads(run(PELVISTIM, "doctor", "--json").stdout)
     found = {one["check"]: one for one in told["findings"]}
+    expected = {"rights", "port", "listeners", "calibration", "guard"}
+    if may_have_its_turn():
+        expected.add("real_time")
+    else:
+        assert found.pop("real_time")["code"] == "real_time_denied"
+        print("      real time could not be tried: this container may not raise limits")
     wrong = {name for name, one in found.items() if one["state"] == "bad"}
     assert not wrong, [found[name] for name in wrong]
-    for name in ("rights", "real_time", "port", "listeners", "calibration", "guard"):
+    for name in expected:
         assert found[name]["state"] == "good", found[name]
     assert found["daemon"]["code"] == "daemon_has_guard", found["daemon"]
 
@@ -211,9 +253,10 @@ def answers(context: ssl.SSLContext) -> bool:
 def a_process_that_dies_is_back_and_everything_was_halted() -> None:
     for service in ("pelvistim-guard", "pelvistim-pigpiod"):
         before = pid(service)
+        assert before, status(service)
         os.kill(before, 9)
         until(partial(came_back, service, before), partial(status, service))
-        until(lambda: guard_says() in ("person", "idle"), lambda: guard_says() + status("pelvistim-guard"))
+        rests()
         assert "halted, lines low" in status(service), status(service)
 
 
@@ -258,7 +301,7 @@ def upgrades_and_keeps() -> None:
     assert done.returncode == 0, said(done)
     assert os.readlink(LIB / "current").endswith("/2")
     assert kept() == before
-    until(lambda: guard_says() in ("idle", "person"), lambda: guard_says() + status("pelvistim-guard"))
+    rests()
 
 
 def uninstalls_and_keeps() -> None:
@@ -283,6 +326,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     guard_does_not_start_where_others_reach_the_daemon,
     without_calibration_nobody_gets_current,
     calibrates,
+    doctor_looks_at_the_board_in_the_guards_place,
     doctor_finds_all_well,
     app_serves_and_stops,
     a_process_that_dies_is_back_and_everything_was_halted,
