@@ -78,8 +78,8 @@ def pid(service: str) -> int:
 
 
 def rests(*says: str) -> None:
-    """The guard serves, and says one of these. Where the kernel lets it and the simulated board have no turn of their own
-    either may be late, and be stopped for it: that is as good, for what is tried here."""
+    """The guard serves, and says one of these. Where the kernel lets it and the simulated board have no turn of their
+    own, either may be late, and be stopped for it: that is as good, for what is tried here."""
     wanted = says or ("idle", "person")
     late = () if may_have_its_turn() else ("check_late", "daemon_slow", "dead_man_fired", "not_what_was_approved")
     until(
