@@ -106,6 +106,7 @@ packages
 users
 release
 first_record
+(refuse_session install) || { rm -rf -- "$new" && exit 1; } # the set-up took its time
 ! systemd_runs || ! has_units || systemctl stop pelvistim-app pelvistim-guard pelvistim-pigpiod
 before=$(readlink "$lib/current" || true)
 ln -sfn "$new" "$lib/current.new"

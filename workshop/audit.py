@@ -25,7 +25,6 @@ from safety.decode import Chunk, decode
 from safety.errors import BoardError, InputRefused, Problem
 from safety.gate import Progress
 from safety.instruments import unwrapped
-from safety.steps import RAIL_RISES_US
 from safety.supply import Approved
 from workshop import compare, measure
 from workshop.calibrate import BAD, bench
@@ -111,7 +110,7 @@ def _ruled(rig: Rig, jumpers: dict[str, int], channel: str) -> Finding:
         rig.play(data, measure.LENGTH_US)
         most = rig.clock.now() + RULER_TIMES * measure.LENGTH_US
         while rig.tools.pulses.playing() is not None and rig.clock.now() < most:
-            ears.wait(rig.clock.now() + RAIL_RISES_US)
+            ears.wait(rig.clock.now() + measure.PERIOD_US)
         seen = ears.heard()
     plan = compare.planned([data], {name: rig.board[name].mask for name in only})
     silent = [f"{name} - GPIO {only[name]}" for name, edges in seen.items() if not edges]

@@ -12,7 +12,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ from safety.signer import write_synced
 from workshop import fit, host, measure
 from workshop.findings import Finding, as_dict, good, is_bad, line, problem
 from workshop.hands import Hand, Person, Simulated, Written
-from workshop.rig import Rig, simulated, take_the_guards_place, where
+from workshop.rig import Rig, simulated, take_the_guards_place
 
 BAD: Final = 2
 LOAD_MIN_OHM: Final = 100
@@ -72,7 +72,7 @@ def bench(args: argparse.Namespace, board: Board) -> Iterator[tuple[Rig, Hand]]:
     """The board and the hand that the arguments name. Raises InputRefused when the daemon cannot be had."""
     with contextlib.ExitStack() as after:
         hand: Hand = Person(args.lang)
-        clock, address, state = None, where(args.pigpio), args.state or host.STATE
+        clock, address, state = None, args.pigpio, args.state or host.STATE
         if args.board == "sim":
             clock, address, control = after.enter_context(simulated(args.faults, getattr(args, "options", ())))
             hand, state = Simulated(control), None
@@ -116,7 +116,7 @@ def steps(rig: Rig, hand: Hand, ohm: int, args: argparse.Namespace) -> Iterator[
         record = Record(
             rig.board.name,
             rig.board.full_scale_ua,
-            _today(args).isoformat(),
+            datetime.now().astimezone().date().isoformat(),
             VALID_DAYS,
             ohm,
             args.meter,
@@ -185,10 +185,6 @@ def _open(rig: Rig, hand: Hand, channel: str) -> int:
     volt = hand.reads("open_volt", channel)
     hand.does("load", channel)
     return round(volt * 1000)
-
-
-def _today(args: argparse.Namespace) -> date:
-    return args.day or datetime.now().astimezone().date()
 
 
 def _keep(record: Record, args: argparse.Namespace) -> None:

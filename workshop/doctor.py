@@ -17,7 +17,7 @@ from safety import calibration
 from safety.errors import BoardError, LinkError
 from workshop import host, lines
 from workshop.findings import Finding, as_dict, good, is_bad, line, problem
-from workshop.rig import Rig, simulated, take_the_guards_place, where
+from workshop.rig import Rig, simulated, take_the_guards_place
 
 BAD: Final = 2
 
@@ -44,7 +44,7 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
     machine = host.this_host(args.state)
     yield from host.look(machine)
     yield _calibrated(machine.state)
-    address = where(args.pigpio)
+    address = args.pigpio
     found = lines.listens(address[1])
     if found.code == "daemon_absent" and not machine.is_pi:
         found = problem("daemon_elsewhere", found.detail)

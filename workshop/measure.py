@@ -141,14 +141,16 @@ def _drop_out_us(rig: Rig) -> int | None:
 
 
 def estop_us(rig: Rig, hand: Hand) -> int | None:
-    """From the last look at which a contact was not pressed until the rail is gone: never too short, and longer where a
-    look came late, so that of ``TRIES`` presses one within the tolerance will do. None when none ended the rail."""
+    """From the last look at which a contact was not pressed until the rail is gone: never too short, but longer where a
+    look came late, so that of ``TRIES`` presses one within the tolerance will do. None when one does not end it."""
     found: list[int] = []
-    while len(found) < TRIES and min(found, default=NEVER_US) > ESTOP_MAX_US:
+    for _ in range(TRIES):
         us = _estop_us(rig, lambda: hand.does("press"))
         hand.does("release")
-        found.append(NEVER_US if us is None else us)
-    return min(found) if min(found) < NEVER_US else None
+        if us is None or us <= ESTOP_MAX_US:
+            return us
+        found.append(us)
+    return min(found)
 
 
 def _estop_us(rig: Rig, press: Callable[[], None]) -> int | None:

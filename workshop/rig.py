@@ -174,12 +174,6 @@ def simulated(faults: Path | None, options: Sequence[str] = ()) -> Iterator[tupl
             board.close()
 
 
-def where(text: str) -> tuple[str, int]:
-    """HOST:PORT as it is typed. Raises ValueError."""
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
 def take_the_guards_place() -> None:
     """Root becomes the guard's user where one is installed: the daemon's port is open to no other, and what is kept is
     that user's. It takes along what the guard's service may have."""

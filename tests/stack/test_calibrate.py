@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from workshop.hands import SAYS, Person, Simulated, Written
 from workshop.rig import Rig, simulated
 
 BOARD = load_board()
-ARGS = argparse.Namespace(meter="simulated", meter_ppm=20_000, day=date(2026, 11, 26))
+ARGS = argparse.Namespace(meter="simulated", meter_ppm=20_000)
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +160,9 @@ def test_a_person_is_asked_until_it_is_a_number(
 
 def test_wrong_words_are_refused_before_anything_is_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = ["--board", "sim", "--meter", "none"]
+    with pytest.raises(SystemExit) as usage:
+        main(["calibrate", "--load", "-5", *common])
+    assert usage.value.code == 64
     for load in ("99", "1081"):
         assert main(["calibrate", "--load", load, *common]) == 2
     assert main(["calibrate", "--load", "500", *common, "--readings", str(tmp_path / "none")]) == 2

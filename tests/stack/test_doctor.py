@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,4 +138,5 @@ def test_the_table_is_whole_and_in_both_languages() -> None:
             assert f"[{code}]" in said
             assert entry[f"cure_{language}"].endswith((".", ")."))
     source = "".join(path.read_text(encoding="utf-8") for path in Path(host.__file__).parent.glob("*.py"))
-    assert [code for code in table()["problem"] if f'"{code}"' not in source] == []
+    made = re.sub(r'one\("(\w+)"', r'"\1_off"', source)  # of a figure out of its tolerance
+    assert [code for code in table()["problem"] if f'"{code}"' not in made] == []
