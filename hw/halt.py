@@ -1,4 +1,4 @@
-"""Halts whatever the daemon plays and makes the board's lines safe: ``python -m safety.halt``, for the service manager.
+"""Halts whatever the daemon plays and makes the board's lines safe: ``python -m hw.halt``, for the service manager.
 
 The daemon plays on when the guard has died, and what it played when it is started anew (docs/pigpiod.md). So this runs
 after each start of the daemon, before it is ended, and after the guard ended, whatever the reason.
@@ -23,7 +23,7 @@ WITHIN_S: Final = 5.0
 
 def main() -> int:
     """Exit 0 when the daemon reads OUTPUT_ENABLE and all phase lines low, 1 when not or when there is none."""
-    parser = argparse.ArgumentParser(prog="python -m safety.halt", description="Everything safe, whoever plays.")
+    parser = argparse.ArgumentParser(prog="python -m hw.halt", description="Everything safe, whoever plays.")
     parser.add_argument("--pigpio", default="127.0.0.1:8888", help="the pigpio daemon, host:port")
     parser.add_argument("--wait", action="store_true", help="for a daemon that was just started")
     options = parser.parse_args()
