@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from controller.guarded import installed
 from hw.board import load_board
 from safety import peer
+from safety.errors import InputRefused, LinkError
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -127,6 +129,17 @@ def test_only_the_guards_user_reaches_the_daemons_port() -> None:
         f"{APP_UID} is turned away",
         "0 is turned away",
     ], done.stderr
+
+
+def test_an_app_that_reaches_the_daemon_itself_does_not_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as daemon:
+        with pytest.raises(InputRefused, match="port_open"):
+            installed(tmp_path, daemon.getsockname())
+        address = daemon.getsockname()
+    found = installed(tmp_path, address)
+    assert (found.folder, found.simulated) == (tmp_path, False)
+    with pytest.raises(LinkError):
+        found.connect()
 
 
 class Connection:
