@@ -13,7 +13,7 @@ MUTANTS_ARGS =
 LOCK_ARGS =
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+.PHONY: help run test check docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
 	set-up-run set-up-test
 
 help: ## this list
@@ -31,6 +31,9 @@ check: set-up-test ## lint, format, types, import rules
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+docs: set-up-test ## these pages as a site in build/docs; a link that leads nowhere is an error
+	.venv/bin/python -m sphinx -q -W --keep-going -n -b html docs build/docs
 
 bench: set-up-test ## the measurements that take long or need real time
 	.venv/bin/python -m tests.bench
