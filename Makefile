@@ -35,7 +35,7 @@ check: set-up-test ## lint, format, types, import rules
 docs: set-up-test ## these pages as a site in build/docs; a link that leads nowhere is an error
 	.venv/bin/python -m sphinx -q -W --keep-going -n -b html docs build/docs
 
-bench: set-up-test ## the measurements that take long or need real time
+bench: set-up-test ## what can be measured in a quarter of an hour, into docs/benchmarks.md; reads what the longer benches left
 	.venv/bin/python -m tests.bench
 
 bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do
