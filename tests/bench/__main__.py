@@ -38,9 +38,7 @@ def ends() -> None:
         if row.what == CURRENT and row.event.name in PLOTTED:
             series[row.event.text] = quantiles(found)
     on = measured["machine"]
-    told = (
-        f"{on['processors']} processors, {on['what']}, {on['boards']} boards, load {on['load_before']} before"
-    )
+    told = f"{on['processors']} processors, {on['what']}, {on['boards']} boards, load {on['load_before']} before"
     keep("ends", figures, machine=told, unit="ms", title="From the event to the last current", series=series)
 
 

@@ -15,7 +15,7 @@ README: Final = ROOT / "README.md"
 PICTURES: Final = ROOT / "docs" / "pictures"
 THIS: Final = "tests.bench.page"
 PARTS: Final = (
-    "edges", "naive", "chunk", "intensity", "ends", "kill", "start", "speed", "page", "journal",
+    "edges", "naive", "chunk", "intensity", "ends", "start", "speed", "page", "journal",
     "growth_of_the_journal", "viewers",
 )  # fmt: skip
 """What ``make bench`` measures, as it stands on the page."""
@@ -25,7 +25,7 @@ FIRST: Final = {
     "edges": ("start to start off by, joins included, at most", "underruns"),
     "naive": ("waves (ours): phase width off by", "time.sleep loop: phase width off by"),
     "chunk": (
-        "stress-50hz: share of 100 ms, sum of the 99th percentiles",
+        "stress-50hz: share of 100 ms",
         "stress-50hz: the same on a Zero 2 W, estimated",
     ),
     "intensity": ("from the request to the first pulse with it",),

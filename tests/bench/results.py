@@ -53,8 +53,9 @@ def spread(values: Sequence[float], unit: str) -> str:
     ordered = sorted(values)
     p99 = ordered[max(0, math.ceil(len(ordered) * 0.99) - 1)]
     p50, worst = ordered[len(ordered) // 2], ordered[-1]
-    return f"p50 {_short(p50)}, p99 {_short(p99)}, worst {_short(worst)} {unit} (n {len(ordered)})"
+    return f"p50 {short(p50)}, p99 {short(p99)}, worst {short(worst)} {unit} (n {len(ordered)})"
 
 
-def _short(figure: float) -> str:
+def short(figure: float) -> str:
+    """Three digits, without an exponent."""
     return f"{figure:.3g}" if figure < 1000 else "never" if math.isinf(figure) else f"{figure:.0f}"

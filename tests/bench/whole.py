@@ -1,12 +1,10 @@
-"""What is measured of whole processes: starting, memory, speed of a simulated session, a killed app, live viewers."""
+"""What is measured of whole processes: starting, memory, speed of a simulated session, live viewers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,15 +13,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from controller.launch import SimulatedBoard
 from tests.bench.bench_api import COOKIE, Load, busy_s, processes, rss_mib
 from tests.bench.results import keep, machine, quantiles, spread
 from tests.support.changes import to_the_electrode_us
 from tests.support.serve import serve
-from tests.support.stack import DAC_GPIOS, PHASE_GPIOS, short_programme
 from tests.support.treatment import treatment
 
-SPEED_RUNS, STARTS, KILLS, RAISES = 3, 5, 40, 25
+SPEED_RUNS, STARTS, RAISES = 3, 5, 10
 VIEWERS: Final = (0, 10, 20, 50)
 VIEWED_S: Final = 8
 
@@ -68,48 +64,13 @@ def start() -> None:
             began = time.monotonic()
             with serve(Path(name)) as server:
                 took.append(time.monotonic() - began)
+                server.phone("viewer").get("state").raise_for_status()
                 memory = {who: rss_mib(folder) for who, folder in processes(server).items()}
     figures = {
         "`pelvistim serve` to the printed links": of_few(took),
         "resident then": ", ".join(f"{who} {mib:.0f} MiB" for who, mib in sorted(memory.items())),
     }
     keep("start", figures, machine=on)
-
-
-def kill() -> None:
-    """kill -9 of the app while it plays, in real time: when the last phase or DAC edge came."""
-    on, programme, last_ms = machine(), short_programme(hold_ms=20_000, rest_ms=21_000), []
-    for index in range(KILLS):
-        with tempfile.TemporaryDirectory(prefix="ps") as name:
-            last_ms.append(max(0.0, one_kill(Path(name), programme, 0.8 + index * 0.0137)))
-    figures = {"kill -9 of the app to the last edge of a phase or DAC line": spread(last_ms, "ms")}
-    keep("kill", figures, machine=on)
-
-
-def one_kill(folder: Path, programme: bytes, after_s: float) -> float:
-    """Milliseconds from the kill to the last edge (negative: it was already resting)."""
-    (folder / "p.toml").write_bytes(programme)
-    board = SimulatedBoard(folder, folder / "state", new_state=True, speed=1)
-    try:
-        app = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.app", folder, folder / "p.toml", "20000", "--real-time"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert app.stdout is not None
-        app.stdout.readline()
-        time.sleep(after_s)
-        killed = int(board.control.ask("levels")["now"])
-        os.kill(app.pid, signal.SIGKILL)
-        app.wait()
-        app.stdout.close()
-        time.sleep(0.5)
-        out = folder / "edges.csv"
-        board.control.ask("edges", path=str(out), since=None, gpios=[*PHASE_GPIOS, *DAC_GPIOS])
-        last = int(out.read_text(encoding="utf-8").splitlines()[-1].split(",")[0])
-        return (last - killed) / 1000
-    finally:
-        board.close()
 
 
 def viewers() -> None:
@@ -158,4 +119,4 @@ def intensity() -> None:
     keep("intensity", figures, machine=told, unit="ms", title="From a change to the electrode", series=series)
 
 
-PARTS: Final = {"intensity": intensity, "start": start, "viewers": viewers, "speed": speed, "kill": kill}
+PARTS: Final = {"intensity": intensity, "start": start, "viewers": viewers, "speed": speed}
