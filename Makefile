@@ -14,8 +14,8 @@ LOCK_ARGS =
 TRY_INSTALL = build/try-install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
-	install uninstall try-install 	set-up-run set-up-test
+.PHONY: help run test check docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+	install uninstall try-install set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -33,7 +33,10 @@ check: set-up-test ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: set-up-test ## the measurements that take long or need real time
+docs: set-up-test ## these pages as a site in build/docs; a link that leads nowhere is an error
+	.venv/bin/python -m sphinx -q -W --keep-going -n -b html docs build/docs
+
+bench: set-up-test ## what can be measured in a quarter of an hour, into docs/benchmarks.md; reads what the longer benches left
 	.venv/bin/python -m tests.bench
 
 bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do

@@ -42,8 +42,8 @@ function follow() {
 }
 
 const Language = () => html`<div class="languages" role="group" aria-label=${t("language")}>
-  ${LANGUAGES.map((name) => html`<button type="button" lang=${name} aria-pressed=${language() === name}
-    onClick=${() => speak(name)}>${name === "nb" ? "Norsk" : "English"}</button>`)}
+  ${Object.entries(LANGUAGES).map(([code, { name }]) => html`<button type="button" lang=${code} aria-pressed=${language() === code}
+    onClick=${() => speak(code)}>${name}</button>`)}
 </div>`;
 
 function Notices() {

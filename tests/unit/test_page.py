@@ -23,20 +23,36 @@ from tests.support.api import HOST, LAN, Api
 WEB = page.WEB
 OURS = sorted(path for path in WEB.iterdir() if path.is_file())
 WEIGHT_MAX_BYTES = 120_000
-LANGUAGES = {name: json.loads((WEB / "lang" / f"{name}.json").read_text("utf-8")) for name in ("nb", "en")}
+LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((WEB / "lang").glob("*.json"))}
+FRIGHTENS = {
+    "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
+    "en": r"danger|dead.?man|warning|you failed|alarm|accident",
+}
 SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".js")
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def test_both_languages_have_the_same_words_with_the_same_blanks() -> None:
-    nb, en = LANGUAGES["nb"], LANGUAGES["en"]
-    assert list(nb) == list(en)
-    for key in nb:
-        assert nb[key].strip(), key
-        assert en[key].strip(), key
-        assert sorted(set(re.findall(r"\{\w+\}", nb[key]))) == sorted(set(re.findall(r"\{\w+\}", en[key]))), key
+def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
+    assert {"nb", "en"} <= set(LANGUAGES)
+    nb = LANGUAGES["nb"]
+    for language, words in LANGUAGES.items():
+        assert list(words) == list(nb), language
+        for key in nb:
+            assert words[key].strip(), (language, key)
+            assert set(re.findall(r"\{\w+\}", words[key])) == set(re.findall(r"\{\w+\}", nb[key])), (language, key)
+
+
+def test_every_language_can_be_chosen_and_has_its_own_stop() -> None:
+    """What stands in the page before its words have come is there in every language, and one of them is shown."""
+    offered = (WEB / "text.js").read_text("utf-8").partition("LANGUAGES = {")[2].partition("};")[0]
+    assert set(re.findall(r"^  (\w+): ", offered, re.MULTILINE)) == set(LANGUAGES)
+    html, css = (WEB / "index.html").read_text("utf-8"), (WEB / "page.css").read_text("utf-8")
+    counts = {language: html.count(f'<span lang="{language}">') for language in LANGUAGES}
+    assert set(counts.values()) == {counts["nb"]}, counts
+    for language in LANGUAGES:
+        assert f'html[lang="{language}"] :is(#stop, #stopped, .loading) [lang]:not([lang="{language}"])' in css
 
 
 def of(prefix: str) -> set[str]:
@@ -66,10 +82,7 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_frightens_or_blames(language: str) -> None:
-    words = {
-        "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
-        "en": r"danger|dead.?man|warning|you failed|alarm|accident",
-    }[language]
+    words = FRIGHTENS[language]
     assert not {key for key, text in LANGUAGES[language].items() if re.search(words, text, re.IGNORECASE)}
     if language == "nb":
         emergency = {key for key, text in LANGUAGES["nb"].items() if "nødstopp" in text.lower()}
