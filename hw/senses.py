@@ -80,29 +80,31 @@ class Senses:
         kick: int | None,
         reset_peaks: bool,
         held: tuple[Commands, tuple[int, ...]] = ((), ()),
+        *,
+        modes: bool = True,
     ) -> Sample:
         """One burst: KEEPALIVE to a level and a kick for the dead-man where given, the readings, and then the peak
-        holds emptied if wished. ``held``: questions about waves and the answers to them (``PulseOutput.holds``). A
-        script that is not there counts as not running. Raises DaemonLost, NotAsApproved."""
+        holds emptied if wished. ``held``: questions about waves and the answers to them (``PulseOutput.holds``);
+        ``modes``: whether the modes of some lines are asked for, others each time. A script that is not there counts as
+        not running. Raises DaemonLost, NotAsApproved."""
         before: list[tuple[int, int, int, bytes]] = []
         if keepalive is not None:
             before.append((Command.WRITE, self._keepalive, keepalive, b""))
         if kick is not None:
             before.append((Command.SCRIPT_UPDATE, self._script, 0, struct.pack("<I", kick & _WORD)))
-        self._modes.rotate()
-        modes = [(Command.MODE, line.gpio, 0, b"") for line in self._modes[0]]
-        commands = (*before, *self._looks, *modes, *held[0], *(self._reset if reset_peaks else ()))
+        self._modes.rotate(modes)
+        lines = self._modes[0] if modes else []
+        asked_modes = [(Command.MODE, line.gpio, 0, b"") for line in lines]
+        commands = (*before, *self._looks, *asked_modes, *held[0], *(self._reset if reset_peaks else ()))
         results, data = asked(exchange, self.client, commands)
         at = len(before)
         bank, *converted = results[at : at + 1 + _ADC_INPUTS]
         status, playing, tick, *found = results[at + 1 + _ADC_INPUTS :]
         strayed = tuple(
-            line.name
-            for line, mode in zip(self._modes[0], found, strict=False)
-            if mode != (_OUTPUT if line.output else 0)
+            line.name for line, mode in zip(lines, found, strict=False) if mode != (_OUTPUT if line.output else 0)
         )
-        holds = found[len(modes) : len(modes) + len(held[1])]
-        reset = found[len(modes) + len(holds) :]
+        holds = found[len(lines) : len(lines) + len(held[1])]
+        reset = found[len(lines) + len(holds) :]
         if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in converted):
             raise NotAsApproved(f"KEEPALIVE, SPI or PEAK_RESET refused: {results}")
         raw = tuple([code(answer) for answer in data[:_ADC_INPUTS]])
