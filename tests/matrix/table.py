@@ -179,6 +179,18 @@ ROWS: Final = (
     _row("adc-dead", everywhere("adc_stuck"), FAULT, 40, "refused"),
     _row("adc-stuck 2000", everywhere("adc_stuck"), FAULT, 40, "refused"),
     _row(
+        "adc-input 0 99",
+        {
+            **everywhere("adc_offset"),
+            **dict.fromkeys((At.UP, At.DOWN, At.REST), once("current_high")),
+            At.CHECK: later(SESSION, "adc_offset"),
+        },
+        FAULT,
+        130,
+        "refused",
+        why="it reads as 2 mA, which in a hold is right: once a chunk the holds must be empty",
+    ),
+    _row(
         "adc-noisy 100",
         everywhere("adc_reference", "adc_range", "adc_offset", "current_high"),
         FAULT,

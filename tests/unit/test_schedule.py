@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +16,8 @@ BOTH = changed(CONTRACTION, channel='"AB"', frequency_hz="40.0")
 SHORT = changed(CONTRACTION, ramp_up_ms="300", hold_ms="500", ramp_down_ms="200", rest_ms="1000", repeats="1")
 CALM = changed(CONTINUOUS, continuous_s="10")
 SECOND = 1_000_000
+PULSES: Final[dict[str, Any]] = {"frequency_hz": Fraction(40), "width_us": 250, "gap_us": 100}
+"""Of BOTH."""
 
 
 def refusal(text: bytes) -> str | None:
@@ -147,7 +150,7 @@ def test_each_channel_has_its_trains() -> None:
     first = schedule.train("A", 60 * SECOND)
     assert first is not None
     assert type(first.start_us) is int
-    assert first == Train(60 * SECOND, SECOND, 5 * SECOND, 500_000, Fraction(100), False)
+    assert first == Train(60 * SECOND, SECOND, 5 * SECOND, 500_000, Fraction(100), False, **PULSES)
 
 
 def test_a_schedule_is_cut_for_another_electrode() -> None:
@@ -164,7 +167,9 @@ def test_a_session_ends_with_its_last_train() -> None:
     assert read_schedule(programme_toml(SHORT, cycles="3")).duration_us == 6 * SECOND
     calm = read_schedule(programme_toml(CALM))
     assert calm.duration_us == 14 * SECOND
-    assert calm.train("A", SECOND) == Train(0, 2 * SECOND, 10 * SECOND, 2 * SECOND, Fraction(80), True)
+    assert calm.train("A", SECOND) == Train(
+        0, 2 * SECOND, 10 * SECOND, 2 * SECOND, Fraction(80), True, Fraction(10), 300, 100
+    )
     later = changed(CALM, channel='"AB"', frequency_hz="1")
     assert read_schedule(programme_toml(later)).duration_us == 14_500_000, "B's train is half a period later"
 
@@ -187,19 +192,30 @@ def test_a_last_pulse_may_end_with_the_session(interphase: int, taken: bool) -> 
 
 
 def test_the_code_of_an_envelope() -> None:
-    train = Train(0, SECOND, SECOND, SECOND, Fraction(50), False)
+    train = Train(0, SECOND, SECOND, SECOND, Fraction(50), False, **PULSES)
     at = [-1, 0, 500_000, SECOND - 1, SECOND, 2 * SECOND - 1, 2 * SECOND, 2_500_000, 3 * SECOND - 1, 3 * SECOND]
     codes = [0, 0, 409, 819, 819, 819, 819, 409, 0, 0]
     assert [train.largest_code(us, 20_000, 50_000) for us in at] == codes
     assert [train.rising_code(us, 20_000, 50_000) for us in (0, 150_000, 300_000, 400_000)] == [0, 409, 819, 819]
-    assert Train(0, 1, 1, 1, Fraction(100), False).rising_code(300_000, 50_000, 50_000) == 4095
-    assert Train(0, 1, 1, 1, Fraction(100), False).rising_code(300_000, 40_000, 50_000) == 3_276  # of 3 276.8
-    assert Train(0, 1, 1, 1, Fraction(25, 2), False).rising_code(300_000, 50_000, 50_000) == 512
-    steep = Train(0, SECOND, SECOND, 0, Fraction(50), False)
+    assert Train(0, 1, 1, 1, Fraction(100), False, **PULSES).rising_code(300_000, 50_000, 50_000) == 4095
+    assert Train(0, 1, 1, 1, Fraction(100), False, **PULSES).rising_code(300_000, 40_000, 50_000) == 3_276  # of 3 276.8
+    assert Train(0, 1, 1, 1, Fraction(25, 2), False, **PULSES).rising_code(300_000, 50_000, 50_000) == 512
+    steep = Train(0, SECOND, SECOND, 0, Fraction(50), False, **PULSES)
     assert [steep.largest_code(us, 20_000, 50_000) for us in (2 * SECOND - 1, 2 * SECOND)] == [819, 0]
 
 
 def test_when_a_train_holds() -> None:
-    train = Train(SECOND, SECOND, SECOND, SECOND, Fraction(50), False)
+    train = Train(SECOND, SECOND, SECOND, SECOND, Fraction(50), False, **PULSES)
     held = [SECOND, 2 * SECOND - 1, 2 * SECOND, 3 * SECOND - 1, 3 * SECOND]
     assert [train.holds(us) for us in held] == [False, False, True, True, False]
+
+
+def test_when_a_train_has_a_pulse() -> None:
+    text = programme_toml(changed(SHORT, channel='"AB"', frequency_hz="13.3"))
+    for channel, later in (("A", 0), ("B", int(500_000 / Fraction("13.3")))):
+        train = read_schedule(text).train(channel, later)
+        assert train is not None
+        starts = {later + int(number * 1_000_000 / Fraction("13.3")) for number in range(14)}
+        assert max(starts) < later + SECOND <= later + int(14 * 1_000_000 / Fraction("13.3"))
+        assert {at for at in range(-1, later + SECOND + 100_000) if train.has_pulse_at(at)} == starts
+    assert (train.width_us, train.gap_us) == (250, 100)

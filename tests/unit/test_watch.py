@@ -386,6 +386,25 @@ def test_the_reference(mv: int, found: set[str]) -> None:
 
 
 @pytest.mark.req("SR-136")
+@pytest.mark.parametrize("channel", [0, 1])
+@pytest.mark.parametrize(("ua", "found"), [(0, set()), (100, set()), (101, {"adc_offset"}), (9_998, {"adc_offset"})])
+def test_peak_holds_that_were_emptied_are_empty(channel: int, ua: int, found: set[str]) -> None:
+    """Though what they held before is just what was asked for."""
+    held, emptied = [0, 0], [0, 0]
+    held[channel], emptied[channel] = 9_998, ua
+    asked = [Asked(819, 819, 250) if n == channel else Asked() for n in (0, 1)]
+    mv = [9_998 if n == channel else 0 for n in (0, 1)]
+    read = check(
+        peak_ua=tuple(held),
+        electrode_mv=tuple(mv),
+        emptied_ua=tuple(emptied),
+        asked=tuple(asked),
+        in_flight=frozenset("AB"),
+    )
+    assert causes(read) == found
+
+
+@pytest.mark.req("SR-136")
 def test_a_converter_that_was_wrong_is_believed_again_after_a_second() -> None:
     wrong = check(reference_mv=1_254)
     later = [check(NOW_US + after) for after in (20_000, 999_999, 1_000_000)]
