@@ -13,6 +13,7 @@ holds the two against each other.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
+
+from tests.support.preloaded import cold, preloaded
 
 settings.register_profile("any machine", deadline=None)  # how long an example takes says something of the machine only
 settings.load_profile("any machine")
@@ -66,6 +69,7 @@ def advice(lacks: list[Need]) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
     config.addinivalue_line("markers", "alone: in real time, or on all processors itself: nothing runs beside it")
+    config.addinivalue_line("markers", "cold: about a start itself: programs load what they need as for everybody")
     config.addinivalue_line("markers", "long: takes minutes: comes first, so that nobody waits for it at the end")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
@@ -133,6 +137,20 @@ def runtime_folder_of_its_own() -> Generator[None]:
     """Sessions of the tests are where no ``pelvistim stop`` from elsewhere looks."""
     with tempfile.TemporaryDirectory(prefix="ps") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_that_wait() -> Generator[None]:
+    """Boards, guards and commands are forked from processes that have loaded them."""
+    with preloaded():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def programs_that_do_not(request: pytest.FixtureRequest) -> Generator[None]:
+    """A test marked ``cold`` starts them as everybody does."""
+    with cold() if request.node.get_closest_marker("cold") else contextlib.nullcontext():
         yield
 
 
