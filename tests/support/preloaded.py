@@ -26,6 +26,7 @@ PROGRAMS: Final = {
     "hw.mock": ("hw.mock.__main__",),
     "safety": ("safety.__main__",),
     "controller.cli": ("controller.cli", "controller.run", "controller.serve", "controller.simulate", "api.command"),
+    "pytest": ("pytest.__main__", "_pytest.python", "_pytest.terminal", "hypothesis", "pigpio", "cryptography.hazmat"),
 }
 """What is started by ``python -m``: the module that is run then, and others that it loads."""
 _MOST: Final = 1 << 18
@@ -180,6 +181,8 @@ def _become(program: str, asked: dict[str, Any], fds: list[int]) -> int:
     if asked["session"]:
         os.setsid()
     os.chdir(asked["cwd"])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # there may be others where it is started
     os.environ.clear()
     os.environ.update(asked["env"])
     spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_SPARE) for fd in fds]
