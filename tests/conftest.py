@@ -67,8 +67,9 @@ def advice(lacks: list[Need]) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keep_to_one_processor(os.environ.get("PYTEST_XDIST_WORKER", ""))
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
-    config.addinivalue_line("markers", "alone: in real time, or on all processors itself: nothing runs beside it")
+    config.addinivalue_line("markers", "alone: in real time: nothing runs beside it")
     config.addinivalue_line("markers", "cold: about a start itself: programs load what they need as for everybody")
     config.addinivalue_line("markers", "long: takes minutes: comes first, so that nobody waits for it at the end")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
@@ -76,6 +77,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def keep_to_one_processor(worker: str) -> None:
+    """A worker and all that it starts: the processes of a simulation take turns, and those of two workers would else
+    meet on one processor half the time, while another has nothing to do."""
+    if worker:
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,5 @@
-"""A real browser on the real server: `pelvistim serve` with guard and simulated board, each test with its own.
+"""A real browser, most of the time on the real server: `pelvistim serve` with guard and simulated board, each test with
+its own.
 
 The browser is Debian's (or the one that ``$CHROMIUM`` names), never one that the test tool brings.
 """
@@ -58,7 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(needs)
-            item.add_marker(pytest.mark.alone)
+            if "served" in getattr(item, "fixturenames", ()):  # the others have a made-up engine, and no time to keep
+                item.add_marker(pytest.mark.alone)
 
 
 def first_in_line(*command: str) -> list[str]:
