@@ -29,6 +29,8 @@ from safety.link import runtime_root
 ROOT: Final = Path(__file__).parent.parent.parent
 WAIT_MS: Final = 60_000
 """Long: what must come comes late on a busy machine, and what must not come is never waited for."""
+FIRST: Final = 5
+"""Of real-time priorities, for a server and its guard."""
 PLAN: Final[dict[str, Any]] = {
     "revision": 1,
     "programme": "stress-50hz",
@@ -61,15 +63,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(needs)
             if "served" in getattr(item, "fixturenames", ()):  # the others have a made-up engine, and no time to keep
                 item.add_marker(pytest.mark.alone)
-
-
-def first_in_line(*command: str) -> list[str]:
-    """Where it may be, the guard goes before the browser, as on a real board: all of this runs in real time."""
-    first = ["chrt", "--rr", "5"]
-    with contextlib.suppress(OSError):
-        if subprocess.run([*first, "true"], capture_output=True).returncode == 0:
-            return [*first, *command]
-    return list(command)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -133,8 +126,10 @@ class Served:
 @contextlib.contextmanager
 def serving_in(state: Path) -> Iterator[Served]:
     """A server that keeps everything in this folder."""
-    command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
+    command = [sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with contextlib.suppress(OSError):  # where it may be, it goes before the browser: all of this runs in real time
+        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(FIRST))
     try:
         assert process.stdout is not None
         links: dict[str, str] = {}
