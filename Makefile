@@ -12,6 +12,9 @@ BENCH_ARGS =
 MUTANTS_ARGS =
 LOCK_ARGS =
 
+# The tests start Python some thousand times: what it compiles is kept, wherever else it may not be.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
 	set-up-run set-up-test
