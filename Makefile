@@ -4,6 +4,8 @@ PHONE =
 RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
 SCREENSHOTS = build/screenshots
 PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
+# Two for each processor: what one of them waits for on the wall's clock, the other does not.
+WORKERS = $(shell expr 2 \* $$(nproc))
 PYTEST_ARGS =
 # With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
@@ -26,7 +28,7 @@ run: set-up-run ## set up, then the page on the simulated board, with a link for
 	$(RUN_COMMAND)
 
 test: check ## set up, check, then every test: side by side on the virtual clock, then what must have the machine for itself
-	$(PYTEST) -n auto --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
 	$(PYTEST) -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
 check: set-up-test ## lint, format, types, import rules

@@ -20,6 +20,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -40,6 +41,7 @@ class Need:
     how: str | None
 
 
+Item = TypeVar("Item")
 LACKS = "lacks"
 """The property of a report that says what its test lacked: (name, apt, how) each. It may come from another process."""
 
@@ -71,12 +73,34 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
     config.addinivalue_line("markers", "alone: in real time: nothing runs beside it")
     config.addinivalue_line("markers", "cold: about a start itself: programs load what they need as for everybody")
-    config.addinivalue_line("markers", "long: takes minutes: comes first, so that nobody waits for it at the end")
+    config.addinivalue_line("markers", "long(*name): takes minutes: comes first, with others of the name if it has one")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+@pytest.hookimpl(trylast=True)  # when those that are not to run have been left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        if marker := item.get_closest_marker("long"):
+            long.setdefault(marker.args or item, []).append(item)
+    rest = [item for item in items if item.get_closest_marker("long") is None]
+    items[:] = spread(list(long.values()), rest, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def spread(long: list[list[Item]], rest: list[Item], workers: int) -> list[Item]:
+    """What takes long begins the lists of different workers, each of which first gets as many tests as the others."""
+    heads: list[list[Item]] = [[] for _ in range(workers)]
+    for number, items in enumerate(long):
+        heads[number % workers] += items
+    found: list[Item] = []
+    left = len(rest) + sum(map(len, heads))
+    for number, head in enumerate(heads):
+        share = left // (workers - number)
+        more = max(0, share - len(head))
+        found += [*head, *rest[:more]]
+        rest = rest[more:]
+        left -= share
+    return found + rest
 
 
 def keep_to_one_processor(worker: str) -> None:

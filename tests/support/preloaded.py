@@ -124,12 +124,14 @@ _NURSERY: Final = Nursery()
 @contextlib.contextmanager
 def preloaded() -> Iterator[None]:
     """Programs of the product start quickly from here on."""
+    before = subprocess.Popen
     subprocess.Popen = Popen  # type: ignore[misc]
     try:
         yield
     finally:
-        subprocess.Popen = _ORIGINAL  # type: ignore[misc]
-        _NURSERY.close()
+        subprocess.Popen = before  # type: ignore[misc]
+        if before is _ORIGINAL:
+            _NURSERY.close()
 
 
 @contextlib.contextmanager
