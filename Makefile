@@ -4,9 +4,8 @@ PHONE =
 RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
 SCREENSHOTS = build/screenshots
 PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
-PROCESSORS = $(shell nproc)
-# While one test waits for the wall's clock, another has the processor.
-WORKERS = $(shell expr 2 \* $(PROCESSORS))
+# Two for each processor: while one test waits for the wall's clock, another goes on.
+WORKERS = $(shell expr 2 \* $$(nproc))
 PYTEST_ARGS =
 # With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
@@ -28,9 +27,9 @@ help: ## this list
 run: set-up-run ## set up, then the page on the simulated board, with a link for each role (PHONE=1: for a phone on the LAN)
 	$(RUN_COMMAND)
 
-test: check ## set up, check, then every test: side by side on the virtual clock, then what must have a processor for itself
+test: check ## set up, check, then every test: side by side on the virtual clock, then what must have the machine for itself
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
-	$(PYTEST) -n $(PROCESSORS) --dist worksteal -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
+	$(PYTEST) -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
 check: set-up-test ## lint, format, types, import rules
 	.venv/bin/ruff check .

@@ -65,9 +65,7 @@ def cell(number: int, state: At) -> Cell:
     try:
         tried = _bench.run(row.breaks, state, row.course)
     except Exception as error:  # of this one cell: the others shall be told as well
-        tried = Cell(
-            problems=[f"{error!r} at {error.__traceback__ and traceback.extract_tb(error.__traceback__)[-1]}"]
-        )
+        tried = Cell(problems=[f"{error!r} at {error.__traceback__ and traceback.extract_tb(error.__traceback__)[-1]}"])
         _bench.worn = True
     if _bench.worn or row.wears:
         end()

@@ -16,6 +16,7 @@ from tests.matrix.bench import STATES, At, Cell, bench
 from tests.matrix.table import NEVER, ROWS, SELF_TEST, START, Found, wrong
 from tests.support.stack import stack
 
+
 @pytest.fixture(name="boards", scope="module")
 def _boards() -> Iterator[None]:
     """A board goes from one cell to the next, and ends with the last."""

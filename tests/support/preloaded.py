@@ -84,8 +84,8 @@ class Nursery:
             here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
             with there:
-                code = f"import sys; from tests.support.preloaded import wait; sys.exit(wait({there.fileno()}, {program!r}))"
-                root = Path(__file__).parents[2]
+                root, call = Path(__file__).parents[2], f"wait({there.fileno()}, {program!r})"
+                code = f"import sys; from tests.support.preloaded import wait; sys.exit({call})"
                 process = _ORIGINAL([sys.executable, "-c", code], cwd=root, pass_fds=[there.fileno()])
             self._mothers[program] = process, here
         return self._mothers[program][1]
@@ -194,9 +194,9 @@ def _become(program: str, asked: dict[str, Any], fds: list[int]) -> int:
         os.dup2(fd, number)
     for fd in spare:
         os.close(fd)
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
-    sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")
+    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["", *asked["arguments"]]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
