@@ -95,6 +95,7 @@ _TABLE: Final = {
         "journal_not_written": "the journal cannot be written, so nothing may begin or rise",
         "guard_lost": "the guard process went away",
         "guard_silent": "the guard gave no answer",
+        "proof_not_made": "the proof was not made in time",
     },
 }
 CODES: Final[Mapping[str, tuple[int, str]]] = {
