@@ -29,7 +29,10 @@ from api.roles import Role
 from api.serve import Server, listen
 from api.service import Service
 from api.stop import GuardStopper
+from controller.emg.reader import Reader
+from controller.emg.simulated import SimulatedPerson
 from controller.engine import GuardEngine
+from controller.fault import SOCKET
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
 from controller.kept import state_folder
@@ -37,6 +40,7 @@ from controller.keys import KeptKey, OpenKey, Signs, simulated_key
 from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
+from controller.training.room import Room
 from safety.enrolled import enrol
 from safety.errors import InputRefused, Problem
 from safety.link import GuardLink, runtime_root
@@ -106,11 +110,13 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         keys: Signs = KeptKey(kept) if kept.exists() else OpenKey(key)
         engine = GuardEngine(link, connect, board.clock, journal, _today, keys, simulated=True)
         after.callback(engine.close)
+        person = SimulatedPerson(runtime / SOCKET)
+        room = Room(Reader(person.open, lambda: engine.state().mode), journal.append, person.sees)
+        after.callback(room.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
-        yield Server(
-            _service(args, app, runtime, journal, engine, keys, names, listener, served), listener, runtime, served
-        )
+        service = _service(args, app, runtime, journal, engine, room, keys, names, listener, served)
+        yield Server(service, listener, runtime, served)
 
 
 def _service(
@@ -119,6 +125,7 @@ def _service(
     runtime: Path,
     journal: Journal,
     engine: GuardEngine,
+    room: Room,
     keys: Signs,
     names: list[str],
     listener: socket.socket,
@@ -137,6 +144,7 @@ def _service(
         passphrase=Passphrase(app, devices.now_s),
         stopper=GuardStopper(runtime),
         keys=keys,
+        room=room,
         place=Place(hosts(names), args.plain),
         bases=bases,
         fingerprint=None if served is None else served.fingerprint,
