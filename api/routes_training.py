@@ -79,7 +79,7 @@ async def begin(service: TheService, device: APatient, wanted: models.TrainingIn
     try:
         await service.settle(row)
     except JournalError:
-        service.room.end(None)
+        await asyncio.to_thread(service.room.end, None)
         raise
     return _now(opened)
 
@@ -107,7 +107,7 @@ def current(service: TheService, device: APatient) -> models.TrainingNow:
 )
 async def end(service: TheService, device: APatient, told: models.EndIn) -> models.TrainingOut:
     """A guided one, or one with a sensor before it is over by itself: then what was measured so far is told."""
-    name, row = service.room.end(told.repeats_done)
+    name, row = await asyncio.to_thread(service.room.end, told.repeats_done)
     await service.settle(row)
     return await asyncio.to_thread(_find, service, name)
 
