@@ -24,6 +24,7 @@ from api.certificate import Served, prepare
 from api.devices import Devices
 from api.pairing import Pairing
 from api.passphrase import Passphrase
+from api.proofs import Proofs
 from api.qr import pairing_links, qr_terminal
 from api.roles import Role
 from api.serve import Server, listen
@@ -145,6 +146,7 @@ def _service(
         stopper=GuardStopper(runtime),
         keys=keys,
         room=room,
+        proofs=Proofs(app.parent),
         place=Place(hosts(names), args.plain),
         bases=bases,
         fingerprint=None if served is None else served.fingerprint,

@@ -106,6 +106,7 @@ _TABLE: Final = {
         "guard_silent": "the guard gave no answer",
         "emg_absent": "no sensor for muscle activity answers",
         "emg_lost": "the sensor for muscle activity went away",
+        "proof_not_made": "the proof was not made in time",
     },
 }
 CODES: Final[Mapping[str, tuple[int, str]]] = {

@@ -16,6 +16,7 @@ from api.devices import Device, Devices
 from api.models import StateOut
 from api.pairing import Pairing
 from api.passphrase import Passphrase
+from api.proofs import Proofs
 from api.stop import Stopped, Stopper, Stopping
 from api.threshold import Threshold
 from api.views import state_out
@@ -60,6 +61,7 @@ class Service:
     place: Place
     keys: Signs
     room: Room
+    proofs: Proofs
     bases: tuple[str, ...]
     fingerprint: str | None = None
     announcer: Announcer | None = None

@@ -414,6 +414,8 @@ class Guard:
             self._fault(now, error)
             return
         for sent in began:
+            if not sent.joined:
+                self._session.began(sent.approved.chunk.duration_us, sent.began_us)
             self._desk.played(sent.approved.data)
             self._lookout.chunk_began()
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())

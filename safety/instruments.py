@@ -85,7 +85,7 @@ class Instruments:
 
     # --- one check ------------------------------------------------------------------------------------------------
 
-    def check(self, *, toggle: bool, kick: bool, reset_peaks: bool) -> Sample:
+    def check(self, *, toggle: bool, kick: bool, reset_peaks: bool, look_again: bool = False) -> Sample:
         """Reads everything, in one burst. A toggle, a kick and a reset count from before it."""
         now = self._clock.now()
         keepalive = None
@@ -97,7 +97,7 @@ class Instruments:
         if kick:
             self.kicked_us = now
         kicked = self.dead_man.next_kick() if kick else None
-        sample = self.senses.check(keepalive, kicked, reset_peaks, self.pulses.holds())
+        sample = self.senses.check(keepalive, kicked, reset_peaks, self.pulses.holds(), look_again=look_again)
         if reset_peaks:
             self.peaks_since_us = self._clock.now()
         return sample

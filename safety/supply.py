@@ -41,11 +41,14 @@ class Approved:
 
 @dataclass(frozen=True)
 class Sent:
-    """A chunk that was handed to the daemon, and when it begins and ends to play (guard's us)."""
+    """A chunk that was handed to the daemon, and when it begins and ends to play (guard's us); ``joined``: seamlessly
+    to the one before.
+    """
 
     approved: Approved
     wave: int
     began_us: int
+    joined: bool
 
     @property
     def ends_us(self) -> int:
@@ -199,4 +202,4 @@ class Supply:
         self.note(wave, starts_us, approved.chunk, joined=after is not None)
         self.sent_pulses += len(approved.chunk.pulses)
         self.net_code_us += sum(pulse.net_code_us for pulse in approved.chunk.pulses)
-        return Sent(approved, wave, starts_us)
+        return Sent(approved, wave, starts_us, joined=after is not None)

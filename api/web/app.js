@@ -8,16 +8,25 @@ import { After } from "./after.js";
 import { Clinician, Devices, Journal } from "./clinician.js";
 import { Guided } from "./guided.js";
 import { History } from "./history.js";
+import { lazy } from "./lazy.js";
 import { Pair, pairFromLink } from "./pair.js";
 import { Live, Session } from "./session.js";
 import { More } from "./more.js";
 import { Locked, lockWhenIdle } from "./pin.js";
 
+const Report = lazy(() => import("./report.js").then((all) => all.Report));
+const Dose = lazy(() => import("./dose.js").then((all) => all.Dose));
+const Diary = lazy(() => import("./diary.js").then((all) => all.Diary));
+const Output = lazy(() => import("./output.js").then((all) => all.Output));
+const Kept = lazy(() => import("./kept.js").then((all) => all.Kept));
+
 const VIEWS = {
-  viewer: { "": Live, more: More },
-  patient: { "": Start, guided: Guided, history: History, more: More },
-  clinician: { "": Live, plan: Clinician, journal: Journal, history: History, devices: Devices, more: More },
+  viewer: { "": Live, more: More, output: Output },
+  patient: { "": Start, guided: Guided, history: History, more: More, report: Report, dose: Dose, diary: Diary, output: Output, kept: Kept },
+  clinician: { "": Live, plan: Clinician, journal: Journal, history: History, devices: Devices, more: More,
+    report: Report, dose: Dose, output: Output, kept: Kept },
 };
+const UNDER = { report: "history", dose: "history", diary: "history", output: "more", kept: "more" }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
 
@@ -51,9 +60,10 @@ function Notices() {
 }
 
 function Nav() {
-  const views = Object.keys(VIEWS[store.me.role]);
+  const views = Object.keys(VIEWS[store.me.role]).filter((name) => !UNDER[name]);
+  const here = UNDER[store.route] ?? store.route;
   return html`<nav aria-label=${t("nav")} class=${views.length > 4 ? "many" : ""}>${views.map((name) => html`
-    <a href=${`#/${name}`} aria-current=${store.route === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
+    <a href=${`#/${name}`} aria-current=${here === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
 }
 
 // After a stop: what happened, whether output is off, how to go on.
@@ -85,7 +95,7 @@ function View() {
   if (state?.cause && (main || patient) && store.step !== "button") return html`<${Latched} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
-  return html`<${here} />`;
+  return html`<${here} key=${location.hash} />`;
 }
 
 function Page() {

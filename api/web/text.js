@@ -20,6 +20,8 @@ export async function speak(name) {
     number: new Intl.NumberFormat(tag, { maximumFractionDigits: 2 }),
     date: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", year: "numeric" }),
     short: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short" }),
+    weekday: new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric" }),
+    time: new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit" }),
     moment: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
   };
   changed();
@@ -42,6 +44,8 @@ export const ma = (value) => formats.ma.format(value);
 export const number = (value) => formats.number.format(value);
 export const date = (value) => formats.date.format(new Date(value));
 export const shortDate = (value) => formats.short.format(new Date(value));
+export const weekday = (value) => formats.weekday.format(new Date(value));
+export const clockTime = (value) => formats.time.format(new Date(value));
 export const moment = (value) => formats.moment.format(new Date(value));
 
 export function clock(ms) {

@@ -72,6 +72,7 @@ class Notifier(Follower[Ops]):
         self._changes: list[tuple[int, int]] = []
         self._seen = 0
         self.tick_offset = 0
+        self._delay_us = REPORT_DELAY_US
         self._latch_played = 0
 
     # Commands
@@ -153,6 +154,11 @@ class Notifier(Follower[Ops]):
             if handle is not None and handle.event_bits >> event & 1:
                 self._send(handle, [(FLAG_EVENT | event, now, self.lines.levels(now))], now)
         return 0
+
+    def late(self, us: int, now: int) -> None:
+        """Has the alert thread look at what was sampled so much later than it does by itself."""
+        self._delay_us = REPORT_DELAY_US + us
+        self._plan(now)
 
     def filter(self, gpio: int, steady_us: int, now: int) -> None:
         """Reports a line's changes only once they have lasted so long; 0 reports all.
@@ -241,7 +247,7 @@ class Notifier(Follower[Ops]):
         if report is not None:
             due.append(max(now, report))
         if self.monitor and not self._raw and (event := self.next_event()) is not None:
-            due.append(max(now, event + self.sample_us + REPORT_DELAY_US))
+            due.append(max(now, event + self.sample_us + self._delay_us))
         if self._false_alarm is not None:
             due.append(max(now, self._false_alarm))
         if (timeout := self._dogs.next_tick) is not None:
@@ -253,7 +259,7 @@ class Notifier(Follower[Ops]):
         ticks = [tick for tick in (self._filters.next_tick, self._noise.next_tick) if tick is not None]
         if self._raw:
             ticks.append(self._raw[0][0])
-        return min(ticks) + REPORT_DELAY_US if ticks else None
+        return min(ticks) + self._delay_us if ticks else None
 
     def _watch(self, now: int) -> None:
         """The set of monitored lines changed: what was not monitored counts as reported."""

@@ -66,6 +66,7 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("GET", "/sessions"): ("patient", None),
     ("GET", "/sessions/{id}"): ("patient", None),
     ("GET", "/sessions/{id}/export"): ("patient", None),
+    ("GET", "/sessions/{id}/proof"): ("patient", None),
     ("POST", "/sessions/{id}/rating"): ("patient", {"comfort": 3, "strength": 3, "pain_before": 0, "pain_after": 0}),
     ("GET", "/blocks"): ("patient", None),
     ("POST", "/blocks/{id}/release"): ("clinician", {"reason": "looked at"}),

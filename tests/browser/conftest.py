@@ -24,6 +24,7 @@ import pytest
 
 from controller.launch import Control
 from safety.link import runtime_root
+from tests.support.proved import unproved
 
 ROOT: Final = Path(__file__).parent.parent.parent
 WAIT_MS: Final = 60_000
@@ -84,6 +85,8 @@ class Served:
     process: subprocess.Popen[str]
     base: str
     links: dict[str, str]
+    proves: bool = True
+    """Whether all its sessions that were told whole must be proved at its end; not where a test spoils what is kept."""
     _cookies: dict[str, str] = field(default_factory=dict)
 
     def ask(self, role: str, method: str, path: str, body: object = None) -> Any:
@@ -130,7 +133,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving_in(state: Path) -> Iterator[Served]:
-    """A server that keeps everything in this folder."""
+    """A server that keeps everything in this folder. Every session is proved when it has ended."""
     command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -144,13 +147,16 @@ def serving_in(state: Path) -> Iterator[Served]:
                 if role == "clinician":
                     break
         assert len(links) == 3
-        yield Served(process, links["viewer"].partition("/#")[0], links)
+        served = Served(process, links["viewer"].partition("/#")[0], links)
+        yield served
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(WAIT_MS / 1000)
         if process.stdout is not None:
             process.stdout.close()
+    if served.proves:
+        assert unproved(state / "app", state / "guard") == []
 
 
 @pytest.fixture

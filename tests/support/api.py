@@ -15,6 +15,7 @@ from api.boundary import Place, hosts
 from api.devices import Device, Devices
 from api.pairing import Pairing
 from api.passphrase import Passphrase
+from api.proofs import Proofs
 from api.roles import Role
 from api.service import Service
 from api.stop import StopFirst, WorkLoop
@@ -68,6 +69,7 @@ class Api:
             stopper=self.stopper,
             keys=OpenKey(KEY),
             room=self.room,
+            proofs=Proofs(self.folder),
             place=Place(hosts(["device.local", "192.0.2.7"]), self.plain_everywhere),
             bases=(f"https://{HOST}", "https://192.0.2.7:8443"),
             fingerprint="AA:BB",
