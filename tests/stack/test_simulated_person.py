@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.emg.simulated import SimulatedPerson
+from controller.emg.sensor import SimulatedPerson
 from controller.training.shapes import Part
 from hw.emg import EmgError
 from tests.support.sim import Sim

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from controller.emg.reader import Reader
-from controller.emg.simulated import will_percent
+from controller.emg.sensor import will_percent
 from controller.emg.stream import STEP_MS, Step, Stream
 from controller.training.course import Course, Plan
 from controller.training.shapes import Part

@@ -11,7 +11,7 @@ import pytest
 
 from controller.chain import Head, Kind, Row, canonical
 from controller.emg.reader import MAY_READ, OUTPUT_ENABLED, Reader, Reading
-from controller.emg.simulated import will_percent
+from controller.emg.sensor import will_percent
 from controller.training.course import plan
 from controller.training.room import Message, Room
 from controller.training.shapes import Exercise, Part, TrainingRefused

@@ -1,13 +1,14 @@
-"""The simulated person's muscle, for a simulated board: she sees what the page asks, and does it."""
+"""Which sensor there is. The simulated person beside a simulated board sees what the page asks, and does it."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from controller.launch import Control, LaunchError
 from controller.training.shapes import Part
-from hw.emg import EmgError, Simulated
+from hw.emg import EmgError, Simulated, Source, open_ads1115
 
 
 class SimulatedPerson:
@@ -32,6 +33,14 @@ class SimulatedPerson:
                 control.ask("person", will_percent=will_percent(part))
             finally:
                 control.close()
+
+
+def sensor(control: Path | None) -> tuple[Callable[[], Source], Callable[[Part | None], None]]:
+    """What opens the sensor, and who is told each part: a simulation's by its control socket, else the board's own."""
+    if control is None:
+        return open_ads1115, lambda part: None
+    person = SimulatedPerson(control)
+    return person.open, person.sees
 
 
 def will_percent(part: Part | None) -> int:
