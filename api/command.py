@@ -13,8 +13,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ from controller.keys import KeptKey, OpenKey, Signs, simulated_key
 from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
-from safety.enrolled import enrol
+from safety.enrolled import PublicKey, enrol, enrolled
 from safety.errors import InputRefused, Problem
 from safety.link import GuardLink, runtime_root
 
@@ -109,7 +110,10 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
         yield Server(
-            _service(args, app, runtime, journal, engine, keys, names, listener, served), listener, runtime, served
+            _service(args, app, runtime, journal, engine, keys, partial(enrolled, guard), names, listener, served),
+            listener,
+            runtime,
+            served,
         )
 
 
@@ -120,6 +124,7 @@ def _service(
     journal: Journal,
     engine: GuardEngine,
     keys: Signs,
+    known: Callable[[], tuple[PublicKey, ...]],
     names: list[str],
     listener: socket.socket,
     served: Served | None,
@@ -137,6 +142,7 @@ def _service(
         passphrase=Passphrase(app, devices.now_s),
         stopper=GuardStopper(runtime),
         keys=keys,
+        enrolled=known,
         place=Place(hosts(names), args.plain),
         bases=bases,
         fingerprint=None if served is None else served.fingerprint,

@@ -62,6 +62,7 @@ class Api:
             passphrase=Passphrase(self.folder, devices.now_s),
             stopper=self.stopper,
             keys=OpenKey(KEY),
+            enrolled=lambda: (KEY.public,),
             place=Place(hosts(["device.local", "192.0.2.7"]), self.plain_everywhere),
             bases=(f"https://{HOST}", "https://192.0.2.7:8443"),
             fingerprint="AA:BB",

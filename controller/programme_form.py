@@ -1,0 +1,155 @@
+"""A programme as a form: its file's fields as a person fills them in, what is wrong with them, and what each may be.
+
+The form has the names of the file (``programme.toml`` as JSON); it is written as TOML and read by the one strict
+reader, so that a form is refused for what a file would be, in the same words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from controller.prescription_form import toml_value
+from controller.programme import CHANNELS, Programme, parse_programme, read_phase
+from controller.strict_toml import Fields, Range, parse_toml
+from safety import limits
+from safety.errors import InputRefused, Problem
+
+_PHASE: Final = re.compile(r"phase\[(\d+)\]")
+_NAMED: Final = "a form"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of a form or file. ``form``: its fields, None when it is no TOML; ``programme``: None when something
+    is wrong. ``phases``: for each phase, what its numbers may be as the others stand now.
+    """
+
+    text: bytes
+    form: dict[str, Any] | None
+    programme: Programme | None
+    problems: tuple[Problem, ...]
+    phases: tuple[Mapping[str, Range], ...]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text).hexdigest()
+
+
+def form_toml(form: Mapping[str, Any]) -> bytes:
+    """The file of a form. What is None is left out."""
+    lines = [f"{key} = {toml_value(value)}\n" for key, value in form.items() if key != "phase" and value is not None]
+    for phase in form.get("phase", ()):
+        lines.append("\n[[phase]]\n")
+        lines += [f"{key} = {toml_value(value)}\n" for key, value in phase.items() if value is not None]
+    return "".join(lines).encode("utf-8", "surrogatepass")
+
+
+def check(text: bytes) -> Checked:
+    """Reads a programme file, and says everything that is wrong with it."""
+    programme, problems, raw = None, (), None
+    try:
+        programme = parse_programme(text, _NAMED)
+    except InputRefused as refused:
+        problems = refused.problems
+    try:
+        raw, _ = parse_toml(text, _NAMED)
+    except InputRefused:
+        return Checked(text, None, None, problems, ())
+    listed = raw.get("phase")
+    phases = listed if isinstance(listed, list) and all(isinstance(one, dict) for one in listed) else []
+    form: dict[str, Any] = _plain(raw)
+    return Checked(text, form, programme, problems, _ranges(phases, raw.get("cycles", 1)))
+
+
+def phase_of(problem: Problem) -> int | None:
+    """Which phase a problem is of, from 1; None when it is of the whole."""
+    found = _PHASE.search(problem.place)
+    return None if found is None else int(found[1])
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: the exact decimals of the file as numbers."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+# --- what each number may be ------------------------------------------------------------------------------------------
+
+
+def _ranges(phases: Sequence[Mapping[str, Any]], cycles: object) -> tuple[Mapping[str, Range], ...]:
+    read = []
+    for table in phases[: limits.PHASES_MAX]:
+        fields = Fields(table, "", [], lambda _: "")
+        read.append((table, fields.ranges, read_phase(fields)))
+    durations = [0 if phase is None else phase.duration_us for _, _, phase in read]
+    whole = cycles if type(cycles) is int and cycles > 0 else 1
+    left_us = Fraction(limits.SESSION_MAX_US, whole) - sum(durations)
+    return tuple(
+        _narrowed(table, ranges, left_us + duration)
+        for (table, ranges, _), duration in zip(read, durations, strict=True)
+    )
+
+
+def _narrowed(table: Mapping[str, Any], ranges: Mapping[str, Range], room_us: Fraction) -> Mapping[str, Range]:
+    """The reader's own bounds, and those that follow from the other fields; ``room_us``: what the session leaves."""
+    found = dict(ranges)
+
+    def lower(name: str, high: Fraction) -> None:
+        if name in found:
+            kept = found[name]
+            bound = Fraction(high.numerator // high.denominator) if kept.whole else high
+            found[name] = replace(kept, high=max(kept.low, min(kept.high, bound)))
+
+    def ms(*names: str) -> int | None:
+        values = [table.get(name) for name in names]
+        return sum(values) if all(type(value) is int and value >= 0 for value in values) else None
+
+    if "pause_s" in table or "continuous_s" in table:
+        ramps = 0 if "pause_s" in table else ms("ramp_up_ms", "ramp_down_ms")
+        if ramps is not None:
+            for name in ("pause_s", "continuous_s"):
+                lower(name, room_us / 1_000_000 - Fraction(ramps, 1_000))
+    else:
+        parts = ("ramp_up_ms", "hold_ms", "ramp_down_ms")
+        for name in parts:
+            others = ms(*(part for part in parts if part != name))
+            if others is not None:
+                lower(name, Fraction(limits.CONTRACTION_MAX_US // 1_000 - others))
+        active = ms(*parts)
+        if active is not None and "rest_ms" in found:
+            rest = found["rest_ms"]
+            found["rest_ms"] = replace(rest, low=min(rest.high, max(rest.low, Fraction(active))))
+        once = ms(*parts, "rest_ms")
+        if once:
+            lower("repeats", room_us / (once * 1_000))
+    _narrow_pulse(table, lower)
+    return found
+
+
+def _narrow_pulse(table: Mapping[str, Any], lower: Any) -> None:
+    """A pulse and its margin fit the period, or half of it for two channels that take turns."""
+    channel, frequency = table.get("channel"), table.get("frequency_hz")
+    width, gap = table.get("phase_width_us"), table.get("interphase_us")
+    if channel not in CHANNELS:
+        return
+    share = len(CHANNELS[channel])
+    margin = limits.PERIOD_MARGIN_US
+    if isinstance(frequency, int | Decimal) and not isinstance(frequency, bool):
+        exact = Fraction(frequency) if isinstance(frequency, int) or frequency.is_finite() else Fraction(0)
+        if exact > 0:
+            room = Fraction(1_000_000) / (share * exact) - margin
+            if type(gap) is int:
+                lower("phase_width_us", (room - gap) / 2)
+            if type(width) is int:
+                lower("interphase_us", room - 2 * width)
+    if type(width) is int and type(gap) is int and 2 * width + gap + margin > 0:
+        lower("frequency_hz", Fraction(1_000_000, share * (2 * width + gap + margin)))
