@@ -528,6 +528,7 @@ class ProgrammeCheckOut(Out):
     form: ProgrammeForm | None = Field(description="Null: the text is no programme file at all.")
     problems: list[ProgrammeProblem]
     limits: list[dict[str, RangeOut]] = Field(description="For each phase: field to range.")
+    whole: dict[str, RangeOut] = Field(description="Of the whole: `cycles` and `area_cm2`.")
     highest_ma: float | None = Field(description="The highest maximum that passes; null: it cannot be read.")
     programme: ProgrammeOut | None
 

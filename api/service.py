@@ -92,8 +92,9 @@ class Service:
         return state_out(*self._known())
 
     def _known(self) -> Known:
-        threshold = looked(self.threshold.now, self.clock_s())
-        return self.engine.state(), self.control.standing, self.journal_ok, self.engine.prescription(), threshold
+        state = self.engine.state()
+        threshold = looked(self.threshold.now, self.clock_s(), state.session)
+        return state, self.control.standing, self.journal_ok, self.engine.prescription(), threshold
 
     async def button_tried(self) -> bool:
         """Whether the red button was pressed and let out again today, by the date of this machine's clock."""

@@ -93,15 +93,17 @@ def _session(playing: Playing) -> models.SessionOut:
     )
 
 
-def looked(now: Looking, now_s: float) -> models.Looked:
-    """Where the procedure stands."""
+def looked(now: Looking, now_s: float, playing: Playing | None) -> models.Looked:
+    """Where the procedure stands; it is over with its session."""
     if now.by is None or now.left_s(now_s) == 0:
         return "none"
-    return "asked" if now.allowed_s is None else "allowed" if now.session is None else "open"
+    if now.session is not None:
+        return "open" if playing is not None and playing.id == now.session else "none"
+    return "asked" if now.allowed_s is None else "allowed"
 
 
-def threshold_out(now: Looking, now_s: float) -> models.ThresholdOut:
-    state = looked(now, now_s)
+def threshold_out(now: Looking, now_s: float, playing: Playing | None) -> models.ThresholdOut:
+    state = looked(now, now_s, playing)
     found: dict[tuple[str, str], list[int]] = {}
     for one in now.marks:
         if one.mark != "motor" or one.how is not None:
@@ -194,6 +196,7 @@ def checked_out(found: Checked, max_ma: float | None, area_mm2: int | None) -> m
         form=form,
         problems=[models.ProgrammeProblem.model_validate(one) for one in listed],
         limits=[{name: _range(one) for name, one in phase.items()} for phase in found.phases],
+        whole={name: _range(one) for name, one in found.whole.items()},
         highest_ma=None if told is None else highest_maximum_ua(found.text, area_mm2) / 1000,
         programme=told,
     )

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
 from controller.prescription_form import toml_value
-from controller.programme import CHANNELS, Programme, parse_programme, read_phase
+from controller.programme import AREA_MAX_CM2, AREA_MIN_CM2, CHANNELS, Programme, parse_programme, read_phase
 from controller.strict_toml import Fields, Range, parse_toml
 from safety import limits
 from safety.errors import InputRefused, Problem
 
 _PHASE: Final = re.compile(r"phase\[(\d+)\]")
 _NAMED: Final = "a form"
+_ACTIVE: Final = ("ramp_up_ms", "hold_ms", "ramp_down_ms")
+Lower = Callable[[str, Fraction], None]
+"""Lowers the highest that a field may be."""
 
 
 @dataclass(frozen=True)
 class Checked:
     """What came of a form or file. ``form``: its fields, None when it is no TOML; ``programme``: None when something
-    is wrong. ``phases``: for each phase, what its numbers may be as the others stand now.
+    is wrong. ``phases``: for each phase, what its numbers may be as the others stand now; ``whole``: cycles and area.
     """
 
     text: bytes
@@ -35,6 +38,7 @@ class Checked:
     programme: Programme | None
     problems: tuple[Problem, ...]
     phases: tuple[Mapping[str, Range], ...]
+    whole: Mapping[str, Range]
 
     @property
     def sha256(self) -> str:
@@ -60,11 +64,11 @@ def check(text: bytes) -> Checked:
     try:
         raw, _ = parse_toml(text, _NAMED)
     except InputRefused:
-        return Checked(text, None, None, problems, ())
+        return Checked(text, None, None, problems, (), {})
     listed = raw.get("phase")
     phases = listed if isinstance(listed, list) and all(isinstance(one, dict) for one in listed) else []
     form: dict[str, Any] = _plain(raw)
-    return Checked(text, form, programme, problems, _ranges(phases, raw.get("cycles", 1)))
+    return Checked(text, form, programme, problems, *_ranges(phases, raw.get("cycles", 1)))
 
 
 def phase_of(problem: Problem) -> int | None:
@@ -85,7 +89,9 @@ def _plain(value: Any) -> Any:
 # --- what each number may be ------------------------------------------------------------------------------------------
 
 
-def _ranges(phases: Sequence[Mapping[str, Any]], cycles: object) -> tuple[Mapping[str, Range], ...]:
+def _ranges(
+    phases: Sequence[Mapping[str, Any]], cycles: object
+) -> tuple[tuple[Mapping[str, Range], ...], Mapping[str, Range]]:
     read = []
     for table in phases[: limits.PHASES_MAX]:
         fields = Fields(table, "", [], lambda _: "")
@@ -93,10 +99,15 @@ def _ranges(phases: Sequence[Mapping[str, Any]], cycles: object) -> tuple[Mappin
     durations = [0 if phase is None else phase.duration_us for _, _, phase in read]
     whole = cycles if type(cycles) is int and cycles > 0 else 1
     left_us = Fraction(limits.SESSION_MAX_US, whole) - sum(durations)
-    return tuple(
+    most = min(limits.CYCLES_MAX, limits.SESSION_MAX_US // sum(durations) if sum(durations) else limits.CYCLES_MAX)
+    narrowed = tuple(
         _narrowed(table, ranges, left_us + duration)
         for (table, ranges, _), duration in zip(read, durations, strict=True)
     )
+    return narrowed, {
+        "cycles": Range(Fraction(1), Fraction(max(1, most)), "", whole=True),
+        "area_cm2": Range(AREA_MIN_CM2, AREA_MAX_CM2, "cm2", whole=False),
+    }
 
 
 def _narrowed(table: Mapping[str, Any], ranges: Mapping[str, Range], room_us: Fraction) -> Mapping[str, Range]:
@@ -109,33 +120,50 @@ def _narrowed(table: Mapping[str, Any], ranges: Mapping[str, Range], room_us: Fr
             bound = Fraction(high.numerator // high.denominator) if kept.whole else high
             found[name] = replace(kept, high=max(kept.low, min(kept.high, bound)))
 
-    def ms(*names: str) -> int | None:
-        values = [table.get(name) for name in names]
-        return sum(values) if all(type(value) is int and value >= 0 for value in values) else None
-
-    if "pause_s" in table or "continuous_s" in table:
-        ramps = 0 if "pause_s" in table else ms("ramp_up_ms", "ramp_down_ms")
-        if ramps is not None:
-            for name in ("pause_s", "continuous_s"):
-                lower(name, room_us / 1_000_000 - Fraction(ramps, 1_000))
-    else:
-        parts = ("ramp_up_ms", "hold_ms", "ramp_down_ms")
+    ms: dict[str, Any] = {name: table[name] for name in (*_ACTIVE, "rest_ms") if type(table.get(name)) is int}
+    room_ms = room_us / 1_000
+    if "pause_s" in table:
+        lower("pause_s", room_ms / 1_000)
+    elif "continuous_s" in table:
+        plateau = table["continuous_s"]
+        if type(plateau) is int or (isinstance(plateau, Decimal) and plateau.is_finite()):
+            ms["continuous_ms"] = Fraction(plateau) * 1_000
+        parts = ("ramp_up_ms", "ramp_down_ms", "continuous_ms")
         for name in parts:
-            others = ms(*(part for part in parts if part != name))
-            if others is not None:
-                lower(name, Fraction(limits.CONTRACTION_MAX_US // 1_000 - others))
-        active = ms(*parts)
-        if active is not None and "rest_ms" in found:
-            rest = found["rest_ms"]
-            found["rest_ms"] = replace(rest, low=min(rest.high, max(rest.low, Fraction(active))))
-        once = ms(*parts, "rest_ms")
-        if once:
-            lower("repeats", room_us / (once * 1_000))
+            if all(part in ms for part in parts if part != name):
+                high = room_ms - sum(ms[part] for part in parts if part != name)
+                lower(name, high)
+                if name == "continuous_ms":
+                    lower("continuous_s", high / 1_000)
+    else:
+        _narrow_contraction(ms, table.get("repeats"), room_ms, found, lower)
     _narrow_pulse(table, lower)
     return found
 
 
-def _narrow_pulse(table: Mapping[str, Any], lower: Any) -> None:
+def _narrow_contraction(
+    ms: Mapping[str, int], repeats: object, room_ms: Fraction, found: dict[str, Range], lower: Lower
+) -> None:
+    """A contraction has its longest, the rest is as long at least, and all of them fit the session."""
+    rest, once = ms.get("rest_ms"), room_ms / repeats if type(repeats) is int and repeats > 0 else room_ms
+    for name in _ACTIVE:
+        if all(part in ms for part in _ACTIVE if part != name):
+            others = sum(ms[part] for part in _ACTIVE if part != name)
+            lower(name, Fraction(limits.CONTRACTION_MAX_US // 1_000 - others))
+            if rest is not None:
+                lower(name, Fraction(rest - others))
+                lower(name, once - rest - others)
+    if all(part in ms for part in _ACTIVE):
+        active = sum(ms[part] for part in _ACTIVE)
+        lower("rest_ms", once - active)
+        if "rest_ms" in found:
+            bounds = found["rest_ms"]
+            found["rest_ms"] = replace(bounds, low=min(bounds.high, max(bounds.low, Fraction(active))))
+        if rest is not None and active + rest > 0:
+            lower("repeats", room_ms / (active + rest))
+
+
+def _narrow_pulse(table: Mapping[str, Any], lower: Lower) -> None:
     """A pulse and its margin fit the period, or half of it for two channels that take turns."""
     channel, frequency = table.get("channel"), table.get("frequency_hz")
     width, gap = table.get("phase_width_us"), table.get("interphase_us")

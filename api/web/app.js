@@ -5,19 +5,29 @@ import { changed, drawsWith, keep, set, store } from "./store.js";
 import { LANGUAGES, cause, language, speak, t } from "./text.js";
 import { Start } from "./before.js";
 import { After } from "./after.js";
-import { Clinician, Devices, Journal } from "./clinician.js";
+import { Devices, Journal } from "./clinician.js";
 import { Guided } from "./guided.js";
 import { History } from "./history.js";
+import { lazy } from "./lazy.js";
 import { Pair, pairFromLink } from "./pair.js";
 import { Live, Session } from "./session.js";
 import { More } from "./more.js";
 import { Locked, lockWhenIdle } from "./pin.js";
 
+const Plan = lazy(() => import("./plan.js").then((all) => all.Plan));
+const Key = lazy(() => import("./key.js").then((all) => all.Key));
+const Bring = lazy(() => import("./bring.js").then((all) => all.Bring));
+const Threshold = lazy(() => import("./threshold.js").then((all) => all.Threshold));
+const Looked = lazy(() => import("./threshold.js").then((all) => all.Looked));
+const Editor = lazy(() => import("./editor.js").then((all) => all.Editor));
+
 const VIEWS = {
   viewer: { "": Live, more: More },
-  patient: { "": Start, guided: Guided, history: History, more: More },
-  clinician: { "": Live, plan: Clinician, journal: Journal, history: History, devices: Devices, more: More },
+  patient: { "": Start, guided: Guided, history: History, more: More, bring: Bring },
+  clinician: { "": Live, plan: Plan, journal: Journal, history: History, devices: Devices, more: More,
+    key: Key, bring: Bring, threshold: Threshold, editor: Editor },
 };
+const UNDER = { patient: { bring: "more" }, clinician: { key: "plan", bring: "plan", threshold: "plan", editor: "plan" } }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
 
@@ -51,9 +61,11 @@ function Notices() {
 }
 
 function Nav() {
-  const views = Object.keys(VIEWS[store.me.role]);
+  const under = UNDER[store.me.role] ?? {};
+  const views = Object.keys(VIEWS[store.me.role]).filter((name) => !under[name]);
+  const here = under[store.route] ?? store.route;
   return html`<nav aria-label=${t("nav")} class=${views.length > 4 ? "many" : ""}>${views.map((name) => html`
-    <a href=${`#/${name}`} aria-current=${store.route === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
+    <a href=${`#/${name}`} aria-current=${here === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
 }
 
 // After a stop: what happened, whether output is off, how to go on.
@@ -82,7 +94,9 @@ function View() {
   const patient = me.role === "patient";
   const here = VIEWS[me.role][store.route] ?? VIEWS[me.role][""];
   const main = here === VIEWS[me.role][""];
-  if (state?.cause && (main || patient) && store.step !== "button") return html`<${Latched} state=${state} />`;
+  const looking = state?.session ? state.session.looking : (state?.threshold ?? "none") !== "none";
+  if (state?.cause && (main || patient || store.route === "threshold") && store.step !== "button") return html`<${Latched} state=${state} />`;
+  if (patient && looking) return html`<${Looked} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
   return html`<${here} />`;

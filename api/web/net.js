@@ -86,7 +86,7 @@ export async function loadAll() {
     const all = (await orNull(call("GET", "/programmes"))) ?? [];
     set({ titles: Object.fromEntries(all.map((one) => [one.id, one.figures.programme.title])) });
   }
-  if (plan) set({ programme: await orNull(call("GET", `/programmes/${plan.programme}`)) });
+  if (plan) set({ programme: await orNull(call("GET", "/prescription/programme")) });
 }
 
 // --- the live state ---------------------------------------------------------------------------------------------------

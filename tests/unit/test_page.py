@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api import page, problems
+from controller import figures, programme, strict_toml
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
 from controller.prescription import CONTRAINDICATIONS
@@ -49,6 +50,9 @@ def test_every_code_has_words() -> None:
     assert of("question.") == set(CONTRAINDICATIONS)
     assert of("adverse.") == set(ADVERSE)
     assert of("mode.") == {mode.value for mode in Mode}
+    readers = "".join(Path(one.__file__).read_text("utf-8") for one in (strict_toml, programme, figures))
+    problem = r'"((?:field|phases|nothing|session|continuous|gap|period|contraction|rest)_[a-z]+|[a-z_]+_high|max_over_\w+)"'
+    assert of("problem.") >= set(re.findall(problem, readers)) - {"continuous_s", "rest_ms"}
 
 
 def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> None:
@@ -57,7 +61,7 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert direct <= set(LANGUAGES["nb"])
     made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
             "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
-            "contact.")  # fmt: skip
+            "contact.", "problem.", "look.", "editor.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
 
@@ -106,11 +110,17 @@ def test_nothing_is_fetched_from_another_host() -> None:
         assert not re.search(r"https?://|//[a-z]+\.[a-z]", text), path.name
 
 
-def test_every_module_is_loaded_at_once() -> None:
-    """Modules that wait for each other would cost a round trip each."""
+def test_every_module_of_the_first_view_is_loaded_at_once() -> None:
+    """Modules that wait for each other would cost a round trip each; those of a later view are fetched with it."""
     html = (WEB / "index.html").read_text("utf-8")
-    modules = {path.name for path in OURS if path.suffix == ".js"} - {"stop.js", "app.js", page.WORKER}
-    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == modules
+    first, more = set[str](), {"app.js"}
+    while more:
+        name = more.pop()
+        first.add(name)
+        more |= set(re.findall(r'from "\./(\w+\.js)"', (WEB / name).read_text("utf-8"))) - first
+    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == first - {"app.js"}
+    later = {path.name for path in OURS if path.suffix == ".js"} - first - {"stop.js", page.WORKER}
+    assert later <= set(re.findall(r'(?:from |import\()"\./(\w+\.js)"', SCRIPTS)), "a module that nobody loads"
     first = html.index("<script")
     assert html[first:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"
 
