@@ -141,9 +141,7 @@ async def unlock(service: TheService, device: AClinician, told: models.UnlockIn)
     return key_out(service)
 
 
-@router.delete(
-    "/key/unlock", status_code=204, summary="Lock it again", responses=documented(*PATIENT)
-)
+@router.delete("/key/unlock", status_code=204, summary="Lock it again", responses=documented(*PATIENT))
 async def lock(service: TheService, device: AClinician) -> None:
     """Forgets the opened key."""
     del device

@@ -1,9 +1,10 @@
 // Looking for the caps: the clinician asks, the patient says yes or no on her phone, what is found is taken down.
 import { Component, html } from "./html.js";
-import { call, command, controls } from "./net.js";
+import { call, command, controls, loadAll } from "./net.js";
 import { keep, set, store } from "./store.js";
 import { clock, ma, number, t } from "./text.js";
 import { AskAll, answersOf } from "./before.js";
+import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
 import { Check, Running, STEP_MA, lower, used } from "./session.js";
 
@@ -11,7 +12,7 @@ import { Check, Running, STEP_MA, lower, used } from "./session.js";
 class Standing extends Component {
   componentDidMount() {
     this.look();
-    this.ticking = setInterval(() => { if (this.state.until) this.setState({}); }, 1000);
+    this.ticking = setInterval(() => { if (this.state.until) this.setState({}); else if (!this.state.now) this.look(); }, 1000);
   }
   componentDidUpdate() { if (store.state && store.state.threshold !== this.seen) this.look(); }
   componentWillUnmount() { clearInterval(this.ticking); }
@@ -55,7 +56,7 @@ export class Threshold extends Standing {
   async open(event) {
     event.preventDefault();
     set({ opening: true });
-    await this.ask("POST", "/threshold/session", { answers: answersOf(event.target) });
+    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target) }))) await loadAll(); // it may have closed stimulation
     set({ opening: false });
   }
   propose() {
@@ -68,6 +69,7 @@ export class Threshold extends Standing {
     const session = state.session?.looking ? state.session : null;
     const proposed = Object.entries(now.proposed_ma);
     return html`<div class="session"><section class="card"><a href="#/plan">← ${t("plan.title")}</a><h1>${t("threshold.title")}</h1>
+      <${Blocks} />
       ${this.left(now.state === "asked" ? "look.left_answer" : "look.left")}
       ${session ? html`<p>${t("look.how")}</p>`
         : now.state === "asked" ? html`<p role="status">${t("look.waiting")}</p>`

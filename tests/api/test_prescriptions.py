@@ -71,7 +71,11 @@ def test_the_clinicians_key_over_the_api(api: Api, monkeypatch: pytest.MonkeyPat
     path = api.folder / "clinician.key"
     api.service.keys = KeptKey(path)
     none = clinician.get("key").json()
-    assert [none[field] for field in ("state", "name", "fingerprint", "left_s", "known")] == ["none", *[None] * 3, False]
+    assert [none[field] for field in ("state", "name", "fingerprint", "left_s", "known")] == [
+        "none",
+        *[None] * 3,
+        False,
+    ]
     assert clinician.post("key/unlock", json={"passphrase": PASSPHRASE}).json()["code"] == "key_missing"
     key = make_key("Bjørg Ås")
     path.write_text(wrap(key, PASSPHRASE), encoding="utf-8")

@@ -89,7 +89,7 @@ def test_there_is_an_end_to_how_many_are_kept(api: Api, monkeypatch: Any) -> Non
 
 def test_a_file_is_read_back_in_words_and_taken_along_whole(api: Api) -> None:
     """With a programme of its own, far longer than a line of a TOML file may be."""
-    clinician, patient = api.phone("clinician"), api.phone("patient")
+    patient = api.phone("patient")
     assert code(patient.get("prescription/file")) == code(patient.get("prescription/programme")) == "no_prescription"
     text = MINE + "# " + 'a "long" \\ line\n# ' * 200 + "\n"
     plan = prescription_of(PrescriptionIn.model_validate({**PRESCRIPTION, "programme": "mine", "programme_text": text}))

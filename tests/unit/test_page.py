@@ -51,7 +51,9 @@ def test_every_code_has_words() -> None:
     assert of("adverse.") == set(ADVERSE)
     assert of("mode.") == {mode.value for mode in Mode}
     readers = "".join(Path(one.__file__).read_text("utf-8") for one in (strict_toml, programme, figures))
-    problem = r'"((?:field|phases|nothing|session|continuous|gap|period|contraction|rest)_[a-z]+|[a-z_]+_high|max_over_\w+)"'
+    problem = (
+        r'"((?:field|phases|nothing|session|continuous|gap|period|contraction|rest)_[a-z]+|[a-z_]+_high|max_over_\w+)"'
+    )
     assert of("problem.") >= set(re.findall(problem, readers)) - {"continuous_s", "rest_ms"}
 
 

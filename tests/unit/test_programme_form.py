@@ -73,12 +73,18 @@ def test_every_problem_is_told_at_its_phase_and_field() -> None:
     )
     assert found.programme is None
     told = {(problem.code, phase_of(problem), problem.field) for problem in found.problems}
-    assert told == {("field_range", None, "cycles"), ("field_range", 2, "phase_width_us"), ("field_missing", 2, "hold_ms")}
+    assert told == {
+        ("field_range", None, "cycles"),
+        ("field_range", 2, "phase_width_us"),
+        ("field_missing", 2, "hold_ms"),
+    }
     short = check(programme_toml(changed(CONTRACTION, rest_ms="6499")))
     assert [(one.code, phase_of(one), one.field) for one in short.problems] == [("rest_short", 1, "rest_ms")]
 
 
-@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"a = [", b'phase = "x"', b"phase = [1]", b"[[phase]]\nhold_ms = {}"])
+@pytest.mark.parametrize(
+    "text", [b"", b"\xff\xfe", b"a = [", b'phase = "x"', b"phase = [1]", b"[[phase]]\nhold_ms = {}"]
+)
 def test_what_is_no_programme_is_refused_and_never_breaks(text: bytes) -> None:
     found = check(text)
     assert found.problems
