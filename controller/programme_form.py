@@ -118,7 +118,8 @@ def _narrowed(table: Mapping[str, Any], ranges: Mapping[str, Range], room_us: Fr
         if name in found:
             kept = found[name]
             bound = Fraction(high.numerator // high.denominator) if kept.whole else high
-            found[name] = replace(kept, high=max(kept.low, min(kept.high, bound)))
+            if bound >= kept.low:  # one that no value could keep is another field's to mend
+                found[name] = replace(kept, high=min(kept.high, bound))
 
     ms: dict[str, Any] = {name: table[name] for name in (*_ACTIVE, "rest_ms") if type(table.get(name)) is int}
     room_ms = room_us / 1_000

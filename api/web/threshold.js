@@ -41,10 +41,10 @@ function Found({ now }) {
   if (!now.marks.length) return null;
   const never = now.marks.filter((one) => one.mark === "motor" && one.how === "not observed");
   return html`<table><caption>${t("look.found")}</caption>
-    <thead><tr><th scope="col">${t("look.mark")}</th><th scope="col">${t("look.channel")}</th><th scope="col">${t("look.count")}</th><th scope="col">${t("look.spread")}</th></tr></thead>
-    <tbody>${now.spread.map((one) => html`<tr><th scope="row">${t(`look.${one.mark}`)}</th><td>${one.channel}</td><td>${number(one.count)}</td>
+    <thead><tr><th scope="col">${t("look.mark")}</th><th scope="col">${t("look.count")}</th><th scope="col">${t("look.spread")}</th></tr></thead>
+    <tbody>${now.spread.map((one) => html`<tr><th scope="row">${one.channel}: ${t(`look.${one.mark}`)}</th><td>${number(one.count)}</td>
       <td>${one.lowest_ma === one.highest_ma ? ma(one.lowest_ma) : `${ma(one.lowest_ma)}–${ma(one.highest_ma)}`}</td></tr>`)}
-      ${never.map((one) => html`<tr><th scope="row">${t("look.not_observed")}</th><td>${one.channel}</td><td>1</td><td>${t("look.up_to", { ma: ma(one.amplitude_ma) })}</td></tr>`)}</tbody></table>`;
+      ${never.map((one) => html`<tr><th scope="row">${one.channel}: ${t("look.not_observed")}</th><td>1</td><td>${t("look.up_to", { ma: ma(one.amplitude_ma) })}</td></tr>`)}</tbody></table>`;
 }
 
 const silent = (plan, programme) => { // channels that the programme uses and that have no cap yet
@@ -68,26 +68,24 @@ export class Threshold extends Standing {
     if (!now || !state || plan === undefined) return html`<p>${t("loading")}</p>`;
     const session = state.session?.looking ? state.session : null;
     const proposed = Object.entries(now.proposed_ma);
-    return html`<div class="session"><section class="card"><a href="#/plan">← ${t("plan.title")}</a><h1>${t("threshold.title")}</h1>
+    const found = html`<${Found} now=${now} />`;
+    if (session) return html`<div class="session">${this.left("look.left")}${this.session(state)}<section class="card">${found}<p class="small">${t("look.how")}</p></section></div>`;
+    return html`<section class="card"><a href="#/plan">← ${t("plan.title")}</a><h1>${t("threshold.title")}</h1>
       <${Blocks} />
-      ${this.left(now.state === "asked" ? "look.left_answer" : "look.left")}
-      ${session ? html`<p>${t("look.how")}</p>`
-        : now.state === "asked" ? html`<p role="status">${t("look.waiting")}</p>`
-        : now.state === "allowed" ? this.questions()
-        : this.start(plan)}
-      ${now.state !== "none" && !session && html`<button type="button" onClick=${() => this.ask("DELETE", "/threshold")}>${t("look.give_up")}</button>`}
-    </section>
-    ${session && this.session(state)}
-    ${(now.marks.length > 0 || session) && html`<section class="card"><${Found} now=${now} />
-      ${!session && proposed.length > 0 && html`<p>${t("look.proposed", { caps: proposed.map(([name, cap]) => `${name}: ${ma(cap)} mA`).join(", ") })}</p>
+      ${found}
+      ${proposed.length > 0 && now.state === "none" && html`<p>${t("look.proposed", { caps: proposed.map(([name, cap]) => `${name}: ${ma(cap)} mA`).join(", ") })}</p>
         <p class="small">${t("look.proposed_note")}</p>
-        <button type="button" class="main" onClick=${() => this.propose()}>${t("look.take")}</button>`}</section>`}</div>`;
+        <button type="button" class="main" onClick=${() => this.propose()}>${t("look.take")}</button>`}
+      ${this.left(now.state === "asked" ? "look.left_answer" : "look.left")}
+      ${now.state === "asked" ? html`<p role="status">${t("look.waiting")}</p>` : now.state === "allowed" ? this.questions() : this.start(plan, proposed.length > 0)}
+      ${now.state !== "none" && html`<button type="button" onClick=${() => this.ask("DELETE", "/threshold")}>${t("look.give_up")}</button>`}
+    </section>`;
   }
-  start(plan) {
+  start(plan, again) {
     if (!plan) return html`<p class="told">${t("look.no_plan")}</p>`;
     if (!silent(plan, store.programme).length) return html`<p class="told">${t("look.all_capped")}</p>`;
     return html`<p>${t("look.what")}</p><ol><li>${t("look.step_ask")}</li><li>${t("look.step_questions")}</li><li>${t("look.step_marks")}</li><li>${t("look.step_caps")}</li></ol>
-      <button type="button" class="main" onClick=${() => this.ask("POST", "/threshold")}>${t("look.ask")}</button>`;
+      <button type="button" class=${again ? "" : "main"} onClick=${() => this.ask("POST", "/threshold")}>${t("look.ask")}</button>`;
   }
   questions() {
     const busy = store.opening;
@@ -113,7 +111,7 @@ export class Threshold extends Standing {
 // --- the patient ------------------------------------------------------------------------------------------------------
 
 export class Looked extends Standing {
-  render({ state }, { now }) {
+  render({ state }) {
     const no = () => this.ask("DELETE", "/threshold");
     if (!state.session) {
       return html`<section class="card"><h1>${t("look.request")}</h1>
@@ -124,7 +122,7 @@ export class Looked extends Standing {
           <button type="button" onClick=${no}>${t("look.changed")}</button>`}</section>`;
     }
     const started = ["running", "paused"].includes(state.mode);
-    return html`<div class="session"><p class="told">${t("look.leads")}</p>${now && this.left("look.left")}
+    return html`<div class="session"><p class="told">${t("look.leads")}</p>
       ${started ? html`<${Running} state=${state} mine=${false} />
         ${used(state).filter((name) => state.channels[name].set_point_ma > 0).map((name) => html`<button type="button" key=${name}
           onClick=${() => lower(name, state.channels[name].set_point_ma - 4 * STEP_MA)}>${t("look.down", { name })}</button>`)}`
