@@ -27,6 +27,7 @@ from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.boundary import Boundary
 from api.links import add_links
 from api.service import Service
+from api.words import PARAMETERS
 from safety.errors import PelviStimError
 
 PREFIX: Final = "/api/v1"
@@ -51,7 +52,7 @@ def make_app(service: Service) -> FastAPI:
         title="PelviStim",
         version=version("pelvistim"),
         description=DESCRIPTION,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,  # given to who is paired: routes_people
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -113,6 +114,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
             "plain": {"type": "apiKey", "in": "cookie", "name": COOKIE_PLAIN, "description": "Over plain HTTP."},
         }
         for path, methods in made["paths"].items():
+            for operation in methods.values():
+                for one in operation.get("parameters", ()):
+                    if one["name"] in PARAMETERS:
+                        one.setdefault("description", PARAMETERS[one["name"]])
             if path.removeprefix(PREFIX) not in OPEN:
                 for operation in methods.values():
                     here: list[dict[str, list[str]]] = [{}] if path.removeprefix(PREFIX) in HERE else []

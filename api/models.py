@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.passphrase import LENGTH_MAX
+from api.words import describe
 from controller.blocks import ADVERSE
 from controller.prescription import CONTRAINDICATIONS
 from safety import limits
@@ -37,21 +38,21 @@ IsoDay = Annotated[
 class In(BaseModel):
     """A request's body: no key too many, no text for a number."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, json_schema_extra=describe)
 
 
 class Out(BaseModel):
     """An answer's body."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=describe)
 
 
 class Problem(BaseModel):
     """A refusal (RFC 9457). `code` is stable; `title` and `detail` are for people."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra=describe)
 
-    type: str = Field(examples=["urn:pelvistim:too_soon"])
+    type: str = Field(examples=["urn:problem:too_soon"])
     title: str
     status: int
     code: str = Field(examples=["too_soon"])
@@ -196,7 +197,11 @@ class StopOut(Out):
 class Heartbeat(In):
     """The guard's latest nonce, echoed by the controlling phone every 250 ms."""
 
-    sequence: Annotated[int, Field(ge=0, le=2**53, description="Higher than in the heartbeat before."), WHOLE]
+    sequence: Annotated[
+        int,
+        Field(ge=0, le=2**53, description="Higher than in the one before; counted anew when control changes hands."),
+        WHOLE,
+    ]
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$", examples=["5f3c"])]
 
 

@@ -119,7 +119,7 @@ def status_of(code: str) -> int:
 def problem(code: str, detail: str = "", **more: object) -> dict[str, Any]:
     """The body of a refusal. ``more``: members of this code's own, left out when None."""
     title = CODES[code][1] if code in CODES else REFUSALS.get(code, code)
-    body: dict[str, Any] = {"type": f"urn:pelvistim:{code}", "title": title, "status": status_of(code), "code": code}
+    body: dict[str, Any] = {"type": f"urn:problem:{code}", "title": title, "status": status_of(code), "code": code}
     if detail:
         body["detail"] = detail
     return body | {key: value for key, value in more.items() if value is not None}

@@ -52,8 +52,7 @@ async def stop(request: Request) -> Response:
     Answered within 100 ms. `confirmed` false means that the lines were not read back low: press the red button, pull
     the lead out of the box, then take the probe out, in this order. A request that accepts `text/html` gets a page.
     """
-    peer = request.client.host if request.client else ""
-    return await service_of(request).stopping.respond("POST", request.headers.get("accept", ""), peer)
+    return await service_of(request).stopping.respond("POST", request.scope)
 
 
 @router.get(
@@ -65,7 +64,7 @@ async def stop(request: Request) -> Response:
 )
 async def stop_page(request: Request) -> Response:
     """A page with nothing but the button, for a browser without anything else."""
-    return await service_of(request).stopping.respond("GET", "", "")
+    return await service_of(request).stopping.respond("GET", request.scope)
 
 
 @router.get("/state", summary="The present state", tags=["live"], responses=documented(*VIEWER))

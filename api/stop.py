@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
+from api.boundary import SECURE, is_loopback
 from controller.port import State
 from safety.errors import LinkError
 from safety.link import StopAsked
@@ -101,16 +102,19 @@ class Stopping:
     def __init__(self, stopper: Stopper, state: Callable[[], State], told: Callable[[str, Stopped], None]) -> None:
         self._stopper, self._state, self._told = stopper, state, told
 
-    async def respond(self, method: str, accept: str, peer: str) -> Response:
+    async def respond(self, method: str, scope: Scope) -> Response:
         """The answer to one request, whatever else it holds."""
+        plain = PLAIN if scope["scheme"] not in SECURE and not is_loopback(scope) else ""
         if method in ("GET", "HEAD"):
-            return HTMLResponse(PAGE, headers=_PAGE_HEADERS)
+            return HTMLResponse(PAGE + plain, headers=_PAGE_HEADERS)
         if method != "POST":
             return problems.response("method_not_allowed", headers={"Allow": "GET, HEAD, POST"})
         stopped = await self._stopper.stop()
+        peer = scope["client"][0] if scope.get("client") else ""
         asyncio.get_running_loop().call_soon(self._told, peer, stopped)
-        if "text/html" in accept:
-            return HTMLResponse(CONFIRMED if stopped.confirmed else NOT_CONFIRMED, headers=_PAGE_HEADERS)
+        if "text/html" in Headers(scope=scope).get("accept", ""):
+            page = CONFIRMED if stopped.confirmed else NOT_CONFIRMED
+            return HTMLResponse(page + plain, headers=_PAGE_HEADERS)
         return JSONResponse(self.body(stopped), headers={"Cache-Control": "no-store"})
 
     def body(self, stopped: Stopped) -> dict[str, Any]:
@@ -192,8 +196,7 @@ class StopFirst:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].rstrip("/") == PATH:
-            peer = scope["client"][0] if scope.get("client") else ""
-            answer = await self._stopping.respond(scope["method"], Headers(scope=scope).get("accept", ""), peer)
+            answer = await self._stopping.respond(scope["method"], scope)
             await answer(scope, receive, send)
             return
         here = asyncio.get_running_loop()
@@ -224,4 +227,8 @@ NOT_CONFIRMED: Final = (
     _HEAD + _BUTTON + "<h1>IKKE bekreftet</h1><ol><li>Trykk den røde knappen.<li>Trekk ledningen ut av boksen."
     '<li>Ta så ut sonden.</ol><h1 lang="en">NOT confirmed</h1><ol lang="en"><li>Press the red button.'
     "<li>Pull the lead out of the box.<li>Then take the probe out.</ol>"
+)
+PLAIN: Final = (
+    "<p>Forbindelsen er ikke kryptert. Bruk den bare på et nett du stoler på.</p>"
+    '<p lang="en">The connection is not encrypted. Use it on a network you trust only.</p>'
 )

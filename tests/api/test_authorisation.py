@@ -23,6 +23,7 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("GET", "/state"): ("viewer", None),
     ("GET", "/live"): ("viewer", None),
     ("GET", "/me"): ("viewer", None),
+    ("GET", "/openapi.json"): ("viewer", None),
     ("DELETE", "/me"): ("viewer", None),
     ("GET", "/programmes"): ("viewer", None),
     ("GET", "/programmes/{id}"): ("viewer", None),

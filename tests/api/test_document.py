@@ -5,6 +5,7 @@ schemathesis makes the requests and judges the answers of a real server, as nobo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from api import boundary
+from api import boundary, models, report_models, words
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.devices import Device
 from api.rates import Rates
@@ -63,6 +64,36 @@ def tried(tmp_path: Path) -> Iterator[Tried]:
         with serving(api, tmp_path) as port:
             yield Tried(api, port, schema, {})
     api.close()
+
+
+def test_each_field_and_parameter_is_described_and_each_body_has_a_good_example(api: Api) -> None:
+    document = api.app.openapi()
+    shapes = document["components"]["schemas"]
+    operations = [(path, one) for path, methods in document["paths"].items() for one in methods.values()]
+    bare = [
+        f"{model}.{name}"
+        for model, shape in shapes.items()
+        for name, field in shape.get("properties", {}).items()
+        if not field.get("description")
+    ]
+    bare += [
+        f"{path} {one['name']}"
+        for path, operation in operations
+        for one in operation.get("parameters", ())
+        if not one.get("description")
+    ]
+    bare += [path for path, operation in operations if not operation.get("description")]
+    assert bare == [], "say what they mean in api/words.py"
+    asked = {
+        body["schema"]["$ref"].rpartition("/")[2]
+        for _, operation in operations
+        for body in operation.get("requestBody", {"content": {}})["content"].values()
+        if "$ref" in body["schema"]
+    }
+    assert {name for name in asked if not shapes[name].get("examples")} == set(), "give an example in api/words.py"
+    for name, example in words.EXAMPLES.items():
+        model = getattr(models, name, None) or getattr(report_models, name)
+        model.model_validate_json(json.dumps(example))
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

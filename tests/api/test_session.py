@@ -97,7 +97,7 @@ def test_a_raise_that_may_not_be_says_why_and_what_may(
     if change.get("stale"):
         api.engine.now = replace(api.engine.now, lease=replace(api.engine.now.lease, increase_allowed=False))
     got, told = raise_to(patient, ma, rev)
-    assert (got, told["status"], told["code"], told["type"]) == (status, status, code, f"urn:pelvistim:{code}")
+    assert (got, told["status"], told["code"], told["type"]) == (status, status, code, f"urn:problem:{code}")
     assert {key: told.get(key) for key in more} == more
     assert commands(api)[-1] == ("intensity", code)
     assert api.engine.now.channels["A"].set_point_ua == 0

@@ -152,6 +152,13 @@ def test_the_page_has_one_button_and_needs_no_script(api: Api) -> None:
     assert browser.put("stop").status_code == 405
 
 
+@pytest.mark.parametrize(("tls", "peer", "warned"), [(False, LAN, True), (True, LAN, False), (False, LOOPBACK, False)])
+def test_the_page_warns_where_it_is_not_encrypted(api: Api, tls: bool, peer: tuple[str, int], warned: bool) -> None:
+    browser = api.stranger(tls=tls, peer=peer)
+    pages = [browser.get("stop"), browser.post("stop", headers={"accept": "text/html"})]
+    assert ["not encrypted" in page.text for page in pages] == [warned, warned]
+
+
 def test_stops_are_journalled_afterwards(api: Api) -> None:
     api.stranger().post("stop")
     api.service.note(Kind.STATE, mode="stopped").result()

@@ -27,9 +27,11 @@ from controller.session import SessionRefused
 from hw.board import load_board
 from hw.clock import VirtualClock
 from hw.mock import current
+from safety.enrolled import enrol
 from safety.errors import LinkError
 from safety.link import Message
 from tests.matrix.bench import INTENSITY_UA, OFF_UA, RAIL_GONE_V, Course, Listening, Timed
+from tests.support.signed import KEY
 from tests.support.stack import Stack
 
 COURSE: Final = Course(up_ms=300, hold_ms=2_000, down_ms=300, rest_ms=2_700)
@@ -90,7 +92,9 @@ class Replaceable(SimulatedBoard):
 
     def __init__(self, folder: Path, guard: str) -> None:
         self._module, self._folders = guard, (folder / f"state{number}" for number in itertools.count())
-        super().__init__(folder, next(self._folders), new_state=True, speed=1)
+        state = next(self._folders)
+        super().__init__(folder, state, new_state=True, speed=1)
+        enrol(state, KEY.public)
         self.clock = VirtualClock(str(folder / "sim.sock"), "test")
 
     def _start(self, module: str, *options: str) -> str:
@@ -104,8 +108,10 @@ class Replaceable(SimulatedBoard):
         for pipe in (guard.stdin, guard.stdout):
             assert pipe is not None
             pipe.close()
-        self._guard[self._guard.index("--state") + 1] = str(next(self._folders))
+        state = next(self._folders)
+        self._guard[self._guard.index("--state") + 1] = str(state)
         self._start("safety", *self._guard, "--new-state")
+        enrol(state, KEY.public)
 
 
 @dataclass
