@@ -27,7 +27,7 @@ const VIEWS = {
   clinician: { "": Live, plan: Plan, journal: Journal, history: History, devices: Devices, more: More,
     key: Key, bring: Bring, threshold: Threshold, editor: Editor },
 };
-const UNDER = { patient: { bring: "more" }, clinician: { key: "plan", bring: "plan", threshold: "plan", editor: "plan" } }; // reached from there
+const UNDER = { key: "plan", bring: "plan", threshold: "plan", editor: "plan" }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
 
@@ -61,9 +61,8 @@ function Notices() {
 }
 
 function Nav() {
-  const under = UNDER[store.me.role] ?? {};
-  const views = Object.keys(VIEWS[store.me.role]).filter((name) => !under[name]);
-  const here = under[store.route] ?? store.route;
+  const views = Object.keys(VIEWS[store.me.role]).filter((name) => !UNDER[name]);
+  const here = UNDER[store.route] ?? store.route;
   return html`<nav aria-label=${t("nav")} class=${views.length > 4 ? "many" : ""}>${views.map((name) => html`
     <a href=${`#/${name}`} aria-current=${here === name ? "page" : null}>${t(`nav.${store.me.role}.${name || "start"}`)}</a>`)}</nav>`;
 }
