@@ -183,7 +183,7 @@ MEANING: Final = {
     "Labelled.text": "What it says.",
     "form": "What was read.",
     "words": "Every field in words, in the order of the form.",
-    "signed_by": "The clinician whose enrolled key it names; null: no such key. The guard verifies it when it is put in force.",
+    "signed_by": "Whose enrolled key it names; null: no such key. The guard verifies it when it is put in force.",
     "fingerprint": "SHA-256 of the public key.",
     # what was delivered, and how it was
     "comfort": "1 (unpleasant) to 5 (pleasant).",
