@@ -39,13 +39,10 @@ export class Signing extends Component {
   componentDidMount() { loadKey(); }
   async open(event) {
     event.preventDefault();
-    const form = event.target;
+    const passphrase = new FormData(event.target).get("passphrase");
+    event.target.reset();
     this.setState({ busy: true, refused: null });
-    try { took(await call("POST", "/key/unlock", { passphrase: new FormData(form).get("passphrase") })); } catch (error) {
-      this.setState({ refused: refusal(error.code) });
-      await loadKey();
-    }
-    form.reset();
+    try { took(await call("POST", "/key/unlock", { passphrase })); } catch (error) { this.setState({ refused: refusal(error.code) }); }
     this.setState({ busy: false });
   }
   render(_, { busy, refused }) {

@@ -198,13 +198,14 @@ def setting(api: Api, clinician: Person, base: str, open_: Open, language: str) 
     yield "key", clinician
     api.service.keys = keys
     under("bring")
-    signed = KEY.sign(completed(replace(engine.prescribed, revision=2), "d" * 64, "2027-03-15", b"text"))
+    prescribed = engine.prescribed
+    assert prescribed is not None
+    signed = KEY.sign(completed(replace(prescribed, revision=2), "d" * 64, "2027-03-15", b"text"))
     page.locator("[name=text]").fill(as_toml(signed))
     clinician.presses("bring.read")
     page.locator(".understood").wait_for()
     yield "file", clinician
 
-    prescribed = engine.prescribed
     engine.prescribed = replace(prescribed, revision=2, caps_ua={})
     under("threshold")
     clinician.presses("look.ask")
@@ -221,7 +222,6 @@ def setting(api: Api, clinician: Person, base: str, open_: Open, language: str) 
         api.service.threshold.mark("t1", Mark("A", mark, ua, "palpated" if mark == "motor" else None))
     lease = Lease("5f3c", 100_000, 2_000_000, True)
     engine.now = replace(engine.now, mode="running", session=looking, lease=lease, channels={**IDLE, "A": CHANNEL})
-    page.locator("table").wait_for()
     clinician.part("hold")
     yield "looking", clinician
     patient.sees("look.leads")
