@@ -7,6 +7,7 @@ reader, so that a form is refused for what a file would be, in the same words.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -83,7 +84,19 @@ def _plain(value: Any) -> Any:
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_plain(part) for part in value]
-    return float(value) if isinstance(value, Decimal) else value
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if math.isfinite(number) else str(value)
+    return value
+
+
+def _exact(value: object) -> Fraction | None:
+    """A number as the reader takes it; None for one that is none, or has more digits than are worth the work."""
+    if type(value) is int:
+        return Fraction(value)
+    if isinstance(value, Decimal) and value.is_finite() and abs(int(value.as_tuple().exponent)) <= limits.DECIMALS_MAX:
+        return Fraction(value)
+    return None
 
 
 # --- what each number may be ------------------------------------------------------------------------------------------
@@ -126,9 +139,9 @@ def _narrowed(table: Mapping[str, Any], ranges: Mapping[str, Range], room_us: Fr
     if "pause_s" in table:
         lower("pause_s", room_ms / 1_000)
     elif "continuous_s" in table:
-        plateau = table["continuous_s"]
-        if type(plateau) is int or (isinstance(plateau, Decimal) and plateau.is_finite()):
-            ms["continuous_ms"] = Fraction(plateau) * 1_000
+        plateau = _exact(table["continuous_s"])
+        if plateau is not None:
+            ms["continuous_ms"] = plateau * 1_000
         parts = ("ramp_up_ms", "ramp_down_ms", "continuous_ms")
         for name in parts:
             if all(part in ms for part in parts if part != name):
@@ -166,19 +179,17 @@ def _narrow_contraction(
 
 def _narrow_pulse(table: Mapping[str, Any], lower: Lower) -> None:
     """A pulse and its margin fit the period, or half of it for two channels that take turns."""
-    channel, frequency = table.get("channel"), table.get("frequency_hz")
+    channel, frequency = table.get("channel"), _exact(table.get("frequency_hz"))
     width, gap = table.get("phase_width_us"), table.get("interphase_us")
-    if channel not in CHANNELS:
+    if not isinstance(channel, str) or channel not in CHANNELS:
         return
     share = len(CHANNELS[channel])
     margin = limits.PERIOD_MARGIN_US
-    if isinstance(frequency, int | Decimal) and not isinstance(frequency, bool):
-        exact = Fraction(frequency) if isinstance(frequency, int) or frequency.is_finite() else Fraction(0)
-        if exact > 0:
-            room = Fraction(1_000_000) / (share * exact) - margin
-            if type(gap) is int:
-                lower("phase_width_us", (room - gap) / 2)
-            if type(width) is int:
-                lower("interphase_us", room - 2 * width)
+    if frequency is not None and frequency > 0:
+        room = Fraction(1_000_000) / (share * frequency) - margin
+        if type(gap) is int:
+            lower("phase_width_us", (room - gap) / 2)
+        if type(width) is int:
+            lower("interphase_us", room - 2 * width)
     if type(width) is int and type(gap) is int and 2 * width + gap + margin > 0:
         lower("frequency_hz", Fraction(1_000_000, share * (2 * width + gap + margin)))

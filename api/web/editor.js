@@ -60,9 +60,9 @@ export class Editor extends Component {
   }
   put(values) { this.change({ ...this.state.form, ...values }); }
   async check() {
-    const { form, max } = this.state;
+    const { form } = this.state, max = Math.round(sent(this.state.max ?? "") * 10) / 10;
     const mine = (this.checks = (this.checks ?? 0) + 1);
-    const found = await command("POST", "/programmes/check", { form: asSent(form), ...(sent(max) > 0 ? { max_ma: sent(max) } : {}) }, { withinMs: 20_000 });
+    const found = await command("POST", "/programmes/check", { form: asSent(form), ...(max > 0 ? { max_ma: max } : {}) }, { withinMs: 20_000 });
     if (found && mine === this.checks) this.setState({ found, stale: false });
   }
   async save() {
@@ -105,7 +105,7 @@ export class Editor extends Component {
         : html`<input lang=${lang} value=${value?.[lang] ?? ""} onInput=${(event) => changed({ ...value, [lang]: event.target.value })} />`}
       ${problems.filter((one) => one.field === lang || one.field === "").map((one) => html`<${Wrong} one=${one} />`)}</label>`);
     const named = (place) => (found?.problems ?? []).filter((one) => one.place.endsWith(place));
-    const good = found?.accepted && !stale;
+    const good = found?.highest_ma > 0 && !stale; // at some strength; at the one that is looked at it may be too much
     const saved = kept && found && kept.sha256 === found.sha256;
     return html`<div>
       <label>${t("editor.id")}<input name="id" value=${form.id} autocapitalize="none" spellcheck=${false} maxlength="64" onInput=${(event) => this.put({ id: event.target.value })} />
@@ -123,7 +123,8 @@ export class Editor extends Component {
       ${found && html`<div class="checked" aria-live="polite" data-checked=${stale ? "asking" : found.accepted ? "good" : "refused"}>
         ${found.problems.filter((one) => one.phase === null && !AT_FIELDS.includes(one.field)).map((one) => html`<${Problem} one=${one} />`)}
         ${found.problems.length > 0 && html`<p class="told"><strong>${t("editor.refused")}</strong></p>`}
-        ${good && html`<p class="good"><strong>${t("editor.good")}</strong> ${found.highest_ma > 0 ? t("editor.highest", { ma: ma(found.highest_ma) }) : ""}</p>`}
+        ${good && html`<p class="good"><strong>${t("editor.good")}</strong> ${t("editor.highest", { ma: ma(found.highest_ma) })}</p>`}
+        ${found.highest_ma === 0 && html`<p class="told">${t("editor.never")}</p>`}
       </div>`}
       <button type="button" class="main" aria-disabled=${!good || saved} onClick=${() => good && !saved && this.save()}>${t(saved ? "editor.is_saved" : "editor.save")}</button>
       ${saved && html`<button type="button" onClick=${() => { keep("chosen", kept.id); location.hash = "#/plan"; }}>${t("editor.prescribe")}</button>

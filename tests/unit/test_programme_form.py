@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -83,12 +84,33 @@ def test_every_problem_is_told_at_its_phase_and_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"\xff\xfe", b"a = [", b'phase = "x"', b"phase = [1]", b"[[phase]]\nhold_ms = {}"]
+    "text",
+    [
+        b"",
+        b"\xff\xfe",
+        b"a = [",
+        b'phase = "x"',
+        b"phase = [1]",
+        b"[[phase]]\nhold_ms = {}",
+        b"[[phase]]\nchannel = []",
+    ],
 )
 def test_what_is_no_programme_is_refused_and_never_breaks(text: bytes) -> None:
     found = check(text)
     assert found.problems
     assert found.programme is None
+
+
+@pytest.mark.parametrize(
+    "number", ["1e-999999999", "1e999999999", "nan", "-inf", "9" * 4000, "0x7fffffffffffffffff", "1979-05-27"]
+)
+def test_a_number_beyond_all_bounds_costs_nothing(number: str) -> None:
+    """In any field; and what is shown of it is JSON."""
+    for phase in (CONTRACTION, CONTINUOUS):
+        for field in phase:
+            found = check(programme_toml(changed(phase, **{field: number}), cycles=number))
+            assert found.problems, field
+            json.dumps(found.form, allow_nan=False, default=str)
 
 
 def test_whatever_is_written_into_a_form_comes_back_as_it_was() -> None:
