@@ -13,6 +13,7 @@ export class Bring extends Component {
     if (!file) return;
     if (file.size > SIZE_MAX) this.setState({ read: null, refused: t("bring.large"), problems: [] });
     else { const text = await file.text(); this.setState({ text }, () => this.read()); }
+    event.target.value = ""; // the same file may be chosen again
   }
   async read(event) {
     event?.preventDefault();

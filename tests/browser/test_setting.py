@@ -188,7 +188,7 @@ def test_a_programme_is_made_and_played(served: Served, phone: Phone, language: 
     assert float(made.phases[2].frequency_hz) == 33.5  # type: ignore[union-attr]
 
     clinician.presses("editor.prescribe")
-    page.fill("[name=cap_A]", "5")
+    page.fill("[name=cap_A]", "13")
     page.fill("[name=prescriber]", "K. Larsen")
     clinician.presses("plan.save", n=1)
     clinician.sees("plan.saved", n=1)
