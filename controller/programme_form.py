@@ -57,7 +57,8 @@ def form_toml(form: Mapping[str, Any]) -> bytes:
 
 def check(text: bytes) -> Checked:
     """Reads a programme file, and says everything that is wrong with it."""
-    programme, problems, raw = None, (), None
+    programme: Programme | None = None
+    problems: tuple[Problem, ...] = ()
     try:
         programme = parse_programme(text, _NAMED)
     except InputRefused as refused:
