@@ -1,6 +1,6 @@
 // A programme is made: its phases, what each number may be, and its pictures, as the device reads it at every step.
 import { Component, html } from "./html.js";
-import { call, command } from "./net.js";
+import { call, command, programmes } from "./net.js";
 import { keep, set } from "./store.js";
 import { inLanguage, language, ma, number, t } from "./text.js";
 import { Figures, Problem } from "./draw.js";
@@ -33,7 +33,7 @@ const fresh = (kind) => ({ name: { nb: t(`editor.${kind}`), en: t(`editor.${kind
 export class Editor extends Component {
   componentDidMount() { this.list(); }
   componentWillUnmount() { clearTimeout(this.timer); }
-  async list() { this.setState({ all: await call("GET", "/programmes").catch(() => []) }); }
+  async list() { this.setState({ all: await programmes() }); }
 
   // --- what is edited ---
   async open(one) {

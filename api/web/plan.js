@@ -1,6 +1,6 @@
 // The clinician's form: what is prescribed with its figures and pictures, signed here, taken along as a file.
 import { Component, html } from "./html.js";
-import { call, command, loadAll } from "./net.js";
+import { call, command, loadAll, programmes } from "./net.js";
 import { keep, kept, set, store } from "./store.js";
 import { inLanguage, number, t } from "./text.js";
 import { QUESTIONS } from "./before.js";
@@ -38,8 +38,7 @@ const Number_ = ({ name, value, min, max, step = 1, unit, required = true, disab
 
 export class Plan extends Component {
   async componentDidMount() {
-    const all = await call("GET", "/programmes").catch(() => []);
-    this.setState({ all, caps: kept("caps"), chosen: kept("chosen") }, () => this.figure());
+    this.setState({ all: await programmes(), caps: kept("caps"), chosen: kept("chosen") }, () => this.figure());
   }
   async figure() {
     if (!this.form) return;
