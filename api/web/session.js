@@ -177,7 +177,7 @@ function Cues({ part }) {
   return null;
 }
 
-export function Running({ state, mine }) {
+export function Running({ state, mine, children }) {
   const { session } = state;
   const paused = state.mode === "paused";
   const part = paused ? "pause" : session.part;
@@ -189,6 +189,7 @@ export function Running({ state, mine }) {
     <p class="line"><span>${t("squeeze_of", { n: session.contraction, of: session.contractions })}</span>
       <span>${t("left", { time: clock(session.left_ms) })}</span></p>
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
+    ${children}
     ${mine && html`<div class="actions">
       ${paused ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
         : may("pause") && html`<button type="button" onClick=${() => act("pause")}>${t("pause")}</button>`}

@@ -37,12 +37,14 @@ class Standing extends Component {
 
 const MARKS = [["sensory", null], ["motor", "seen"], ["motor", "palpated"], ["motor", null], ["comfortable", null]];
 
+const ORDER = ["sensory", "motor", "comfortable"];
+
 function Found({ now }) {
   if (!now.marks.length) return null;
   const never = now.marks.filter((one) => one.mark === "motor" && one.how === "not observed");
   return html`<table><caption>${t("look.found")}</caption>
     <thead><tr><th scope="col">${t("look.mark")}</th><th scope="col">${t("look.count")}</th><th scope="col">${t("look.spread")}</th></tr></thead>
-    <tbody>${now.spread.map((one) => html`<tr><th scope="row">${one.channel}: ${t(`look.${one.mark}`)}</th><td>${number(one.count)}</td>
+    <tbody>${ORDER.flatMap((mark) => now.spread.filter((one) => one.mark === mark)).map((one) => html`<tr><th scope="row">${one.channel}: ${t(`look.${one.mark}`)}</th><td>${number(one.count)}</td>
       <td>${one.lowest_ma === one.highest_ma ? ma(one.lowest_ma) : `${ma(one.lowest_ma)}–${ma(one.highest_ma)}`}</td></tr>`)}
       ${never.map((one) => html`<tr><th scope="row">${one.channel}: ${t("look.not_observed")}</th><td>1</td><td>${t("look.up_to", { ma: ma(one.amplitude_ma) })}</td></tr>`)}</tbody></table>`;
 }
@@ -101,10 +103,10 @@ export class Threshold extends Standing {
     return html`
       ${!mine && html`<p class="told">${t(state.control.asking === store.me.id ? "control_asked" : "other_controls")}
         ${state.control.asking !== store.me.id && html`<button type="button" onClick=${claim}>${t("ask_control")}</button>`}</p>`}
-      ${["running", "paused"].includes(state.mode) ? html`<${Running} state=${state} mine=${mine} />` : html`<${Check} state=${state} mine=${mine} />`}
-      ${running && used(state).map((name) => html`<section class="card" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].set_point_ma) })}</h2>
-        <div class="ways">${MARKS.map((one) => html`<button type="button" aria-disabled=${state.channels[name].set_point_ma === 0}
-          onClick=${() => take(name, one)}>${t(`look.${one[0]}${one[0] === "motor" ? `_${one[1] ?? "not"}` : ""}`)}</button>`)}</div></section>`)}`;
+      ${!["running", "paused"].includes(state.mode) ? html`<${Check} state=${state} mine=${mine} />` : html`<${Running} state=${state} mine=${mine}>
+        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].set_point_ma) })}</h2>
+          <div class="ways">${MARKS.map((one) => html`<button type="button" aria-disabled=${state.channels[name].set_point_ma === 0}
+            onClick=${() => take(name, one)}>${t(`look.${one[0]}${one[0] === "motor" ? `_${one[1] ?? "not"}` : ""}`)}</button>`)}</div></section>`)}<//>`}`;
   }
 }
 
