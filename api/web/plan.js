@@ -33,8 +33,8 @@ function fromForm(form, revision) {
   };
 }
 
-const Number_ = ({ name, value, min, max, step = 1, unit, required = true, disabled = false }) => html`<label>${t(`plan.${name}`)}${unit ? ` (${unit})` : ""}
-  <input type="number" inputmode="decimal" name=${name} min=${min} max=${max} step=${step} defaultValue=${value} required=${required} disabled=${disabled} /></label>`;
+const Number_ = ({ name, value, min, max, step = 1, unit, required = true }) => html`<label>${t(`plan.${name}`)}${unit ? ` (${unit})` : ""}
+  <input type="number" inputmode="decimal" name=${name} min=${min} max=${max} step=${step} defaultValue=${value} required=${required} /></label>`;
 
 export class Plan extends Component {
   async componentDidMount() {
@@ -72,7 +72,7 @@ export class Plan extends Component {
     const selected = chosen ?? plan?.programme;
     const plays = new Set((programme ?? all.find((one) => one.id === selected) ?? all[0]).phases.flatMap((phase) => phase.channels));
     const why = Object.fromEntries((plan?.released ?? []).map((one) => [one.contraindication, one.reason]));
-    const cap = (name) => html`<${Number_} name=${`cap_${name}`} unit="mA" min="0" max="100" step="0.1" value=${first[name] ?? ""} required=${false} disabled=${!plays.has(name)} />`;
+    const cap = (name) => plays.has(name) && html`<${Number_} key=${name} name=${`cap_${name}`} unit="mA" min="0" max="100" step="0.1" value=${first[name] ?? ""} required=${false} />`;
     return html`<section class="card">
       <h1>${t("plan.title")}</h1>
       <div class="ways">${WAYS.map((one) => html`<a class="button" href=${`#/${one}`}>${t(`${one}.title`)}</a>`)}</div>

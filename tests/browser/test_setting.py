@@ -55,7 +55,7 @@ def test_a_key_signs_what_is_prescribed_and_a_file_follows_it(tmp_path: Path, ph
         page = clinician.page
         page.locator("[name=programme]").select_option("stress-50hz")
         page.fill("[name=cap_A]", "15")
-        assert page.locator("[name=cap_B]").is_disabled(), "the programme gives nothing there"
+        assert page.locator("[name=cap_B]").count() == 0, "the programme gives nothing there"
         page.fill("[name=prescriber]", "Bjørg Ås")
         page.locator("[form=plan]").click(force=True)
         page.locator(".toast", has_text=clinician.words["key.locked"].partition("{name}")[2]).wait_for()
