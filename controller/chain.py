@@ -31,11 +31,14 @@ class Kind(StrEnum):
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
+    PROGRAMME = "programme"
     THRESHOLD = "threshold"
     SEAL = "seal"
     RATING = "rating"
     BLOCK = "block"
     DIARY = "diary"
+    TRAINING = "training"
+    PERFECT = "perfect"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Still:
 
 def test_an_app_that_went_is_missed_though_another_came_before_anybody_looked(tmp_path: Path) -> None:
     none: Any = None
-    desk = Desk(tmp_path, cast(Any, Still()), Session(LINES, 50_000, Record(), 0), none, none, none, 50_000)
+    desk = Desk(tmp_path, cast(Any, Still()), Session(LINES, 50_000, Record(), 0), none, none, none, 50_000, None)
 
     def comes() -> socket.socket:
         app = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -13,29 +13,47 @@ import pytest
 from starlette.testclient import TestClient
 
 from api import page, problems
+from controller import figures, programme, strict_toml
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
 from controller.prescription import CONTRAINDICATIONS
+from controller.proof import ABOUT
 from safety.interlock import Mode
 from tests.support.api import HOST, LAN, Api
 
 WEB = page.WEB
 OURS = sorted(path for path in WEB.iterdir() if path.is_file())
 WEIGHT_MAX_BYTES = 120_000
-LANGUAGES = {name: json.loads((WEB / "lang" / f"{name}.json").read_text("utf-8")) for name in ("nb", "en")}
+LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((WEB / "lang").glob("*.json"))}
+FRIGHTENS = {
+    "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
+    "en": r"danger|dead.?man|warning|you failed|alarm|accident",
+}
 SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".js")
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def test_both_languages_have_the_same_words_with_the_same_blanks() -> None:
-    nb, en = LANGUAGES["nb"], LANGUAGES["en"]
-    assert list(nb) == list(en)
-    for key in nb:
-        assert nb[key].strip(), key
-        assert en[key].strip(), key
-        assert sorted(set(re.findall(r"\{\w+\}", nb[key]))) == sorted(set(re.findall(r"\{\w+\}", en[key]))), key
+def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
+    assert {"nb", "en"} <= set(LANGUAGES)
+    nb = LANGUAGES["nb"]
+    for language, words in LANGUAGES.items():
+        assert list(words) == list(nb), language
+        for key in nb:
+            assert words[key].strip(), (language, key)
+            assert set(re.findall(r"\{\w+\}", words[key])) == set(re.findall(r"\{\w+\}", nb[key])), (language, key)
+
+
+def test_every_language_can_be_chosen_and_has_its_own_stop() -> None:
+    """What stands in the page before its words have come is there in every language, and one of them is shown."""
+    offered = (WEB / "text.js").read_text("utf-8").partition("LANGUAGES = {")[2].partition("};")[0]
+    assert set(re.findall(r"^  (\w+): ", offered, re.MULTILINE)) == set(LANGUAGES)
+    html, css = (WEB / "index.html").read_text("utf-8"), (WEB / "page.css").read_text("utf-8")
+    counts = {language: html.count(f'<span lang="{language}">') for language in LANGUAGES}
+    assert set(counts.values()) == {counts["nb"]}, counts
+    for language in LANGUAGES:
+        assert f'html[lang="{language}"] :is(#stop, #stopped, .loading) [lang]:not([lang="{language}"])' in css
 
 
 def of(prefix: str) -> set[str]:
@@ -48,7 +66,13 @@ def test_every_code_has_words() -> None:
     assert of("refusal.") >= set(problems.CODES)
     assert of("question.") == set(CONTRAINDICATIONS)
     assert of("adverse.") == set(ADVERSE)
+    assert of("proof.") >= set(ABOUT.values())
     assert of("mode.") == {mode.value for mode in Mode}
+    readers = "".join(Path(one.__file__).read_text("utf-8") for one in (strict_toml, programme, figures))
+    problem = (
+        r'"((?:field|phases|nothing|session|continuous|gap|period|contraction|rest)_[a-z]+|[a-z_]+_high|max_over_\w+)"'
+    )
+    assert of("problem.") >= set(re.findall(problem, readers)) - {"continuous_s", "rest_ms"}
 
 
 def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> None:
@@ -57,17 +81,15 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert direct <= set(LANGUAGES["nb"])
     made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
             "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
-            "contact.")  # fmt: skip
+            "contact.", "proof.", "report.", "column.", "deviation.", "output.", "kept.",
+            "problem.", "look.", "editor.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_frightens_or_blames(language: str) -> None:
-    words = {
-        "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
-        "en": r"danger|dead.?man|warning|you failed|alarm|accident",
-    }[language]
+    words = FRIGHTENS[language]
     assert not {key for key, text in LANGUAGES[language].items() if re.search(words, text, re.IGNORECASE)}
     if language == "nb":
         emergency = {key for key, text in LANGUAGES["nb"].items() if "nødstopp" in text.lower()}
@@ -106,11 +128,17 @@ def test_nothing_is_fetched_from_another_host() -> None:
         assert not re.search(r"https?://|//[a-z]+\.[a-z]", text), path.name
 
 
-def test_every_module_is_loaded_at_once() -> None:
-    """Modules that wait for each other would cost a round trip each."""
+def test_every_module_of_the_first_view_is_loaded_at_once() -> None:
+    """Modules that wait for each other would cost a round trip each; those of a later view are fetched with it."""
     html = (WEB / "index.html").read_text("utf-8")
-    modules = {path.name for path in OURS if path.suffix == ".js"} - {"stop.js", "app.js", page.WORKER}
-    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == modules
+    first, more = set[str](), {"app.js"}
+    while more:
+        name = more.pop()
+        first.add(name)
+        more |= set(re.findall(r'from "\./(\w+\.js)"', (WEB / name).read_text("utf-8"))) - first
+    assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == first - {"app.js"}
+    later = {path.name for path in OURS if path.suffix == ".js"} - first - {"stop.js", page.WORKER}
+    assert later <= set(re.findall(r'(?:from |import\(|import )"\./(\w+\.js)"', SCRIPTS)), "a module that nobody loads"
     first = html.index("<script")
     assert html[first:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"
 
