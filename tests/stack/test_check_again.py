@@ -8,13 +8,14 @@ from datetime import date, timedelta
 import pytest
 
 from controller.session import Session
+from safety.limits import CHECKS_APART_US
 from tests.support.stack import AppLink, short_programme, stack
 
-PROGRAMME = short_programme(ramp_up_ms=300, hold_ms=400, ramp_down_ms=300, rest_ms=1_100, repeats=1)
+PROGRAMME = short_programme(ramp_up_ms=300, hold_ms=400, ramp_down_ms=300, rest_ms=1_100, repeats=2)
 LATE_MS = 30
 """An edge is missing after 40 ms."""
-PLACES_US = (540_000, 567_000, 594_000)
-"""Session times: of a chunk, and of the 20 ms of a check."""
+PLACES_US = (2_640_000, 2_667_000, 2_694_000)
+"""Session times: of a chunk, and of the 20 ms of a check; late enough for another electrode check."""
 
 
 def _ended(session: Session, link: AppLink) -> None:
@@ -52,12 +53,17 @@ def test_a_check_right_after_a_session_finds_all_well(end: Callable[[Session, Ap
     with stack() as rig:
         link = rig.link()
         link.echoes = True
+        again_us = 0
         for number, place_us in enumerate(PLACES_US * 2):
             if number == len(PLACES_US):
                 rig.fault("daemon-late-reports", LATE_MS)
             session = rig.session(PROGRAMME, 50_000, link=link, rises=False)
             assert session.load()
+            link.heard()
+            while link.request("status")["now_us"] < again_us:
+                link.receive(again_us)
             assert session.check_electrodes()
+            again_us = link.latest["now_us"] + CHECKS_APART_US
             assert session.start((date(2000, 1, 1) + timedelta(days=number)).isoformat())
             before, until = link.latest["pulses"], link.now() + place_us
             while link.now() < until:
@@ -65,7 +71,8 @@ def test_a_check_right_after_a_session_finds_all_well(end: Callable[[Session, Ap
             end(session, link)
             assert link.latest["mode"] == "idle"
             assert link.latest["came"]["A"]["pulses"] == link.latest["pulses"] - before or end is _stopped
-            link.check_electrodes()
+            link.arm(PROGRAMME)
+            again_us = link.latest["now_us"] + CHECKS_APART_US
             link.receive(link.now() + 60_000)
             assert link.latest["mode"] == "armed"
             assert link.request("end")["ok"]
