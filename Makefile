@@ -11,10 +11,11 @@ SOAK_ARGS =
 BENCH_ARGS =
 MUTANTS_ARGS =
 LOCK_ARGS =
+TRY_INSTALL = build/try-install
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
-	set-up-run set-up-test
+	install uninstall try-install set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -68,6 +69,15 @@ screenshots: set-up-test ## every view of the page in both languages, light and 
 
 lock: ## remake the lock files from pyproject.toml (LOCK_ARGS=--upgrade takes the newest of everything)
 	deploy/lock.sh $(LOCK_ARGS)
+
+install: ## as root on a Raspberry Pi: daemon, guard and app as services; also upgrades (docs/install.md)
+	deploy/install.sh
+
+uninstall: ## as root: takes the services away and leaves what is kept
+	deploy/uninstall.sh
+
+try-install: ## as root: install, upgrade and uninstall in a Debian bookworm of its own, which is started; takes minutes
+	deploy/try-install.sh $(TRY_INSTALL)
 
 clean: ## remove everything that these targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

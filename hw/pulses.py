@@ -129,7 +129,8 @@ class PulseOutput:
         found = asked(burst, self._pi, made)
         wave, at = found[-4], found[-1]
         # Made in a slot that we hold: somebody has deleted what was there, and it may be about to play.
-        if not 0 <= wave < SLOTS or wave in self._live or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
+        free = 0 <= wave < SLOTS and wave not in self._live
+        if not free or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
             raise NotAsApproved(f"answers {found}; expected {expected} and a free id from 0 to {SLOTS - 1}")
         self._live.append(wave)
         self._held = (entries, duration_us)

@@ -88,8 +88,11 @@ class Senses:
         look_again: bool = False,
     ) -> Sample:
         """One burst: KEEPALIVE to a level and a kick for the dead-man where given, the readings, and then the peak
-        holds emptied if wished, and read once more with ``look_again``. ``held``: questions about waves and the answers to them (``PulseOutput.holds``). A
-        script that is not there counts as not running. Raises DaemonLost, NotAsApproved."""
+        holds emptied if wished, and read once more with ``look_again``. ``held``: questions about waves and the answers
+        to them (``PulseOutput.holds``). A script that is not there counts as not running.
+
+        Raises DaemonLost, NotAsApproved.
+        """
         before: list[tuple[int, int, int, bytes]] = []
         if keepalive is not None:
             before.append((Command.WRITE, self._keepalive, keepalive, b""))

@@ -83,6 +83,13 @@ class Instruments:
         pulses.take_over()
         return pulses
 
+    def close(self) -> None:
+        """Lets go of everything; the dead-man fires, if it runs."""
+        self.panel.close()
+        self.dead_man.cut()
+        self.notices.close()
+        self.pulses.close()
+
     # --- one check ------------------------------------------------------------------------------------------------
 
     def check(self, *, toggle: bool, kick: bool, reset_peaks: bool, look_again: bool = False) -> Sample:

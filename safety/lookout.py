@@ -54,7 +54,7 @@ class Lookout:
         self._peaks = dict.fromkeys(CHANNELS, 0)
 
     def chunk_began(self) -> None:
-        """Another chunk plays: what was measured so far came from those before it; the empty holds are looked at anew."""
+        """Another chunk plays: what was measured so far came from those before it; empty holds are looked at anew."""
         self._emptied = False
         self.measured_ua, self._peaks = self._peaks, dict.fromkeys(CHANNELS, 0)
 

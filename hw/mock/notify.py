@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from hw.mock.content import Content, Ops
 from hw.mock.follow import Follower, between
@@ -74,6 +75,9 @@ class Notifier(Follower[Ops]):
         self.tick_offset = 0
         self._delay_us = REPORT_DELAY_US
         self._latch_played = 0
+        self.jitter_us = 0
+        """By how much an edge may be seen late at most, by chance: of the same seed the same."""
+        self._chance = Random(0)
 
     # Commands
 
@@ -271,7 +275,7 @@ class Notifier(Follower[Ops]):
         for handle in self.handles:
             if handle is not None and handle.running:
                 monitor |= handle.bits
-        self._level = self.shown_now()
+        self._level = self.lines.joined(self.shown_now())
         new = monitor & ~self.monitor
         if not self._raw:
             self._taken = self._level
@@ -327,7 +331,7 @@ class Notifier(Follower[Ops]):
     # Following the record
 
     def make_track(self, content: Content, after_us: int) -> Ops:
-        live = self.monitor & content.touched & self.outputs
+        live = self._followed & content.touched & self.outputs
         if not live:
             return Ops((), (), ())
         key = ("marks", live)
@@ -355,8 +359,16 @@ class Notifier(Follower[Ops]):
             self._latch_played = self._latch_played & playing | self.latch & ~playing
         self._see(tick, self._level & playing | self.shown & ~playing)
 
+    @property
+    def _followed(self) -> int:
+        """The monitored lines, and those that jumper wires join them to."""
+        return self.monitor | sum(source for source, end in self.lines.jumpers if end & self.monitor & ~source)
+
     def _see(self, tick: int, level: int) -> None:
+        level = self.lines.joined(level)
         if (level ^ self._level) & self.monitor:
+            if self.jitter_us:
+                tick = max(tick + self._chance.randint(0, self.jitter_us), self._raw[-1][0] + 1 if self._raw else tick)
             sample = -(-tick // self.sample_us) * self.sample_us
             if self._raw and self._raw[-1][0] == sample:
                 self._raw[-1] = (sample, level)
