@@ -4,6 +4,8 @@ PHONE =
 RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
 SCREENSHOTS = build/screenshots
 PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
+# Two for each processor: while one test waits for the wall's clock, another goes on.
+WORKERS = $(shell expr 2 \* $$(nproc))
 PYTEST_ARGS =
 # With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
@@ -12,6 +14,9 @@ BENCH_ARGS =
 MUTANTS_ARGS =
 LOCK_ARGS =
 TRY_INSTALL = build/try-install
+
+# The tests start Python some thousand times: what it compiles is kept, wherever else it may not be.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
@@ -24,7 +29,7 @@ run: set-up-run ## set up, then the page on the simulated board, with a link for
 	$(RUN_COMMAND)
 
 test: check ## set up, check, then every test: side by side on the virtual clock, then what must have the machine for itself
-	$(PYTEST) -n auto --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
 	$(PYTEST) -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
 check: set-up-test ## lint, format, types, import rules

@@ -11,7 +11,17 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import models, page, problems, routes_people, routes_records, routes_report, routes_session, routes_threshold
+from api import (
+    models,
+    page,
+    problems,
+    routes_people,
+    routes_records,
+    routes_report,
+    routes_session,
+    routes_threshold,
+    routes_training,
+)
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.boundary import Boundary
 from api.links import add_links
@@ -47,7 +57,7 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for routes in (routes_session, routes_people, routes_records, routes_report, routes_threshold):
+    for routes in (routes_session, routes_people, routes_records, routes_report, routes_threshold, routes_training):
         app.include_router(routes.router, prefix=PREFIX)
     app.router.routes.extend(page.routes())
     app.add_middleware(Boundary, place=service.place)

@@ -31,7 +31,10 @@ from api.roles import Role
 from api.serve import Server, listen
 from api.service import Service
 from api.stop import GuardStopper
+from controller.emg.reader import Reader
+from controller.emg.sensor import sensor
 from controller.engine import GuardEngine
+from controller.fault import SOCKET
 from controller.guarded import installed, simulated
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
@@ -40,6 +43,7 @@ from controller.keys import KeptKey, OpenKey, Signs, simulated_key
 from controller.launch import GuardRefused
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
+from controller.training.room import Room
 from safety.enrolled import enrol
 from safety.errors import InputRefused, LinkError, Problem
 from safety.link import runtime_root
@@ -93,14 +97,13 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
             keys = keys if kept.exists() else OpenKey(key)
         engine = GuardEngine(link, guarded.connect, guarded.clock, journal, _today, keys, simulated=guarded.simulated)
         after.callback(engine.close)
+        open_sensor, sees = sensor(runtime / SOCKET if guarded.simulated else None)
+        room = Room(Reader(open_sensor, lambda: engine.state().mode), journal.append, sees)
+        after.callback(room.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
-        yield Server(
-            _service(args, app, guarded.folder, journal, engine, keys, names, listener, served),
-            listener,
-            runtime,
-            served,
-        )
+        service = _service(args, app, guarded.folder, journal, engine, room, keys, names, listener, served)
+        yield Server(service, listener, runtime, served)
 
 
 def _runtime_folder(after: contextlib.ExitStack) -> Path:
@@ -119,6 +122,7 @@ def _service(
     guard: Path,
     journal: Journal,
     engine: GuardEngine,
+    room: Room,
     keys: Signs,
     names: list[str],
     listener: socket.socket,
@@ -137,6 +141,7 @@ def _service(
         passphrase=Passphrase(app, devices.now_s),
         stopper=GuardStopper(guard),
         keys=keys,
+        room=room,
         proofs=Proofs(app.parent),
         place=Place(hosts(names), args.plain),
         bases=bases,

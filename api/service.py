@@ -25,6 +25,7 @@ from controller.journal import Journal, utc_now
 from controller.keys import Signs
 from controller.port import Engine, State
 from controller.prescription import Prescription
+from controller.training.room import Room
 from safety.errors import PelviStimError
 
 JOURNAL_WITHIN_S: Final = 1.0
@@ -59,6 +60,7 @@ class Service:
     stopper: Stopper
     place: Place
     keys: Signs
+    room: Room
     proofs: Proofs
     bases: tuple[str, ...]
     fingerprint: str | None = None

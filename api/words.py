@@ -263,6 +263,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "DiaryDayIn": {"day": "2027-01-31", "leaks": 1, "pads": 2, "goal": 6, "note": "Ran for the tram."},
     "GoalIn": {"text": "Jump on the trampoline with the children."},
     "ThresholdSession": {"answers": ANSWERS},
+    "TrainingIn": {"kind": "guided", "name": "sprint"},
+    "EndIn": {"repeats_done": 30},
+    "PerfectIn": {"day": "2027-01-31", "power": 3, "endurance_s": 6, "repetitions": 4, "fast": 7, "note": ""},
     "MarkIn": {"channel": "A", "mark": "motor", "how": "palpated"},
 }
 """A body of each model that is asked for; a test holds them against the models."""

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     RATING = "rating"
     BLOCK = "block"
     DIARY = "diary"
+    TRAINING = "training"
+    PERFECT = "perfect"
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ def _command(arguments: list[str] | None) -> int:
     INTERRUPTS.does(raise_it)
     try:
         code: int = args.main(args)
+        sys.stdout.flush()  # where it fails it is told like any other print
         return code
     except InputRefused as error:
         print(error, file=sys.stderr)

@@ -51,7 +51,11 @@ class Control:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
 
     def ask(self, op: str, *, patience_s: float | None = None, **fields: object) -> dict[str, Any]:
         """One operation. Raises LaunchError when the board refuses it, does not answer in time or has gone."""

@@ -86,10 +86,12 @@ class Senses:
         held: tuple[Commands, tuple[int, ...]] = ((), ()),
         *,
         look_again: bool = False,
+        modes: bool = True,
     ) -> Sample:
         """One burst: KEEPALIVE to a level and a kick for the dead-man where given, the readings, and then the peak
         holds emptied if wished, and read once more with ``look_again``. ``held``: questions about waves and the answers
-        to them (``PulseOutput.holds``). A script that is not there counts as not running.
+        to them (``PulseOutput.holds``); ``modes``: whether the modes of some lines are asked for, others each time. A
+        script that is not there counts as not running.
 
         Raises DaemonLost, NotAsApproved.
         """
@@ -98,21 +100,20 @@ class Senses:
             before.append((Command.WRITE, self._keepalive, keepalive, b""))
         if kick is not None:
             before.append((Command.SCRIPT_UPDATE, self._script, 0, struct.pack("<I", kick & _WORD)))
-        self._modes.rotate()
-        modes = [(Command.MODE, line.gpio, 0, b"") for line in self._modes[0]]
+        self._modes.rotate(modes)
+        lines = self._modes[0] if modes else []
+        asked_modes = [(Command.MODE, line.gpio, 0, b"") for line in lines]
         after = (*(self._reset if reset_peaks else ()), *(self._peaks if reset_peaks and look_again else ()))
-        commands = (*before, *self._looks, *modes, *held[0], *after)
+        commands = (*before, *self._looks, *asked_modes, *held[0], *after)
         results, data = asked(exchange, self.client, commands)
         at = len(before)
         bank, *converted = results[at : at + 1 + _ADC_INPUTS]
         status, playing, tick, *found = results[at + 1 + _ADC_INPUTS :]
         strayed = tuple(
-            line.name
-            for line, mode in zip(self._modes[0], found, strict=False)
-            if mode != (_OUTPUT if line.output else 0)
+            line.name for line, mode in zip(lines, found, strict=False) if mode != (_OUTPUT if line.output else 0)
         )
-        holds = found[len(modes) : len(modes) + len(held[1])]
-        reset = found[len(modes) + len(holds) :]
+        holds = found[len(lines) : len(lines) + len(held[1])]
+        reset = found[len(lines) + len(holds) :]
         again, reset = reset[2:], reset[:2]
         if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in (*converted, *again)):
             raise NotAsApproved(f"KEEPALIVE, SPI or PEAK_RESET refused: {results}")

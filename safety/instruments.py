@@ -143,8 +143,8 @@ class Instruments:
     # --- the board for self-test and electrode check (steps.Port) -------------------------------------------------
 
     def sense(self) -> Sample:
-        """One reading; nothing is changed by it."""
-        return self.senses.check(None, None, False)
+        """One reading; nothing is changed by it, nor which modes the next check asks for."""
+        return self.senses.check(None, None, False, modes=False)
 
     def reset_peaks(self) -> None:
         """Empties the peak holds."""

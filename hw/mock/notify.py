@@ -55,6 +55,7 @@ class Notifier(Follower[Ops]):
         self.lines = lines
         self.sample_us = sample_us
         self.handles: list[Handle | None] = [None] * NOTIFY_SLOTS
+        self._open: list[Handle] = []
         self._event_bits = [0] * NOTIFY_SLOTS
         self.monitor = 0
         self.due: int | None = None
@@ -87,6 +88,7 @@ class Notifier(Follower[Ops]):
             if handle is None:
                 self.close_all(owner, now)
                 self.handles[number] = Handle(owner, send, now, event_bits=self._event_bits[number])
+                self._count_open()
                 self._plan(now)
                 return number
         return Err.NO_HANDLE
@@ -202,6 +204,9 @@ class Notifier(Follower[Ops]):
             self._waited_for = bits
             self._watch(now)
 
+    def _count_open(self) -> None:
+        self._open = [handle for handle in self.handles if handle is not None]
+
     def _find(self, number: int) -> Handle | None:
         return self.handles[number] if number < NOTIFY_SLOTS else None
 
@@ -226,8 +231,8 @@ class Notifier(Follower[Ops]):
             self._report(now)
         if timeout is not None and timeout <= now:
             self._time_out(now)
-        for handle in self.handles:
-            if handle is not None and now - handle.last_report > KEEP_ALIVE_US:
+        for handle in self._open:
+            if now - handle.last_report > KEEP_ALIVE_US:
                 self._send(handle, [(FLAG_ALIVE, now, self.lines.levels(now))], now)
         self._plan(now)
         if self._false_alarm is not None and self._false_alarm <= now:
@@ -246,7 +251,7 @@ class Notifier(Follower[Ops]):
                     self._send(handle, [(FLAG_WATCHDOG | gpio, now, self.lines.levels(now))], now)
 
     def _plan(self, now: int) -> None:
-        due: list[int] = [h.last_report + KEEP_ALIVE_US + 1 for h in self.handles if h is not None]
+        due: list[int] = [handle.last_report + KEEP_ALIVE_US + 1 for handle in self._open]
         report = self._next_report()
         if report is not None:
             due.append(max(now, report))
@@ -260,13 +265,15 @@ class Notifier(Follower[Ops]):
 
     def _next_report(self) -> int | None:
         """When what was sampled is looked at: the alert thread does so about every millisecond."""
-        ticks = [tick for tick in (self._filters.next_tick, self._noise.next_tick) if tick is not None]
-        if self._raw:
-            ticks.append(self._raw[0][0])
-        return min(ticks) + self._delay_us if ticks else None
+        due = self._raw[0][0] if self._raw else None
+        for tick in (self._filters.next_tick, self._noise.next_tick):
+            if tick is not None and (due is None or tick < due):
+                due = tick
+        return None if due is None else due + self._delay_us
 
     def _watch(self, now: int) -> None:
         """The set of monitored lines changed: what was not monitored counts as reported."""
+        self._count_open()
         self.lines.run_to(now)
         self.advance(now)
         monitor = self._waited_for
@@ -307,8 +314,8 @@ class Notifier(Follower[Ops]):
             for gpio in [gpio for gpio in self._listeners if change >> gpio & 1]:
                 self._listeners[gpio](level >> gpio & 1, tick)
             level_before = level
-        for handle in self.handles:
-            if handle is None or not handle.running:
+        for handle in self._open:
+            if not handle.running:
                 continue
             bits, before = handle.bits, self._reported & handle.bits
             reports: list[tuple[int, int, int]] = []

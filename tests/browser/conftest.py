@@ -1,4 +1,5 @@
-"""A real browser on the real server: `pelvistim serve` with guard and simulated board, each test with its own.
+"""A real browser, most of the time on the real server: `pelvistim serve` with guard and simulated board, each test with
+its own.
 
 The browser is Debian's (or the one that ``$CHROMIUM`` names), never one that the test tool brings.
 """
@@ -29,6 +30,8 @@ from tests.support.proved import unproved
 ROOT: Final = Path(__file__).parent.parent.parent
 WAIT_MS: Final = 60_000
 """Long: what must come comes late on a busy machine, and what must not come is never waited for."""
+FIRST: Final = 5
+"""Of real-time priorities, for a server and its guard."""
 PLAN: Final[dict[str, Any]] = {
     "revision": 1,
     "programme": "stress-50hz",
@@ -59,16 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(needs)
-            item.add_marker(pytest.mark.alone)
-
-
-def first_in_line(*command: str) -> list[str]:
-    """Where it may be, the guard goes before the browser, as on a real board: all of this runs in real time."""
-    first = ["chrt", "--rr", "5"]
-    with contextlib.suppress(OSError):
-        if subprocess.run([*first, "true"], capture_output=True).returncode == 0:
-            return [*first, *command]
-    return list(command)
+            if "served" in getattr(item, "fixturenames", ()):  # the others have a made-up engine, and no time to keep
+                item.add_marker(pytest.mark.alone)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -134,8 +129,10 @@ class Served:
 @contextlib.contextmanager
 def serving_in(state: Path) -> Iterator[Served]:
     """A server that keeps everything in this folder. Every session is proved when it has ended."""
-    command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
+    command = [sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with contextlib.suppress(OSError):  # where it may be, it goes before the browser: all of this runs in real time
+        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(FIRST))
     try:
         assert process.stdout is not None
         links: dict[str, str] = {}

@@ -96,6 +96,7 @@ def test_a_figure_that_is_missing_is_refused(field: str) -> None:
         (programme_toml(*[SHORT] * 200), None),
         (programme_toml(*[SHORT] * 201), "phase"),
         (programme_toml(changed(PAUSE, pause_s="0.0001"), *[SHORT] * 101, cycles="99"), "cycles"),
+        (programme_toml(*[changed(PAUSE, pause_s="0.0001")] * 99, SHORT, cycles="100"), None),
         (programme_toml(SHORT) + b"#" + b"x" * 1999 + b"\n", None),
         (programme_toml(SHORT) + b"#" + b"x" * 2000 + b"\n", "programme"),
         (programme_toml(SHORT) + b"#" + b"x " * 1000 + b"\n", "programme"),
