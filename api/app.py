@@ -16,6 +16,8 @@ from api import (
     page,
     problems,
     routes_people,
+    routes_prescription,
+    routes_programmes,
     routes_records,
     routes_report,
     routes_session,
@@ -57,7 +59,10 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for routes in (routes_session, routes_people, routes_records, routes_report, routes_threshold, routes_training):
+    for routes in (
+        *(routes_session, routes_people, routes_programmes, routes_prescription),
+        *(routes_records, routes_report, routes_threshold, routes_training),
+    ):
         app.include_router(routes.router, prefix=PREFIX)
     app.router.routes.extend(page.routes())
     app.add_middleware(Boundary, place=service.place)

@@ -14,8 +14,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ from controller.launch import GuardRefused
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
 from controller.training.room import Room
-from safety.enrolled import enrol
+from safety.enrolled import PublicKey, enrol, enrolled
 from safety.errors import InputRefused, LinkError, Problem
 from safety.link import runtime_root
 
@@ -102,7 +103,8 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         after.callback(room.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
-        service = _service(args, app, guarded.folder, journal, engine, room, keys, names, listener, served)
+        known = partial(enrolled, guard)
+        service = _service(args, app, guarded.folder, journal, engine, room, keys, known, names, listener, served)
         yield Server(service, listener, runtime, served)
 
 
@@ -124,6 +126,7 @@ def _service(
     engine: GuardEngine,
     room: Room,
     keys: Signs,
+    known: Callable[[], tuple[PublicKey, ...]],
     names: list[str],
     listener: socket.socket,
     served: Served | None,
@@ -143,6 +146,7 @@ def _service(
         keys=keys,
         room=room,
         proofs=Proofs(app.parent),
+        enrolled=known,
         place=Place(hosts(names), args.plain),
         bases=bases,
         fingerprint=None if served is None else served.fingerprint,

@@ -20,6 +20,7 @@ def _whole(value: object) -> object:
 
 WHOLE = BeforeValidator(_whole)
 ChannelName = Literal["A", "B"]
+Looked = Literal["none", "asked", "allowed", "open"]
 RoleName = Literal["viewer", "patient", "clinician"]
 Milliamps = Annotated[
     float, Field(ge=0, le=max(limits.FULL_SCALES_UA) / 1000, multiple_of=0.1, description="mA", examples=[12.0])
@@ -179,6 +180,7 @@ class StateOut(Out):
     journal: Literal["ok", "not_written"]
     simulated: bool
     prescription_revision: int | None = Field(description="Of what is prescribed now; null: nothing is.")
+    threshold: Looked = Field(description="Where the clinician's looking for the caps stands.")
 
 
 class StopOut(Out):
@@ -324,6 +326,35 @@ class PrescriptionIn(In):
     signature: SignatureIn | None = None
 
 
+class PrescriptionText(In):
+    """The text of a prescription file."""
+
+    text: Annotated[str, Field(min_length=1, max_length=limits.PROGRAMME_MAX_BYTES)]
+    language: Literal["nb", "en"] = "nb"
+
+
+class Labelled(Out):
+    """One field, in words."""
+
+    label: str
+    text: str
+
+
+class PrescriptionRead(Out):
+    """A prescription as the device understood it. `signed_by`: the name of the enrolled key it names, if it is one."""
+
+    form: PrescriptionIn
+    words: list[Labelled]
+    signed_by: str | None
+
+
+class EnrolledKey(Out):
+    """A clinician's public key."""
+
+    name: str
+    fingerprint: str
+
+
 class KeyOut(Out):
     """The clinician's key on this device. `simulated`: the simulated board's, always open, worth nothing elsewhere."""
 
@@ -331,6 +362,9 @@ class KeyOut(Out):
     name: str | None
     fingerprint: str | None = Field(description="SHA-256 of the public key.")
     left_s: float | None = Field(description="For how long it is still unlocked, s.")
+    known: bool = Field(description="Whether the guard takes what it signs: its public half is enrolled.")
+    enrolled: list[EnrolledKey] = Field(description="Whose signatures the guard takes.")
+    device: str = Field(description="Fingerprint of this device, which a prescription names.")
 
 
 class UnlockIn(In):
@@ -375,7 +409,7 @@ class SpreadOut(Out):
 class ThresholdOut(Out):
     """Where the procedure stands. `proposed_ma`: the lowest of the comfortable maxima; the clinician sets the caps."""
 
-    state: Literal["none", "asked", "allowed", "open"]
+    state: Looked
     left_s: float = Field(description="For how long it may still be allowed, or last, s.")
     marks: list[MarkOut]
     spread: list[SpreadOut]
@@ -396,6 +430,7 @@ class PhaseOut(Out):
     rest_ms: float = 0
     repeats: int = 1
     continuous: bool = False
+    intensity_percent: float = 100
     duration_s: float
 
 
@@ -403,8 +438,111 @@ class ProgrammeOut(Out):
     """A programme and its figures, as `pelvistim check --json` gives them."""
 
     id: str
+    own: bool = Field(description="Whether it is one's own, and not of the library.")
+    sha256: str = Field(description="Of its file.")
     figures: dict[str, Any]
     phases: list[PhaseOut] = Field(description="As they are played, in one cycle.")
+
+
+Scalar = bool | int | float | str
+"""As a person wrote it: what may stand there is for the reader to say."""
+
+
+class Words(In):
+    """A text in both languages."""
+
+    nb: str
+    en: str
+
+
+class PhaseForm(In):
+    """One phase of a programme file. With `pause_s` a pause, with `continuous_s` a continuous phase."""
+
+    name: Words
+    pause_s: Scalar | None = None
+    channel: Scalar | None = None
+    frequency_hz: Scalar | None = None
+    phase_width_us: Scalar | None = None
+    interphase_us: Scalar | None = None
+    ramp_up_ms: Scalar | None = None
+    hold_ms: Scalar | None = None
+    continuous_s: Scalar | None = None
+    ramp_down_ms: Scalar | None = None
+    rest_ms: Scalar | None = None
+    repeats: Scalar | None = None
+    intensity_percent: Scalar | None = None
+
+
+class ElectrodeForm(In):
+    """The electrode that a programme's own figures are made for."""
+
+    kind: Scalar | None = None
+    area_cm2: Scalar | None = None
+
+
+class ProgrammeForm(In):
+    """A programme file as JSON, by the names of the file."""
+
+    schema_: Annotated[Scalar, Field(alias="schema")] = 1
+    id: Scalar
+    title: Words
+    source: str
+    evidence: Words | None = None
+    electrode: ElectrodeForm
+    cycles: Scalar = 1
+    phase: Annotated[list[PhaseForm], Field(max_length=limits.PHASES_MAX + 1)]
+
+
+class ProgrammeCheckIn(In):
+    """A form, or the text of a file."""
+
+    form: ProgrammeForm | None = None
+    text: Annotated[str, Field(max_length=limits.PROGRAMME_MAX_BYTES)] | None = None
+    max_ma: Milliamps | None = Field(None, description="For the figures, mA; missing: the highest that passes.")
+    area_mm2: Annotated[AreaMm2, WHOLE] | None = None
+
+
+class ProgrammeProblem(Out):
+    """One thing that is wrong, as `pelvistim check` says it."""
+
+    code: str = Field(examples=["rest_short"])
+    phase: int | None = Field(description="Which phase, from 1; null: the whole.")
+    field: str
+    place: str
+    value: str
+    allowed: str
+    advice: str
+
+
+class RangeOut(Out):
+    """What a number may be, as the other fields stand."""
+
+    low: float
+    high: float
+    unit: str
+    whole: bool
+    above: bool = Field(description="Whether it must be above `low`.")
+
+
+class ProgrammeCheckOut(Out):
+    """What came of it. `accepted`: it could be played, at the maximum named."""
+
+    accepted: bool
+    text: str = Field(description="The file.")
+    sha256: str
+    form: ProgrammeForm | None = Field(description="Null: the text is no programme file at all.")
+    problems: list[ProgrammeProblem]
+    limits: list[dict[str, RangeOut]] = Field(description="For each phase: field to range.")
+    whole: dict[str, RangeOut] = Field(description="Of the whole: `cycles` and `area_cm2`.")
+    highest_ma: float | None = Field(description="The highest maximum that passes; null: it cannot be read.")
+    programme: ProgrammeOut | None
+
+
+class ProgrammeIn(In):
+    """A programme file to be kept. `replaces`: the SHA-256 of the one that is kept under this id; null: none is."""
+
+    text: Annotated[str, Field(min_length=1, max_length=limits.PROGRAMME_MAX_BYTES)]
+    replaces: Sha256 | None = None
 
 
 class OutputLine(Out):

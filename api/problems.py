@@ -61,9 +61,13 @@ _TABLE: Final = {
         "week_spent": "the sessions of this week are used up",
         "prescription_expired": "what is prescribed is no longer valid",
         "prescription_cap": "a cap is outside what board and programme allow",
+        "prescription_channel": "a cap for a channel on which the programme gives nothing",
         "prescription_programme": "the programme cannot be read, or is another one than named",
         "prescription_replayed": "this prescription is in force already",
         "prescription_unsigned": "the prescription is not signed",
+        "programme_shipped": "this id is one of the library's",
+        "programme_kept": "another version of this programme is kept than the one to be replaced",
+        "programme_full": "no more programmes of one's own can be kept",
         "key_missing": "no key of a clinician is kept on this device",
         "key_locked": "the clinician's key is locked",
         "key_wrong": "not the passphrase of the clinician's key",
@@ -88,6 +92,7 @@ _TABLE: Final = {
     421: {"host_foreign": "the device is not called that"},
     422: {
         "request_invalid": "the request is not of the form that is documented",
+        "programme_invalid": "the programme could not be played",
     },
     428: {
         "rev_missing": "a raise names the set-point that it starts from (If-Match)",

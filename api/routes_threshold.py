@@ -24,7 +24,7 @@ GOING: Final = ("threshold_not_asked", "threshold_expired")
 
 
 def _out(service: TheService, now: Looking) -> models.ThresholdOut:
-    return threshold_out(now, service.clock_s())
+    return threshold_out(now, service.clock_s(), service.engine.state().session)
 
 
 @router.get("/threshold", summary="Where it stands", responses=documented(*PATIENT))

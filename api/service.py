@@ -13,25 +13,26 @@ from api.announce import Announcer
 from api.boundary import Place
 from api.control import Control, Standing
 from api.devices import Device, Devices
-from api.models import StateOut
+from api.models import Looked, StateOut
 from api.pairing import Pairing
 from api.passphrase import Passphrase
 from api.proofs import Proofs
 from api.stop import Stopped, Stopper, Stopping
 from api.threshold import Threshold
-from api.views import state_out
+from api.views import looked, state_out
 from controller.chain import Kind, Row
 from controller.journal import Journal, utc_now
 from controller.keys import Signs
 from controller.port import Engine, State
 from controller.prescription import Prescription
 from controller.training.room import Room
+from safety.enrolled import PublicKey
 from safety.errors import PelviStimError
 
 JOURNAL_WITHIN_S: Final = 1.0
 """How long an answer that is due waits for the disk; the row is written all the same."""
 
-Known = tuple[State, Standing, bool, Prescription | None]
+Known = tuple[State, Standing, bool, Prescription | None, Looked]
 """What the told state is made of; each is another object when it is another."""
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class Figures:
 @dataclass
 class Service:
     """One app's parts. ``bases``: the addresses of the page, as ``https://192.0.2.7:8443``; ``fingerprint``: of the
-    certificate, None without TLS.
+    certificate, None without TLS. ``enrolled``: whose signatures the guard takes.
     """
 
     engine: Engine
@@ -62,6 +63,7 @@ class Service:
     keys: Signs
     room: Room
     proofs: Proofs
+    enrolled: Callable[[], tuple[PublicKey, ...]]
     bases: tuple[str, ...]
     fingerprint: str | None = None
     announcer: Announcer | None = None
@@ -94,7 +96,9 @@ class Service:
         return state_out(*self._known())
 
     def _known(self) -> Known:
-        return self.engine.state(), self.control.standing, self.journal_ok, self.engine.prescription()
+        state = self.engine.state()
+        threshold = looked(self.threshold.now, self.clock_s(), state.session)
+        return state, self.control.standing, self.journal_ok, self.engine.prescription(), threshold
 
     async def button_tried(self) -> bool:
         """Whether the red button was pressed and let out again today, by the date of this machine's clock."""

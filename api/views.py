@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from hashlib import sha256
+from typing import Any
+
+from pydantic import ValidationError
 
 from api import models
 from api.control import Standing
 from api.threshold import Looking
+from controller.catalogue import highest_maximum_ua, library, programme_figures, programme_phases
+from controller.figure_table import problem_json
 from controller.history import Record
 from controller.port import Channel, Playing, State
 from controller.prescription import Placement, Prescription, Signature
 from controller.prescription_form import as_form
+from controller.programme_form import Checked, phase_of
+from controller.strict_toml import Range
 
 
 def etag(state: State) -> str:
@@ -27,7 +34,9 @@ def rev_of(if_match: str | None, state: State) -> int | None:
     return int(rev) if good else -1
 
 
-def state_out(state: State, standing: Standing, journal_ok: bool, prescription: Prescription | None) -> models.StateOut:
+def state_out(
+    state: State, standing: Standing, journal_ok: bool, prescription: Prescription | None, threshold: models.Looked
+) -> models.StateOut:
     lease = state.lease
     return models.StateOut(
         mode=state.mode,
@@ -51,6 +60,7 @@ def state_out(state: State, standing: Standing, journal_ok: bool, prescription: 
         journal="ok" if journal_ok else "not_written",
         simulated=state.simulated,
         prescription_revision=None if prescription is None else prescription.revision,
+        threshold=threshold,
     )
 
 
@@ -83,11 +93,17 @@ def _session(playing: Playing) -> models.SessionOut:
     )
 
 
-def threshold_out(now: Looking, now_s: float) -> models.ThresholdOut:
-    going = now.by is not None and now.left_s(now_s) > 0
-    state: Literal["none", "asked", "allowed", "open"] = "none"
-    if going:
-        state = "asked" if now.allowed_s is None else "allowed" if now.session is None else "open"
+def looked(now: Looking, now_s: float, playing: Playing | None) -> models.Looked:
+    """Where the procedure stands; it is over with its session."""
+    if now.by is None or now.left_s(now_s) == 0:
+        return "none"
+    if now.session is not None:
+        return "open" if playing is not None and playing.id == now.session else "none"
+    return "asked" if now.allowed_s is None else "allowed"
+
+
+def threshold_out(now: Looking, now_s: float, playing: Playing | None) -> models.ThresholdOut:
+    state = looked(now, now_s, playing)
     found: dict[tuple[str, str], list[int]] = {}
     for one in now.marks:
         if one.mark != "motor" or one.how is not None:
@@ -95,7 +111,7 @@ def threshold_out(now: Looking, now_s: float) -> models.ThresholdOut:
     return models.ThresholdOut.model_validate(
         {
             "state": state,
-            "left_s": now.left_s(now_s) if going else 0.0,
+            "left_s": now.left_s(now_s) if state != "none" else 0.0,
             "marks": [
                 {
                     "channel": one.channel,
@@ -149,6 +165,45 @@ def prescription_of(told: models.PrescriptionIn) -> Prescription:
 
 def prescription_out(one: Prescription) -> models.PrescriptionIn:
     return models.PrescriptionIn.model_validate(as_form(one))
+
+
+def programme_out(text: bytes, max_ma: float | None = None, area_mm2: int | None = None) -> models.ProgrammeOut:
+    """A programme with its figures. Raises InputRefused."""
+    found = programme_figures(text, None if max_ma is None else round(max_ma * 1000), area_mm2)
+    return models.ProgrammeOut(
+        id=found["programme"]["id"],
+        own=text not in library().values(),
+        sha256=sha256(text).hexdigest(),
+        figures=found,
+        phases=[models.PhaseOut(**phase) for phase in programme_phases(text)],
+    )
+
+
+def checked_out(found: Checked, max_ma: float | None, area_mm2: int | None) -> models.ProgrammeCheckOut:
+    """What came of a form: the reader's problems, and the ceilings at the maximum."""
+    told = None if found.programme is None else programme_out(found.text, max_ma, area_mm2)
+    over = [] if told is None else told.figures["problems"]
+    listed = [{**problem_json(one), "phase": phase_of(one)} for one in found.problems]
+    listed += [{**one, "phase": int(one["place"][6:-1]) if one["place"] else None} for one in over]
+    try:
+        form = None if found.form is None else models.ProgrammeForm.model_validate(found.form)
+    except ValidationError:
+        form = None
+    return models.ProgrammeCheckOut(
+        accepted=not listed,
+        text=found.text.decode("utf-8", "replace"),
+        sha256=found.sha256,
+        form=form,
+        problems=[models.ProgrammeProblem.model_validate(one) for one in listed],
+        limits=[{name: _range(one) for name, one in phase.items()} for phase in found.phases],
+        whole={name: _range(one) for name, one in found.whole.items()},
+        highest_ma=None if told is None else highest_maximum_ua(found.text, area_mm2) / 1000,
+        programme=told,
+    )
+
+
+def _range(one: Range) -> models.RangeOut:
+    return models.RangeOut(low=float(one.low), high=float(one.high), unit=one.unit, whole=one.whole, above=one.above)
 
 
 def summary(record: Record) -> models.SessionSummary:

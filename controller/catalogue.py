@@ -1,4 +1,4 @@
-"""The programmes that can be prescribed, with their phases and derived figures."""
+"""A programme as it is told: its phases, its derived figures, its output table. Its text stands for it."""
 
 from __future__ import annotations
 
@@ -11,51 +11,54 @@ from controller import output_table
 from controller.contrast import contrasts
 from controller.figure_table import as_json
 from controller.figures import Figures, ceilings, figures, highest_ua
-from controller.programme import Pause, Phase, Programme, load_programme, shipped_programmes
+from controller.programme import Pause, Phase, Programme, parse_programme, shipped_programmes
 from hw.board import REFERENCE_BOARD, Board, load_board
 
 
 @lru_cache(maxsize=200)
-def programme_figures(name: str, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any] | None:
-    """A shipped programme at a maximum, as ``pelvistim check --json`` gives it; None if there is no such programme.
+def programme_figures(text: bytes, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any]:
+    """A programme at a maximum, as ``pelvistim check --json`` gives it.
 
     Without ``max_ua`` at the highest one that passes; ``area_mm2``: another electrode's smallest contact.
+    Raises InputRefused.
     """
-    derived = _derived(name, max_ua, area_mm2)
-    if derived is None:
-        return None
-    programme, board, found = derived
+    programme, board, found = _derived(text, max_ua, area_mm2)
     return as_json(programme, board, found, ceilings(programme, found), False, contrasts(programme))
 
 
-def programme_output(name: str, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any] | None:
-    """Its output into the three loads, as ``pelvistim check --output-table json`` gives it; None if there is none."""
-    derived = _derived(name, max_ua, area_mm2)
-    if derived is None:
-        return None
-    programme, board, found = derived
+@lru_cache(maxsize=200)
+def highest_maximum_ua(text: bytes, area_mm2: int | None = None) -> int:
+    """The highest maximum at which no ceiling is exceeded, 0 if there is none. Raises InputRefused."""
+    return highest_ua(*_placed(text, area_mm2))
+
+
+def programme_output(text: bytes, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any]:
+    """Its output into the three loads, as ``pelvistim check --output-table json`` gives it. Raises InputRefused."""
+    programme, board, found = _derived(text, max_ua, area_mm2)
     return output_table.as_json(programme, found, output_table.lines(programme, board, found))
 
 
-def programme_output_csv(name: str, max_ua: int | None = None, area_mm2: int | None = None) -> str | None:
+def programme_output_csv(text: bytes, max_ua: int | None = None, area_mm2: int | None = None) -> str:
     """The same as CSV."""
-    derived = _derived(name, max_ua, area_mm2)
-    return None if derived is None else output_table.as_csv(output_table.lines(*derived))
+    return output_table.as_csv(output_table.lines(*_derived(text, max_ua, area_mm2)))
 
 
-def _derived(name: str, max_ua: int | None, area_mm2: int | None) -> tuple[Programme, Board, Figures] | None:
-    path = shipped_programmes().get(name)
-    if path is None:
-        return None
-    programme, board = load_programme(path), load_board(REFERENCE_BOARD)
+def _placed(text: bytes, area_mm2: int | None) -> tuple[Programme, Board]:
+    programme = parse_programme(text, "programme")
     if area_mm2 is not None:
         programme = replace(programme, electrode=replace(programme.electrode, area_cm2=Fraction(area_mm2, 100)))
-    return programme, board, figures(programme, board, highest_ua(programme, board) if max_ua is None else max_ua)
+    return programme, load_board(REFERENCE_BOARD)
 
 
-def programme_phases(name: str) -> list[dict[str, Any]]:
-    """The phases of a shipped programme in one cycle, in ms and s, as they are drawn."""
-    return [_phase(phase) for phase in load_programme(shipped_programmes()[name]).phases]
+def _derived(text: bytes, max_ua: int | None, area_mm2: int | None) -> tuple[Programme, Board, Figures]:
+    programme, board = _placed(text, area_mm2)
+    at_ua = highest_maximum_ua(text, area_mm2) if max_ua is None else max_ua
+    return programme, board, figures(programme, board, at_ua)
+
+
+def programme_phases(text: bytes) -> list[dict[str, Any]]:
+    """The phases of a programme in one cycle, in ms and s, as they are drawn. Raises InputRefused."""
+    return [_phase(phase) for phase in parse_programme(text, "programme").phases]
 
 
 def _phase(phase: Phase) -> dict[str, Any]:
@@ -65,6 +68,7 @@ def _phase(phase: Phase) -> dict[str, Any]:
     return {
         **named,
         "channels": list(phase.channels),
+        "intensity_percent": float(phase.intensity_percent),
         "frequency_hz": float(phase.frequency_hz),
         "phase_width_us": phase.phase_width_us,
         "interphase_us": phase.interphase_us,
@@ -77,6 +81,7 @@ def _phase(phase: Phase) -> dict[str, Any]:
     }
 
 
-def programme_ids() -> tuple[str, ...]:
-    """The ids of the programmes, sorted."""
-    return tuple(shipped_programmes())
+@lru_cache(maxsize=1)
+def library() -> dict[str, bytes]:
+    """The programmes that come with it, sorted by id: id -> the exact bytes of its file."""
+    return {name: path.read_bytes() for name, path in shipped_programmes().items()}

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     SELF_TEST = "self_test"
     PAIRING = "pairing"
     PRESCRIPTION = "prescription"
+    PROGRAMME = "programme"
     THRESHOLD = "threshold"
     SEAL = "seal"
     RATING = "rating"

@@ -383,9 +383,11 @@ class GuardEngine:
         return self._state
 
     def _caps(self) -> Mapping[str, int]:
-        """Those of the session that is open, or of what is in force."""
-        wanted = self._opened if self._session is not None else self._prescriptions.present
-        return {} if wanted is None else _caps(wanted, self._board.full_scale_ua)
+        """Those of the session that is open, on the channels that its programme uses, or of what is in force."""
+        session = self._session
+        wanted = self._prescriptions.present if session is None else self._opened
+        caps = {} if wanted is None else _caps(wanted, self._board.full_scale_ua)
+        return {name: ua for name, ua in caps.items() if session is None or name in session.outcome.reached_us}
 
     def _make(self, wanted: Prescription) -> Session:
         programme = programme_of(wanted)

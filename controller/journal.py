@@ -68,7 +68,7 @@ class Journal:
 
     def __init__(self, folder: Path, device: str, now: Callable[[], str] = utc_now) -> None:
         self.path = folder / NAME
-        self._device, self._now = device, now
+        self.device, self._now = device, now
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._waiting = 0
         self._state = threading.Lock()
@@ -171,7 +171,7 @@ class Journal:
         migrate(connection, self.path)
         self._head = _last(connection)
         first = connection.execute("SELECT kind, body FROM row WHERE number = 1").fetchone()
-        if first is not None and first != (Kind.DEVICE, canonical({"event": "begun", "device": self._device})):
+        if first is not None and first != (Kind.DEVICE, canonical({"event": "begun", "device": self.device})):
             raise JournalError(f"{self.path}: the journal of another device", code="journal_foreign")
 
     def _write(self, connection: sqlite3.Connection, group: list[_Entry]) -> None:

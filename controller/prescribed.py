@@ -107,7 +107,11 @@ def programme_of(wanted: Prescription) -> Programme:
 def refuse_unfit(wanted: Prescription, board: Board) -> None:
     """Raises EngineRefused when board or limits could not give what is prescribed, with the field that is wrong."""
     programme, full = programme_of(wanted), board.full_scale_ua
+    used = {channel for phase in programme.phases for channel in getattr(phase, "channels", ())}
     for channel, cap_ua in wanted.caps_ua.items():
+        if cap_ua and channel not in used:
+            words = f"caps {channel}: {programme.id} gives nothing there; leave it out"
+            raise EngineRefused("prescription_channel", words)
         if not 0 <= cap_ua <= full:
             raise EngineRefused("prescription_cap", f"caps {channel}: {cap_ua} uA; allowed: 0 to {full}", full)
         if 0 < cap_ua * 4 < full and full > 25_000:

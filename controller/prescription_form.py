@@ -246,12 +246,20 @@ def as_json(one: Prescription) -> str:
 
 def as_toml(one: Prescription) -> str:
     """The form as TOML; what is not set is left out."""
-    return "".join(f"{key} = {_toml(value)}\n" for key, value in as_form(one).items() if value is not None)
+    return "".join(f"{key} = {toml_value(value)}\n" for key, value in as_form(one).items() if value is not None)
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items() if part is not None) + " }"
+        parts = (f"{key} = {toml_value(part)}" for key, part in value.items() if part is not None)
+        return "{ " + ", ".join(parts) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, str) and "\n" in value:  # a programme: no line may be longer than its own
+        return '"""\n' + "\n".join(_quoted(line)[1:-1] for line in value.split("\n")) + '"""'
+    return _quoted(value)
+
+
+def _quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from controller.port import EngineRefused
+from controller.prescribed import programme_of
 from controller.prescription import Prescription
 from controller.programme import shipped_programmes
 from controller.strict_toml import LANGUAGES
@@ -31,7 +33,7 @@ def in_words(one: Prescription, language: str) -> list[tuple[str, str]]:
     own = "" if one.programme in shipped_programmes() else f" ({texts['plan.own_programme']})"
     rows = [
         (texts["plan.revision"], str(one.revision)),
-        (texts["plan.programme"], f"{one.programme}{own} [{one.programme_sha256[:_PRINT]}]"),
+        (texts["plan.programme"], f"{_title(one, language)}{own} [{one.programme_sha256[:_PRINT]}]"),
         *(
             (texts[f"plan.cap_{name}"], f"{_number(one.caps_ua.get(name, 0), 1000, language)} mA")
             for name in ("A", "B")
@@ -63,6 +65,14 @@ def in_words(one: Prescription, language: str) -> list[tuple[str, str]]:
     if one.signature is None:
         return [*rows, ("", texts["plan.unsigned"])]
     return [*rows, (texts["plan.signed"], one.signature.key[:_PRINT])]
+
+
+def _title(one: Prescription, language: str) -> str:
+    """The programme's title and id; its id alone when it is not the one that was signed, or cannot be read."""
+    try:
+        return f"{programme_of(one).title[language]}, {one.programme}"
+    except EngineRefused:
+        return one.programme
 
 
 def _number(value: int, of: int, language: str) -> str:

@@ -165,7 +165,7 @@ def parse_programme(data: bytes, source: str) -> Programme:
     evidence = top.languages("evidence", EVIDENCE_MAX_CHARACTERS) if "evidence" in raw else None
     electrode = _electrode(top)
     cycles = top.integer("cycles", 1, limits.CYCLES_MAX) if "cycles" in raw else 1
-    entries = [(fields, _phase(fields)) for fields in _entries(top, problems, lines)]
+    entries = [(fields, read_phase(fields)) for fields in _entries(top, problems, lines)]
     phases = tuple(phase for _, phase in entries if phase is not None)
     if entries:
         _check_whole(top, entries, cycles or 1)
@@ -213,7 +213,8 @@ def _entries(top: Fields, problems: list[Problem], lines: Lines) -> Iterator[Fie
             fields.add("field_type", "", entry, "a table of fields", "Write [[phase]] with its fields below.")
 
 
-def _phase(fields: Fields) -> Phase | None:
+def read_phase(fields: Fields) -> Phase | None:
+    """One phase; None after noting what is wrong with it."""
     name = fields.languages("name", TITLE_MAX_CHARACTERS)
     if "pause_s" in fields.table:
         fields.only(_PAUSE, "a pause")

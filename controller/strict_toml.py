@@ -12,6 +12,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
@@ -164,8 +165,21 @@ class Lines:
         return next((index for index in range(start, end) if key.match(self._lines[index])), None)
 
 
+@dataclass(frozen=True)
+class Range:
+    """What a number may be: from ``low`` (or above it) to ``high``, whole or not."""
+
+    low: Fraction
+    high: Fraction
+    unit: str
+    whole: bool
+    above: bool = False
+
+
 class Fields:
-    """One table of the file, read field by field. Each read gives the value, or None after noting a problem."""
+    """One table of the file, read field by field. Each read gives the value, or None after noting a problem.
+    ``ranges``: what each number that was read may be.
+    """
 
     def __init__(
         self, table: Mapping[str, Any], place: str, problems: list[Problem], lines: Callable[[str], str]
@@ -173,6 +187,7 @@ class Fields:
         self.table = table
         self.place = place
         self.problems = problems
+        self.ranges: dict[str, Range] = {}
         self._lines = lines
 
     def add(self, code: str, field: str, value: object, allowed: str, advice: str) -> None:
@@ -203,6 +218,7 @@ class Fields:
         """A whole number from ``low`` to ``high``; true and false are none."""
         numbers = f"a whole number {low} to {high}" if low < high else f"the whole number {low}"
         allowed = f"{numbers} {unit}".rstrip()
+        self.ranges[field] = Range(Fraction(low), Fraction(high), unit, whole=True)
         if not self.has(field, allowed):
             return None
         value = self.table[field]
@@ -218,6 +234,7 @@ class Fields:
         """An exact number from ``low`` (or above it) to ``high``, of at most DECIMALS_MAX decimals, as a Fraction."""
         start = f"above {plain(low)} and at most {plain(high)}" if above else f"{plain(low)} to {plain(high)}"
         allowed = f"a number {start} {unit}"
+        self.ranges[field] = Range(low, high, unit, whole=False, above=above)
         if not self.has(field, allowed):
             return None
         value = self.table[field]

@@ -5,7 +5,7 @@ import { changed, drawsWith, keep, set, store } from "./store.js";
 import { LANGUAGES, cause, language, speak, t } from "./text.js";
 import { Start } from "./before.js";
 import { After } from "./after.js";
-import { Clinician, Devices, Journal } from "./clinician.js";
+import { Devices, Journal } from "./clinician.js";
 import { Guided } from "./guided.js";
 import { History } from "./history.js";
 import { lazy } from "./lazy.js";
@@ -14,6 +14,12 @@ import { Live, Session } from "./session.js";
 import { More } from "./more.js";
 import { Locked, lockWhenIdle } from "./pin.js";
 
+const Plan = lazy(() => import("./plan.js").then((all) => all.Plan));
+const Key = lazy(() => import("./key.js").then((all) => all.Key));
+const Bring = lazy(() => import("./bring.js").then((all) => all.Bring));
+const Threshold = lazy(() => import("./threshold.js").then((all) => all.Threshold));
+const Looked = lazy(() => import("./threshold.js").then((all) => all.Looked));
+const Editor = lazy(() => import("./editor.js").then((all) => all.Editor));
 const Report = lazy(() => import("./report.js").then((all) => all.Report));
 const Dose = lazy(() => import("./dose.js").then((all) => all.Dose));
 const Diary = lazy(() => import("./diary.js").then((all) => all.Diary));
@@ -22,11 +28,13 @@ const Kept = lazy(() => import("./kept.js").then((all) => all.Kept));
 
 const VIEWS = {
   viewer: { "": Live, more: More, output: Output },
-  patient: { "": Start, guided: Guided, history: History, more: More, report: Report, dose: Dose, diary: Diary, output: Output, kept: Kept },
-  clinician: { "": Live, plan: Clinician, journal: Journal, history: History, devices: Devices, more: More,
-    report: Report, dose: Dose, output: Output, kept: Kept },
+  patient: { "": Start, guided: Guided, history: History, more: More, report: Report, dose: Dose, diary: Diary, output: Output, kept: Kept,
+    bring: Bring },
+  clinician: { "": Live, plan: Plan, journal: Journal, history: History, devices: Devices, more: More,
+    report: Report, dose: Dose, output: Output, kept: Kept, key: Key, bring: Bring, threshold: Threshold, editor: Editor },
 };
-const UNDER = { report: "history", dose: "history", diary: "history", output: "more", kept: "more" }; // reached from there
+const UNDER = { report: "history", dose: "history", diary: "history", output: "more", kept: "more",
+  key: "plan", bring: "plan", threshold: "plan", editor: "plan" }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
 
@@ -92,7 +100,9 @@ function View() {
   const patient = me.role === "patient";
   const here = VIEWS[me.role][store.route] ?? VIEWS[me.role][""];
   const main = here === VIEWS[me.role][""];
-  if (state?.cause && (main || patient) && store.step !== "button") return html`<${Latched} state=${state} />`;
+  const looking = state?.session ? state.session.looking : (state?.threshold ?? "none") !== "none";
+  if (state?.cause && (main || patient || store.route === "threshold") && store.step !== "button") return html`<${Latched} state=${state} />`;
+  if (patient && looking) return html`<${Looked} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
   return html`<${here} key=${location.hash} />`;

@@ -45,6 +45,15 @@ function afterAnswers(answers) {
   set({ step: remembered("button") === today() ? "prepare" : "button" });
 }
 
+export const AskAll = () => QUESTIONS.map((one) => html`<fieldset class="question"><legend>${t(`question.${one}`)}</legend>
+  <label><input type="radio" name=${one} value="no" required /> ${t("no")}</label>
+  <label><input type="radio" name=${one} value="yes" /> ${t("yes")}</label></fieldset>`);
+
+export function answersOf(form) {
+  const told = new FormData(form);
+  return Object.fromEntries(QUESTIONS.map((one) => [one, told.get(one) === "yes"]));
+}
+
 function Questions() {
   const before = remembered("answers");
   if (before && !store.anew) {
@@ -61,16 +70,13 @@ function Questions() {
   }
   const submit = (event) => {
     event.preventDefault();
-    const told = new FormData(event.target);
     set({ anew: false });
-    afterAnswers(Object.fromEntries(QUESTIONS.map((one) => [one, told.get(one) === "yes"])));
+    afterAnswers(answersOf(event.target));
   };
   return html`<section class="card">
     <h1>${t("questions.title")}</h1><p>${t("questions.text", { n: QUESTIONS.length })}</p>
     <form onSubmit=${submit}>
-      ${QUESTIONS.map((one) => html`<fieldset class="question"><legend>${t(`question.${one}`)}</legend>
-        <label><input type="radio" name=${one} value="no" required /> ${t("no")}</label>
-        <label><input type="radio" name=${one} value="yes" /> ${t("yes")}</label></fieldset>`)}
+      <${AskAll} />
       <${Pain} />
       <button type="submit" class="main">${t("next")}</button>
     </form>

@@ -72,6 +72,15 @@ export async function loadMe() {
   await loadAll();
 }
 
+// Every programme with its figures: at a device's first asking these take it a while.
+export async function programmes() {
+  for (;;) {
+    try { return await call("GET", "/programmes", undefined, { withinMs: 20_000 }); } catch (error) {
+      if (error.code !== "offline") throw error;
+    }
+  }
+}
+
 let loads = 0;
 
 export async function loadAll() {
@@ -86,7 +95,7 @@ export async function loadAll() {
     const all = (await orNull(call("GET", "/programmes"))) ?? [];
     set({ titles: Object.fromEntries(all.map((one) => [one.id, one.figures.programme.title])) });
   }
-  if (plan) set({ programme: await orNull(call("GET", `/programmes/${plan.programme}`)) });
+  if (plan) set({ programme: await orNull(call("GET", "/prescription/programme")) });
 }
 
 // --- the live state ---------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import { cue } from "./cues.js";
 import { Picture } from "./pictures.js";
 import { Ring } from "./ring.js";
 
-const STEP_MA = 0.5;
-const used = (state) => Object.keys(state.channels).filter((name) => state.channels[name].ceiling_ma > 0);
+export const STEP_MA = 0.5;
+export const used = (state) => Object.keys(state.channels).filter((name) => state.channels[name].ceiling_ma > 0);
 
 // --- strength ---------------------------------------------------------------------------------------------------------
 
@@ -18,7 +18,7 @@ async function raise(name, target) {
     { headers: { "If-Match": state.rev } });
 }
 
-async function lower(name, target) {
+export async function lower(name, target) {
   keep("back", { ...store.back, [name]: undefined }); // a person who goes down does not mean to go back
   const body = { channel: name, amplitude_ma: Math.max(0, Math.round(target * 10) / 10) };
   return command("PUT", "/sessions/current/intensity", body);
@@ -123,7 +123,7 @@ function Channel({ name, state, mine }) {
 
 // --- before the start -------------------------------------------------------------------------------------------------
 
-function Check({ state, mine }) {
+export function Check({ state, mine }) {
   const channels = used(state);
   const found = channels.filter((name) => state.channels[name].finding);
   const checking = state.mode === "electrode_check" || store.checking;
@@ -177,7 +177,7 @@ function Cues({ part }) {
   return null;
 }
 
-export function Running({ state, mine }) {
+export function Running({ state, mine, children }) {
   const { session } = state;
   const paused = state.mode === "paused";
   const part = paused ? "pause" : session.part;
@@ -189,6 +189,7 @@ export function Running({ state, mine }) {
     <p class="line"><span>${t("squeeze_of", { n: session.contraction, of: session.contractions })}</span>
       <span>${t("left", { time: clock(session.left_ms) })}</span></p>
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
+    ${children}
     ${mine && html`<div class="actions">
       ${paused ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
         : may("pause") && html`<button type="button" onClick=${() => act("pause")}>${t("pause")}</button>`}

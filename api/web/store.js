@@ -58,6 +58,7 @@ export async function wipe() {
   localStorage.clear();
   for (const [name, value] of ofThePhone) if (value !== null) localStorage.setItem(name, value);
   Object.assign(store, { plan: undefined, programme: null, sessions: [], proofs: {}, blocks: [], state: null, step: null, rate: null, back: {}, felt: {}, pain: null, played: null, locked: false });
+  store.key = null;
   try {
     for (const name of await caches.keys()) await caches.delete(name);
     for (const one of await navigator.serviceWorker.getRegistrations()) await one.unregister();

@@ -70,7 +70,12 @@ def test_the_clinicians_key_over_the_api(api: Api, monkeypatch: pytest.MonkeyPat
     assert clinician.get("key").json()["state"] == "simulated"
     path = api.folder / "clinician.key"
     api.service.keys = KeptKey(path)
-    assert clinician.get("key").json() == {"state": "none", "name": None, "fingerprint": None, "left_s": None}
+    none = clinician.get("key").json()
+    assert [none[field] for field in ("state", "name", "fingerprint", "left_s", "known")] == [
+        "none",
+        *[None] * 3,
+        False,
+    ]
     assert clinician.post("key/unlock", json={"passphrase": PASSPHRASE}).json()["code"] == "key_missing"
     key = make_key("Bjørg Ås")
     path.write_text(wrap(key, PASSPHRASE), encoding="utf-8")

@@ -9,12 +9,17 @@ from typing import Any
 
 from api.models import PrescriptionIn
 from api.roles import Role
+from api.threshold import Mark
 from api.views import prescription_of
 from controller.chain import Kind
+from controller.keys import KeptKey, wrap
 from controller.port import Channel, Lease, Playing, State
+from controller.prescription import completed
+from controller.prescription_form import as_toml
 from tests.browser.conftest import PLAN
 from tests.browser.steps import Person
 from tests.support.api import Api
+from tests.support.signed import KEY
 
 Open = Callable[[str], Any]
 NOW = datetime(2027, 3, 15, 18, 30, tzinfo=UTC)
@@ -225,6 +230,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "plan")
     clinician.page.locator(".wave").first.wait_for()
     yield "plan", clinician
+    yield from setting(api, clinician, base, open_, language)
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()
     yield "journal", clinician
@@ -237,3 +243,64 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     api.journal.append(Kind.BLOCK, event="released", block=block.number, who="x", reason="x").result()
     patient.page.close()
     clinician.page.close()
+
+
+def setting(api: Api, clinician: Person, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:
+    """What lies under the plan: key, file, the way to the caps on both phones, programmes."""
+    engine, page = api.engine, clinician.page
+
+    def under(view: str) -> None:
+        page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+
+    keys, api.service.keys = api.service.keys, KeptKey(api.folder / "clinician.key")
+    (api.folder / "clinician.key").write_text(wrap(KEY, "correct horse battery"), encoding="utf-8")
+    under("key")
+    clinician.sees("key.unlock")
+    yield "key", clinician
+    api.service.keys = keys
+    under("bring")
+    prescribed = engine.prescribed
+    assert prescribed is not None
+    signed = KEY.sign(completed(replace(prescribed, revision=2), "d" * 64, "2027-03-15", b"text"))
+    page.locator("[name=text]").fill(as_toml(signed))
+    clinician.presses("bring.read")
+    page.locator(".understood").wait_for()
+    yield "file", clinician
+
+    engine.prescribed = replace(prescribed, revision=2, caps_ua={})
+    under("threshold")
+    clinician.presses("look.ask")
+    clinician.sees("look.waiting")
+    patient = Person(open_(f"{base}/#pair={api.service.pairing.open(Role.PATIENT).token}"), language)
+    patient.sees("look.request")
+    yield "asked", patient
+    patient.presses("look.yes")
+    clinician.sees("look.allowed")
+    yield "allowed", clinician
+    looking = replace(HOLD, id="t1", looking=True)
+    api.service.threshold.opened("t1")
+    for mark, ua in (("sensory", 4_000), ("motor", 7_500), ("comfortable", 11_500), ("sensory", 4_500)):
+        api.service.threshold.mark("t1", Mark("A", mark, ua, "palpated" if mark == "motor" else None))
+    lease = Lease("5f3c", 100_000, 2_000_000, True)
+    engine.now = replace(engine.now, mode="running", session=looking, lease=lease, channels={**IDLE, "A": CHANNEL})
+    clinician.part("hold")
+    yield "looking", clinician
+    patient.sees("look.leads")
+    patient.part("hold")
+    yield "looked-for", patient
+    patient.page.close()
+    api.service.threshold.end()
+    engine.now = replace(engine.now, mode="idle", session=None, channels=IDLE)
+    clinician.sees("look.take")
+    yield "found", clinician
+    engine.prescribed = prescribed
+
+    under("editor")
+    clinician.sees("editor.new")
+    yield "programmes", clinician
+    clinician.presses("editor.open_one", id="mixed-13-50hz")
+    page.locator('[data-checked="good"]').wait_for()
+    yield "editor", clinician
+    page.locator("[name=rest_ms]").first.fill("1300")
+    page.locator(".wrong").first.wait_for()
+    yield "editor-refused", clinician

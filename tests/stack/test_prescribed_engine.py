@@ -86,7 +86,10 @@ def test_without_an_open_key_nothing_is_signed_here(person: Person, tmp_path: Pa
 @pytest.mark.req("SR-192")
 def test_a_clinician_looks_for_the_caps_and_what_was_sent_is_proved(person: Person) -> None:
     """Beyond a cap that is not set, never beyond one that is; nothing comes into force by it. The fixture proves it."""
-    person.prescribe(caps_ua={"B": 15_000})
+    assert bring(person, replace(PRESCRIBED, revision=2, caps_ua={"B": 15_000})) == "prescription_channel"
+    text = load_programme(programme_path(PRESCRIBED.programme)).text
+    both = text.replace(b'id = "stress-50hz"', b'id = "both"').replace(b'channel = "A"', b'channel = "AB"').decode()
+    person.prescribe(programme="both", programme_text=both, caps_ua={"B": 15_000})
     before = person.engine.prescription()
     person.until(lambda state: state.mode == "idle")
     against = {**NONE_APPLIES, "pregnant": True}

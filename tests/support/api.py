@@ -70,6 +70,7 @@ class Api:
             keys=OpenKey(KEY),
             room=self.room,
             proofs=Proofs(self.folder),
+            enrolled=lambda: (KEY.public,),
             place=Place(hosts(["device.local", "192.0.2.7"]), self.plain_everywhere),
             bases=(f"https://{HOST}", "https://192.0.2.7:8443"),
             fingerprint="AA:BB",

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api import page, problems
+from controller import figures, programme, strict_toml
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
 from controller.prescription import CONTRAINDICATIONS
@@ -67,6 +68,11 @@ def test_every_code_has_words() -> None:
     assert of("adverse.") == set(ADVERSE)
     assert of("proof.") >= set(ABOUT.values())
     assert of("mode.") == {mode.value for mode in Mode}
+    readers = "".join(Path(one.__file__).read_text("utf-8") for one in (strict_toml, programme, figures))
+    problem = (
+        r'"((?:field|phases|nothing|session|continuous|gap|period|contraction|rest)_[a-z]+|[a-z_]+_high|max_over_\w+)"'
+    )
+    assert of("problem.") >= set(re.findall(problem, readers)) - {"continuous_s", "rest_ms"}
 
 
 def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> None:
@@ -75,7 +81,8 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert direct <= set(LANGUAGES["nb"])
     made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
             "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
-            "contact.", "proof.", "report.", "column.", "deviation.", "output.", "kept.")  # fmt: skip
+            "contact.", "proof.", "report.", "column.", "deviation.", "output.", "kept.",
+            "problem.", "look.", "editor.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
 

@@ -141,6 +141,14 @@ def test_a_cap_that_does_not_fit_the_board_is_refused(cap_ua: int, fine: bool) -
     assert ("smaller full-scale resistor" in str(refused.value)) == (cap_ua < 50_000)
 
 
+def test_a_cap_for_a_channel_that_the_programme_does_not_use_is_refused() -> None:
+    """Whoever sets one means another programme. None at all, or 0, is what it gives there anyway."""
+    with pytest.raises(EngineRefused) as refused:
+        refuse_unfit(replace(PLAN, caps_ua={"A": 20_000, "B": 15_000}), load_board())
+    assert refused.value.code == "prescription_channel"
+    refuse_unfit(replace(PLAN, caps_ua={"B": 0}), load_board())
+
+
 @pytest.mark.req("SR-161")
 def test_the_density_is_that_of_the_prescribed_electrode() -> None:
     with pytest.raises(EngineRefused) as refused:
@@ -277,6 +285,8 @@ def test_it_is_read_back_in_the_clinicians_words_and_units() -> None:
     assert en["Highest, channel A"] == "20.5 mA"
     assert nb["Minste kontaktflate"] == "12,5 cm²"
     assert en["Depth"] == "40 mm"
+    assert in_words(PLAN, "nb")[1][1].startswith("Anstrengelseslekkasje: styrke, stress-50hz [")
+    assert en["Programme"].startswith("stress-50hz ["), "another than was signed has no title here"
     assert "nevrolog" in nb["Frigitte kontraindikasjoner"]
     assert len(nb) == len(en) == len(in_words(SIGNED, "nb"))
     assert in_words(PLAN, "en")[-1][1].startswith("Not signed")
