@@ -4,6 +4,8 @@ PHONE =
 RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
 SCREENSHOTS = build/screenshots
 PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
+# Two for each processor: while one test waits for the wall's clock, another goes on.
+WORKERS = $(shell expr 2 \* $$(nproc))
 PYTEST_ARGS =
 # With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
@@ -11,10 +13,14 @@ SOAK_ARGS =
 BENCH_ARGS =
 MUTANTS_ARGS =
 LOCK_ARGS =
+TRY_INSTALL = build/try-install
+
+# The tests start Python some thousand times: what it compiles is kept, wherever else it may not be.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
-	set-up-run set-up-test
+.PHONY: help run test check docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+	install uninstall try-install set-up-run set-up-test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -23,7 +29,7 @@ run: set-up-run ## set up, then the page on the simulated board, with a link for
 	$(RUN_COMMAND)
 
 test: check ## set up, check, then every test: side by side on the virtual clock, then what must have the machine for itself
-	$(PYTEST) -n auto --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
 	$(PYTEST) -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
 check: set-up-test ## lint, format, types, import rules
@@ -32,7 +38,10 @@ check: set-up-test ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: set-up-test ## the measurements that take long or need real time
+docs: set-up-test ## these pages as a site in build/docs; a link that leads nowhere is an error
+	.venv/bin/python -m sphinx -q -W --keep-going -n -b html docs build/docs
+
+bench: set-up-test ## what can be measured in a quarter of an hour, into docs/benchmarks.md; reads what the longer benches left
 	.venv/bin/python -m tests.bench
 
 bench-api: set-up-test ## stops under load, on the whole of serve; wants a machine with nothing else to do
@@ -65,6 +74,15 @@ screenshots: set-up-test ## every view of the page in both languages, light and 
 
 lock: ## remake the lock files from pyproject.toml (LOCK_ARGS=--upgrade takes the newest of everything)
 	deploy/lock.sh $(LOCK_ARGS)
+
+install: ## as root on a Raspberry Pi: daemon, guard and app as services; also upgrades (docs/install.md)
+	deploy/install.sh
+
+uninstall: ## as root: takes the services away and leaves what is kept
+	deploy/uninstall.sh
+
+try-install: ## as root: install, upgrade and uninstall in a Debian bookworm of its own, which is started; takes minutes
+	deploy/try-install.sh $(TRY_INSTALL)
 
 clean: ## remove everything that these targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

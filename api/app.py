@@ -22,6 +22,7 @@ from api import (
     routes_report,
     routes_session,
     routes_threshold,
+    routes_training,
 )
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.boundary import Boundary
@@ -60,7 +61,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     for routes in (
         *(routes_session, routes_people, routes_programmes, routes_prescription),
-        *(routes_records, routes_report, routes_threshold),
+        *(routes_records, routes_report, routes_threshold, routes_training),
     ):
         app.include_router(routes.router, prefix=PREFIX)
     app.router.routes.extend(page.routes())

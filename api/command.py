@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -25,22 +26,28 @@ from api.certificate import Served, prepare
 from api.devices import Devices
 from api.pairing import Pairing
 from api.passphrase import Passphrase
+from api.proofs import Proofs
 from api.qr import pairing_links, qr_terminal
 from api.roles import Role
 from api.serve import Server, listen
 from api.service import Service
 from api.stop import GuardStopper
+from controller.emg.reader import Reader
+from controller.emg.sensor import sensor
 from controller.engine import GuardEngine
+from controller.fault import SOCKET
+from controller.guarded import installed, simulated
 from controller.interrupts import INTERRUPTS
 from controller.journal import Journal
 from controller.kept import state_folder
 from controller.keys import KeptKey, OpenKey, Signs, simulated_key
-from controller.launch import BUSY_MACHINE, GuardRefused, SimulatedBoard
+from controller.launch import GuardRefused
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
+from controller.training.room import Room
 from safety.enrolled import PublicKey, enrol, enrolled
-from safety.errors import InputRefused, Problem
-from safety.link import GuardLink, runtime_root
+from safety.errors import InputRefused, LinkError, Problem
+from safety.link import runtime_root
 
 REFUSED: Final = 2
 NAME: Final = "device.local"
@@ -49,24 +56,17 @@ NAME: Final = "device.local"
 
 def main(args: argparse.Namespace) -> int:
     """Serves until it is told to end. Exit 0, or 2 when it did not start."""
-    if args.board != "sim":
-        print(
-            "--board pigpio: a real board needs a signed prescription, which is not built yet, and nothing here was "
-            "ever tried on one. Use --board sim.",
-            file=sys.stderr,
-        )
-        return REFUSED
     tls = args.phone or (args.host not in ("127.0.0.1", "::1", "localhost") and not args.plain)
     host = "0.0.0.0" if args.phone else args.host
     port = args.port if args.port is not None else PORT_TLS if tls else PORT_PLAIN
     try:
         with _everything(args, host, port, tls) as server:
-            _greet(server.service, phone=args.phone)
+            _greet(server.service, phone=args.phone, simulated=args.board == "sim")
             INTERRUPTS.end()
             for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends the server on it, and then raises it again:
                 signal.signal(number, lambda *_: server.end())  # that must not keep the rest from ending in order
             asyncio.run(server.run())
-    except (InputRefused, GuardRefused, OSError) as error:
+    except (InputRefused, GuardRefused, LinkError, OSError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return REFUSED
     return 0
@@ -85,44 +85,46 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
             problem = Problem("listen", "", "--port", words, "a free port", "Name another --port, or end what has it.")
             raise InputRefused("serve", (problem,)) from None
         app.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root = runtime_root()
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        runtime = Path(after.enter_context(tempfile.TemporaryDirectory(prefix="app-", dir=root)))
-        new = not guard.exists() or not any(guard.iterdir())
-        board = SimulatedBoard(runtime, guard, new_state=new, speed=1)
-        after.callback(board.close)
-        if board.late_when_busy:
-            print(BUSY_MACHINE, file=sys.stderr)
-        link = GuardLink(runtime, board.clock)
+        runtime = _runtime_folder(after)
+        guarded = simulated(runtime, guard, after) if args.board == "sim" else installed(args.guard)
+        link = guarded.connect()
         journal = Journal(app, link.welcome["device"])
         after.callback(journal.close)
-
-        def connect() -> GuardLink:
-            board.revive_guard()
-            return GuardLink(runtime, board.clock)
-
-        key = simulated_key(app / "simulated.key")
-        enrol(guard, key.public)
         kept = app / "clinician.key"
-        keys: Signs = KeptKey(kept) if kept.exists() else OpenKey(key)
-        engine = GuardEngine(link, connect, board.clock, journal, _today, keys, simulated=True)
+        keys: Signs = KeptKey(kept)
+        if guarded.simulated:
+            key = simulated_key(app / "simulated.key")
+            enrol(guard, key.public)
+            keys = keys if kept.exists() else OpenKey(key)
+        engine = GuardEngine(link, guarded.connect, guarded.clock, journal, _today, keys, simulated=guarded.simulated)
         after.callback(engine.close)
+        open_sensor, sees = sensor(runtime / SOCKET if guarded.simulated else None)
+        room = Room(Reader(open_sensor, lambda: engine.state().mode), journal.append, sees)
+        after.callback(room.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
-        yield Server(
-            _service(args, app, runtime, journal, engine, keys, partial(enrolled, guard), names, listener, served),
-            listener,
-            runtime,
-            served,
-        )
+        known = partial(enrolled, guard)
+        service = _service(args, app, guarded.folder, journal, engine, room, keys, known, names, listener, served)
+        yield Server(service, listener, runtime, served)
+
+
+def _runtime_folder(after: contextlib.ExitStack) -> Path:
+    """The one that the service manager made for this app, or a new one."""
+    made = os.environ.get("RUNTIME_DIRECTORY")
+    if made:
+        return Path(made)
+    root = runtime_root()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(after.enter_context(tempfile.TemporaryDirectory(prefix="app-", dir=root)))
 
 
 def _service(
     args: argparse.Namespace,
     app: Path,
-    runtime: Path,
+    guard: Path,
     journal: Journal,
     engine: GuardEngine,
+    room: Room,
     keys: Signs,
     known: Callable[[], tuple[PublicKey, ...]],
     names: list[str],
@@ -140,8 +142,10 @@ def _service(
         devices=devices,
         pairing=Pairing(devices.now_s),
         passphrase=Passphrase(app, devices.now_s),
-        stopper=GuardStopper(runtime),
+        stopper=GuardStopper(guard),
         keys=keys,
+        room=room,
+        proofs=Proofs(app.parent),
         enrolled=known,
         place=Place(hosts(names), args.plain),
         bases=bases,
@@ -150,8 +154,12 @@ def _service(
     )
 
 
-def _greet(service: Service, *, phone: bool) -> None:
-    """What somebody at the device needs: where it is, and a link for each role."""
+def _greet(service: Service, *, phone: bool, simulated: bool) -> None:
+    """What somebody at the device needs: where it is, and a link for each role; of a service nothing that pairs, since
+    what it says is kept in a log."""
+    if not simulated:
+        print(NOT_CERTIFIED, *service.bases, sep="\n", flush=True)
+        return
     print(f"{NOT_CERTIFIED} Simulated board.")
     print("What is prescribed here is signed by a key that lies open on this machine: for trying, and nothing else.")
     if service.place.plain_everywhere:

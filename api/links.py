@@ -32,6 +32,7 @@ _LINKS: Final[tuple[tuple[str, str, tuple[Link, ...]], ...]] = (
         (
             ("newest", "get", "/sessions/{id}", _FIRST, {}),
             ("export", "get", "/sessions/{id}/export", _FIRST, {}),
+            ("proof", "get", "/sessions/{id}/proof", _FIRST, {}),
             ("rate", "post", "/sessions/{id}/rating", _FIRST, {}),
         ),
     ),

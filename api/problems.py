@@ -35,6 +35,8 @@ _TABLE: Final = {
         "not_found": "there is nothing here",
         "no_prescription": "nothing is prescribed yet",
         "no_session": "no session is open",
+        "no_training": "no training goes on",
+        "training_unknown": "there is no such training",
     },
     405: {"method_not_allowed": "that cannot be asked here"},
     409: {
@@ -77,6 +79,12 @@ _TABLE: Final = {
         "threshold_not_running": "no session in which the caps are looked for is running",
         "threshold_zero": "there is no current on that channel to take note of",
         "session_open": "the session is not over yet",
+        "training_open": "another training goes on",
+        "sensor_needed": "this training goes with a sensor, or without one, and was asked otherwise",
+        "pause_too_short": "a pause is shorter than its squeeze",
+        "exercise_range": "a figure of an exercise is out of its range",
+        "perfect_range": "a figure of the palpation is out of its range",
+        "output_enabled": "muscle activity is not read while output is, or may be, enabled",
         "not_now": "not possible in the state the device is in",
     },
     412: {"rev_changed": "the set-point has changed meanwhile"},
@@ -88,6 +96,7 @@ _TABLE: Final = {
     },
     428: {
         "rev_missing": "a raise names the set-point that it starts from (If-Match)",
+        "answers_missing": "before a sensor goes into the body every question is answered",
         "epoch_missing": "an action towards output names its session's epoch",
     },
     429: {
@@ -100,6 +109,9 @@ _TABLE: Final = {
         "journal_not_written": "the journal cannot be written, so nothing may begin or rise",
         "guard_lost": "the guard process went away",
         "guard_silent": "the guard gave no answer",
+        "emg_absent": "no sensor for muscle activity answers",
+        "emg_lost": "the sensor for muscle activity went away",
+        "proof_not_made": "the proof was not made in time",
     },
 }
 CODES: Final[Mapping[str, tuple[int, str]]] = {

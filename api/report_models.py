@@ -28,6 +28,26 @@ class GoalIn(In):
     text: Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class FindingOut(Out):
+    """What speaks against a session. `about`: the account it was found in; `absent`: the recording was removed."""
+
+    code: str = Field(examples=["dose_other"])
+    about: Literal["journal", "absent", "recording", "sent", "dose", "prescription", "seal", "unread"]
+    row: int | None = Field(description="Of the journal.")
+    detail: str | None = Field(description="With the figures, in English; for a clinician.")
+
+
+class ProofOut(Out):
+    """Whether what was sent in a session is what was prescribed, to the pulse. `sealed`: the guard signed it."""
+
+    session: str
+    proved: bool
+    sealed: bool
+    chunks: Count
+    pulses: Count
+    findings: list[FindingOut]
+
+
 class DiaryOut(Out):
     """The diary: the days in order, the newest word on each, and the goal."""
 
@@ -69,6 +89,11 @@ class Prescribed(Out):
     sessions_per_week: int | None
     weeks: int | None
     valid_until: str | None
+    prescriber: str | None
+    electrode_kind: str | None
+    electrode_area_mm2: int | None
+    placement: dict[str, int] | None
+    caps_ma: dict[str, float]
 
 
 class Week(Out):
@@ -90,11 +115,15 @@ class Adherence(Out):
 
 
 class DoseTotal(Out):
-    """What came, of all sessions. Charge of the first phases of all pulses."""
+    """What came, of all sessions. Charge of the first phases of all pulses. `planned_`: in the contractions that began,
+    at the set-points in force; null where a session does not tell of it.
+    """
 
     contractions: Count
     pulses: Count
     charge_uc: float
+    planned_pulses: Count | None
+    planned_charge_uc: float | None
     minutes: float
 
 
@@ -112,6 +141,9 @@ class ReportSession(Out):
     contractions: Count
     pulses: Count
     charge_uc: float
+    planned_pulses: Count | None
+    planned_charge_uc: float | None
+    comfortable_ma: dict[str, float]
     below_comfortable_s: dict[str, float]
     pauses: Count
     deviations: Count

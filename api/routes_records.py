@@ -30,7 +30,8 @@ def _records(service: TheService) -> list[Record]:
     return records(service.journal.rows(*KINDS))
 
 
-def _record(service: TheService, id: str) -> Record:
+def record_of(service: TheService, id: str) -> Record:
+    """One session of the journal. Raises ApiRefused ``not_found``."""
     found = next((record for record in _records(service) if record.id == id), None)
     if found is None:
         raise ApiRefused("there is no such session", code="not_found")
@@ -48,7 +49,7 @@ def sessions(service: TheService, device: APatient) -> list[models.SessionSummar
 def session(service: TheService, device: APatient, id: SessionId) -> models.SessionRecord:
     """What was delivered, contraction by contraction; pauses, stops and causes."""
     del device
-    return whole(_record(service, id))
+    return whole(record_of(service, id))
 
 
 @router.post(
@@ -66,7 +67,7 @@ async def rate(service: TheService, device: APatient, id: SessionId, told: model
     session = service.engine.state().session
     if session is not None and session.id == id:
         raise ApiRefused("rate it when it is over", code="session_open")
-    await asyncio.to_thread(_record, service, id)
+    await asyncio.to_thread(record_of, service, id)
     fields = told.model_dump(exclude={"felt_from_ma"})
     felt = {name: round(ma * 1000) for name, ma in told.felt_from_ma.items()}
     if told.adverse:
@@ -115,7 +116,7 @@ def export(
 ) -> Response:
     """The record as JSON, or its contractions as CSV (uA, us, pC)."""
     del device
-    record = _record(service, id)
+    record = record_of(service, id)
     kept = {"Content-Disposition": f'attachment; filename="session.{format}"', "Cache-Control": "no-store"}
     if format == "json":
         return Response(whole(record).model_dump_json(), headers=kept, media_type="application/json")

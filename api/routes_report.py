@@ -1,7 +1,8 @@
-"""Reports over a period, and the diary they rest on."""
+"""Reports over a period, the diary they rest on, and proofs."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -11,8 +12,9 @@ from api import report_models as models
 from api.auth import APatient, AViewer, TheService
 from api.devices import Device
 from api.models import IsoDay
-from api.problems import documented
+from api.problems import ApiRefused, documented
 from api.roles import Role
+from api.routes_records import SessionId, record_of
 from api.routes_session import PATIENT, VIEWER
 from api.service import Service
 from controller.chain import Kind
@@ -60,6 +62,27 @@ def schema(device: AViewer) -> dict[str, Any]:
     """As it is published."""
     del device
     return models.schema()
+
+
+@router.get(
+    "/sessions/{id}/proof",
+    summary="The proof of one session",
+    tags=["history"],
+    responses=documented(*PATIENT, "not_found", "session_open", "proof_not_made"),
+)
+async def proof(service: TheService, device: APatient, id: SessionId) -> models.ProofOut:
+    """Replays what was recorded of it, and holds it against prescription, dose record, journal and the guard's seal.
+
+    While a session is open none is made: what plays has the machine.
+    """
+    if service.engine.state().session is not None:
+        raise ApiRefused("a session is open", code="session_open")
+    await asyncio.to_thread(record_of, service, id)
+    made = models.ProofOut.model_validate(await service.proofs.prove(id))
+    if not device.role.includes(Role.CLINICIAN):
+        for finding in made.findings:
+            finding.detail = None
+    return made
 
 
 @router.get("/diary", summary="The diary", tags=["report"], responses=documented(*PATIENT))

@@ -40,9 +40,11 @@ class Server:
     runtime: Path
     tls: Served | None = None
     _server: uvicorn.Server | None = field(default=None, init=False)
+    _ended: bool = field(default=False, init=False)
 
     def end(self) -> None:
-        """Has ``run`` end soon; from any thread."""
+        """Has ``run`` end soon, also one that has not begun; from any thread."""
+        self._ended = True
         if self._server is not None:
             self._server.should_exit = True
 
@@ -54,6 +56,7 @@ class Server:
         try:
             app = StopFirst(make_app(self.service), self.service.stopping, work)
             server = self._server = uvicorn.Server(self._config(app))
+            server.should_exit = self._ended
             self.service.ending = lambda: server.should_exit
             async with self._announcing():
                 await self._server.serve([self.listener])

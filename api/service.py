@@ -16,6 +16,7 @@ from api.devices import Device, Devices
 from api.models import Looked, StateOut
 from api.pairing import Pairing
 from api.passphrase import Passphrase
+from api.proofs import Proofs
 from api.stop import Stopped, Stopper, Stopping
 from api.threshold import Threshold
 from api.views import looked, state_out
@@ -24,6 +25,7 @@ from controller.journal import Journal, utc_now
 from controller.keys import Signs
 from controller.port import Engine, State
 from controller.prescription import Prescription
+from controller.training.room import Room
 from safety.enrolled import PublicKey
 from safety.errors import PelviStimError
 
@@ -59,6 +61,8 @@ class Service:
     stopper: Stopper
     place: Place
     keys: Signs
+    room: Room
+    proofs: Proofs
     enrolled: Callable[[], tuple[PublicKey, ...]]
     bases: tuple[str, ...]
     fingerprint: str | None = None

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     RATING = "rating"
     BLOCK = "block"
     DIARY = "diary"
+    TRAINING = "training"
+    PERFECT = "perfect"
 
 
 @dataclass(frozen=True)

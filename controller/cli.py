@@ -49,6 +49,7 @@ def _command(arguments: list[str] | None) -> int:
         simulate,
         stop,
         verify_command,
+        workshop,
     )
     from safety.errors import InputRefused, PelviStimError
 
@@ -75,6 +76,10 @@ def _command(arguments: list[str] | None) -> int:
         ("backup", data.add_backup_arguments, data.main_backup, "write everything that is kept into one file"),
         ("restore", data.add_restore_arguments, data.main_restore, "put a backup back"),
         ("data", data.add_data_arguments, data.main_data, "the person's code, hand-over and removal of what is kept"),
+        ("doctor", workshop.add_doctor_arguments, workshop.doctor, "what is wrong with machine, daemon and board"),
+        ("selftest", workshop.add_selftest_arguments, workshop.selftest, "the board's self-test, with a dummy load"),
+        ("calibrate", workshop.add_calibrate_arguments, workshop.calibrate, "measure a board and keep the record"),
+        ("audit", workshop.add_audit_arguments, workshop.audit, "what came out at the pins against what was compiled"),
         ("sim", simulate.add_arguments, simulate.main, "the simulated board by itself, for any pigpio client"),
         ("fault", fault.add_arguments, fault.main, "break something in a running simulation, to see what happens"),
     ):
@@ -85,6 +90,7 @@ def _command(arguments: list[str] | None) -> int:
     INTERRUPTS.does(raise_it)
     try:
         code: int = args.main(args)
+        sys.stdout.flush()  # where it fails it is told like any other print
         return code
     except InputRefused as error:
         print(error, file=sys.stderr)

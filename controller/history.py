@@ -45,6 +45,11 @@ class Record:
         """Charge of the first phases of all these pulses."""
         return sum(int(dose.get("charge_pc", 0)) for dose in self.doses)
 
+    def planned(self, what: str) -> int | None:
+        """``pulses`` or ``charge_pc`` as planned in all of them; None where a dose does not tell of it."""
+        told = [int(one) for dose in self.doses if (one := dose.get(f"planned_{what}")) is not None]
+        return sum(told) if len(told) == len(self.doses) else None
+
     @property
     def comfortable_ua(self) -> dict[str, int]:
         """Per channel the set-point that half of the contractions had at least (the lower median)."""

@@ -13,6 +13,7 @@ import random
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +51,11 @@ class Control:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
 
     def ask(self, op: str, *, patience_s: float | None = None, **fields: object) -> dict[str, Any]:
         """One operation. Raises LaunchError when the board refuses it, does not answer in time or has gone."""
@@ -76,9 +81,12 @@ class SimulatedBoard:
     """The simulated board with a guard beside it. ``speed``: None = virtual time without a brake, 1 = real time.
 
     ``clock`` is the app's. A virtual one joins before the guard does, so that time begins with the app's first wait.
+    ``state`` None: the board alone, for whoever drives it instead of a guard. ``options`` are more of ``hw.mock``.
     """
 
-    def __init__(self, folder: Path, state: Path, *, new_state: bool, speed: float | None) -> None:
+    def __init__(
+        self, folder: Path, state: Path | None, *, new_state: bool, speed: float | None, options: Sequence[str] = ()
+    ) -> None:
         self.runtime = folder
         self.patience_s = float(START_TIMEOUT_S)
         """How long each process gets to end by itself before it is killed."""
@@ -94,14 +102,16 @@ class SimulatedBoard:
         self._control: Control | None = None
         self.clock: Clock = WallClock()
         try:
-            said = self._start("hw.mock", "--port", "0", "--control", str(control), *pace)
+            said = self._start("hw.mock", "--port", "0", "--control", str(control), *pace, *options)
             self.port = int(json.loads(said)["port"])
             self._control = Control(control)
             self._guard = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
+            self._guard.append("--simulated")
             if speed != 1:
                 self.clock = VirtualClock(str(control), "app")
                 self._guard += ["--clock", str(control)]
-            self._start("safety", *self._guard, *(["--new-state"] if new_state else []))
+            if state is not None:
+                self._start("safety", *self._guard, *(["--new-state"] if new_state else []))
         except BaseException:
             self.patience_s = START_FAILED_PATIENCE_S
             self.close()

@@ -83,7 +83,7 @@ def running_app() -> Path:
     found = []
     for root in runtime_roots():
         with contextlib.suppress(OSError):
-            if root.stat().st_uid == os.getuid():
+            if root.stat().st_uid in (0, os.getuid()):
                 found += [path.parent for path in sorted(root.glob(f"*/{APP_SOCKET}")) if _answers(path)]
     if len(found) > 1:
         raise LocalError(f"several apps run here: {', '.join(map(str, found))}", code="app_several")

@@ -24,6 +24,22 @@ from safety.seal import Seal, SealError
 from safety.signer import read_seals
 
 KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.PRESCRIPTION)
+ABOUT: Final[Mapping[str, str]] = {
+    code: account
+    for account, codes in {
+        "absent": "recording_absent",
+        "recording": "recording_damaged recording_other",
+        "sent": "beginning time gap contraction_missing over_cap rise pulse_extra pulse_missing pulse_other charge "
+        "over_set_point under_set_point after_fade not_readable cut_short too_long",
+        "dose": "dose_missing dose_other end_other",
+        "prescription": "caps_other programme_other plan_other",
+        "seal": "not_sealed chunks_other pulses_other seal_malformed seal_forged seal_gap seal_key_lost "
+        "seal_unreadable",
+        "unread": "not_told",
+    }.items()
+    for code in codes.split()
+}
+"""Finding -> the account in which it was found, for people; one that is not here is of the journal and its chain."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,11 @@ class Proof:
     def good(self) -> bool:
         """What was sent is what the prescription allows, and the guard vouches for it."""
         return self.sealed and not self.findings
+
+
+def about(finding: Finding) -> str:
+    """In which account a finding is: a value of ``ABOUT``, or ``journal``."""
+    return "journal" if finding.row is not None else ABOUT.get(finding.code, "journal")
 
 
 def sessions(folder: Path) -> list[str]:

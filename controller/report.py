@@ -31,6 +31,7 @@ NOTICE: Final = (
     "PelviStim is not a certified medical device. The figures tell what was delivered and what was told; they do not "
     "show that one caused the other."
 )
+PLANNED: Final = ("planned_pulses", "planned_charge_uc")
 MARKS: Final = ("sensory", "motor", "comfortable")
 """First felt; a contraction that was seen or palpated; the most that is comfortable."""
 Points = Sequence[tuple[str, float]]
@@ -85,10 +86,11 @@ def as_csv(told: Mapping[str, Any]) -> str:
     for name, value in told["dose"].items():
         writer.writerow(("dose", "", "", "", name, value))
     for one in told["sessions"]:
-        for name in ("minutes", "contractions", "pulses", "charge_uc", "pauses", "deviations", "cause"):
+        for name in (*PLANNED, "minutes", "contractions", "pulses", "charge_uc", "pauses", "deviations", "cause"):
             writer.writerow(("sessions", one["began"], one["id"], "", name, one[name]))
-        for channel, value in one["below_comfortable_s"].items():
-            writer.writerow(("sessions", one["began"], one["id"], channel, "below_comfortable_s", value))
+        for name in ("comfortable_ma", "below_comfortable_s"):
+            for channel, value in one[name].items():
+                writer.writerow(("sessions", one["began"], one["id"], channel, name, value))
     for section in ("comfortable_ma", "felt_from_ma"):
         for channel, series in told[section].items():
             _lines(writer, section, channel, section, series)
@@ -165,7 +167,9 @@ def _told(days: Iterable[Any], name: str) -> Points:
 
 def _prescription(told: Mapping[str, Any]) -> dict[str, Any]:
     names = ("revision", "programme", "minutes", "sessions_per_day", "sessions_per_week", "weeks", "valid_until")
-    return {name: told.get(name) for name in names}
+    more = ("prescriber", "electrode_kind", "electrode_area_mm2", "placement")
+    caps = {channel: ua / 1_000 for channel, ua in sorted(told.get("caps_ua", {}).items())}
+    return {**{name: told.get(name) for name in (*names, *more)}, "caps_ma": caps}
 
 
 def _completed(one: Record) -> bool:
@@ -201,8 +205,20 @@ def _dose(found: list[Record]) -> dict[str, Any]:
         "contractions": sum(one.contractions for one in found),
         "pulses": sum(one.pulses for one in found),
         "charge_uc": sum(one.charge_pc for one in found) / 10**6,
+        **_planned(found),
         "minutes": round(sum(map(_minutes, found)), 2),
     }
+
+
+def _planned(found: list[Record]) -> dict[str, Any]:
+    """As planned in all contractions that began; None where a session does not tell of it."""
+    pulses, charge_pc = _sum(found, "pulses"), _sum(found, "charge_pc")
+    return {"planned_pulses": pulses, "planned_charge_uc": None if charge_pc is None else charge_pc / 10**6}
+
+
+def _sum(found: list[Record], what: str) -> int | None:
+    told = [planned for one in found if (planned := one.planned(what)) is not None]
+    return sum(told) if len(told) == len(found) else None
 
 
 def _minutes(one: Record) -> float:
@@ -223,6 +239,8 @@ def _session(one: Record, *, clinician: bool) -> dict[str, Any]:
         "contractions": one.contractions,
         "pulses": one.pulses,
         "charge_uc": one.charge_pc / 10**6,
+        **_planned([one]),
+        "comfortable_ma": {channel: ua / 1_000 for channel, ua in one.comfortable_ua.items()},
         "below_comfortable_s": {channel: us / 10**6 for channel, us in one.below_comfortable_us.items()},
         "pauses": len(one.pauses),
         "deviations": len(one.deviations),

@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from safety.link import SYSTEM_ROOT
+
 PORT_PLAIN: Final = 8080
 PORT_TLS: Final = 8443
 
@@ -14,6 +16,13 @@ PORT_TLS: Final = 8443
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``serve``."""
     parser.add_argument("--board", choices=("sim", "pigpio"), default="sim", help="sim: the simulated board")
+    parser.add_argument(
+        "--guard",
+        type=Path,
+        metavar="DIR",
+        default=SYSTEM_ROOT / "guard",
+        help="runtime folder of the guard that runs as a service, for --board pigpio",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; another than loopback needs TLS")
     parser.add_argument("--port", type=int, metavar="N", help=f"{PORT_PLAIN}, with TLS {PORT_TLS}, if not said")
     parser.add_argument("--phone", action="store_true", help="listen on the LAN, with TLS, and show QR codes")

@@ -48,7 +48,7 @@ def _folders() -> list[Path]:
     found: set[Path] = set()
     for root in runtime_roots():
         with contextlib.suppress(OSError):
-            if root.stat().st_uid == os.getuid():
+            if root.stat().st_uid in (0, os.getuid()):
                 found.update(path.parent for name in (STOP_SOCKET, GUARD_LOCK) for path in root.glob(f"*/{name}"))
     return sorted(found)
 

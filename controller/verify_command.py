@@ -6,12 +6,12 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from controller import journal_check
 from controller.journal import JournalError
 from controller.kept import add_state_argument, kept
-from controller.proof import Proof, prove, sessions
+from controller.proof import Proof, about, prove, sessions
 
 EXIT_OK: Final = 0
 EXIT_FOUND: Final = 2
@@ -35,10 +35,16 @@ def main(args: argparse.Namespace) -> int:
     verdict = journal_check.verify(one.journal, one.guard)
     proofs = [prove(one.app, one.guard, name, verdict) for name in names]
     if args.json:
-        print(json.dumps([{"proved": proof.good, **asdict(proof)} for proof in proofs], indent=2))
+        print(json.dumps([as_json(proof) for proof in proofs], indent=2))
     else:
         print(*(in_words(proof) for proof in proofs) if proofs else ("no session was recorded",), sep="\n")
     return EXIT_OK if all(proof.good for proof in proofs) else EXIT_FOUND
+
+
+def as_json(proof: Proof) -> dict[str, Any]:
+    """What was found, each finding with the account it is ``about``."""
+    findings = [{**asdict(one), "about": about(one)} for one in proof.findings]
+    return {"proved": proof.good, **asdict(proof), "findings": findings}
 
 
 def in_words(proof: Proof) -> str:

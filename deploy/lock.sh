@@ -20,4 +20,4 @@ compile() {
 # The group `build` holds setuptools, with which set-up.sh installs the project itself.
 compile --group build --output-file requirements.lock "$@"
 # The tests run with exactly what the product runs with.
-compile --group build --group dev --extra plot --constraint requirements.lock --output-file requirements-dev.lock "$@"
+compile --group build --group dev --extra plot --extra emg --extra replay --constraint requirements.lock --output-file requirements-dev.lock "$@"

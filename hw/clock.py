@@ -192,7 +192,10 @@ class VirtualClock(_PollingClock):
         return self._now
 
     def tally(self, channel: str) -> Tally:
-        return self._tallies.setdefault(channel, _ToldTally(self._sent))
+        tally = self._tallies.get(channel)
+        if tally is None:
+            tally = self._tallies[channel] = _ToldTally(self._sent)
+        return tally
 
     def _sent(self) -> None:
         """Where time goes on while the daemon keeps this one waiting for an answer, what it sent before must be known

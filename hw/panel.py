@@ -7,6 +7,7 @@ together by one bank read in every check (``PulseOutput.bank``).
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Any, Final
 
@@ -73,5 +74,8 @@ class Panel:
         return round(self.raw(self._peak_channel[channel]) * self._ua_per_step / self._levels)
 
     def close(self) -> None:
-        """Gives the pins back."""
+        """Gives the pins back. gpiozero shares buses by host: one left to be collected would close the next panel's."""
+        with contextlib.suppress(*_LOST):
+            for device in (*self._adc, *self._lights.values(), self._buzzer):
+                device.close()
         self._factory.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pigpio
 
@@ -32,8 +32,33 @@ _BAD_MODE: Final = -33
 with the output switch open: it is the first to make waves."""
 
 
+class PulseEngine(Protocol):
+    """What plays pulse lists: the port that another engine would stand behind (docs/decisions/0015-*.md).
+
+    Each call raises DaemonLost where the engine does not answer, NotAsApproved where it holds something else.
+    """
+
+    def load(self, data: bytes, entries: int, duration_us: int) -> tuple[int, int | None]:
+        """Takes one chunk and makes sure that it is just that; gives its number, and the number that plays now."""
+
+    def send(self, wave: int, *, join: bool) -> None:
+        """Plays a loaded chunk once, at once or right after the one that plays; there is no way to play it for ever."""
+
+    def playing(self) -> int | None:
+        """The number that plays now."""
+
+    def halt(self) -> None:
+        """Ends what plays and makes its lines safe."""
+
+    def forget(self) -> None:
+        """Drops what was loaded; only while nothing plays."""
+
+    def shut(self) -> None:
+        """Breaks the connection under whoever is using it: nothing more goes out. Called from another thread."""
+
+
 class PulseOutput:
-    """The board's output lines through one pigpio connection. Not safe to share between threads."""
+    """A ``PulseEngine``, and the board's output lines, on one pigpio connection. Not safe to share between threads."""
 
     def __init__(self, client: Any, board: Board) -> None:
         self._pi = client
@@ -103,8 +128,10 @@ class PulseOutput:
         expected += [0, entries, None, entries, duration_us, None]
         found = asked(burst, self._pi, made)
         wave, at = found[-4], found[-1]
-        if not 0 <= wave < SLOTS or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
-            raise NotAsApproved(f"answers {found}; expected {expected} and a wave id from 0 to {SLOTS - 1}")
+        # Made in a slot that we hold: somebody has deleted what was there, and it may be about to play.
+        free = 0 <= wave < SLOTS and wave not in self._live
+        if not free or any(b is not None and a != b for a, b in zip(found, expected, strict=True)):
+            raise NotAsApproved(f"answers {found}; expected {expected} and a free id from 0 to {SLOTS - 1}")
         self._live.append(wave)
         self._held = (entries, duration_us)
         return wave, None if at == IDLE else at

@@ -34,6 +34,7 @@ class Sample(NamedTuple):
     of the source current. ``playing``: the id of the wave that plays, None if none does. ``strayed``: lines whose mode
     is not what it should be, of those looked at this time. ``tick``: the daemon's, 32 bits of us, read last.
     ``holds``: whether the daemon holds the waves that were handed to it and no other pulses, if that was asked.
+    ``emptied_ua``: the peak holds right after they were emptied, if that was asked.
     """
 
     bank: int
@@ -48,6 +49,7 @@ class Sample(NamedTuple):
     strayed: tuple[str, ...]
     tick: int
     holds: bool = True
+    emptied_ua: tuple[int, int] | None = None
 
 
 class Senses:
@@ -73,6 +75,8 @@ class Senses:
             (Command.TICK, 0, 0, b""),
         )
         self._reset: Commands = tuple((Command.WRITE, self._peak_reset, level, b"") for level in (1, 0))
+        peaks = (board.adc.peak_a, board.adc.peak_b)
+        self._peaks: Commands = tuple((Command.SPI_XFER, self._handle, 0, question(number)) for number in peaks)
 
     def check(
         self,
@@ -80,35 +84,45 @@ class Senses:
         kick: int | None,
         reset_peaks: bool,
         held: tuple[Commands, tuple[int, ...]] = ((), ()),
+        *,
+        look_again: bool = False,
+        modes: bool = True,
     ) -> Sample:
         """One burst: KEEPALIVE to a level and a kick for the dead-man where given, the readings, and then the peak
-        holds emptied if wished. ``held``: questions about waves and the answers to them (``PulseOutput.holds``). A
-        script that is not there counts as not running. Raises DaemonLost, NotAsApproved."""
+        holds emptied if wished, and read once more with ``look_again``. ``held``: questions about waves and the answers
+        to them (``PulseOutput.holds``); ``modes``: whether the modes of some lines are asked for, others each time. A
+        script that is not there counts as not running.
+
+        Raises DaemonLost, NotAsApproved.
+        """
         before: list[tuple[int, int, int, bytes]] = []
         if keepalive is not None:
             before.append((Command.WRITE, self._keepalive, keepalive, b""))
         if kick is not None:
             before.append((Command.SCRIPT_UPDATE, self._script, 0, struct.pack("<I", kick & _WORD)))
-        self._modes.rotate()
-        modes = [(Command.MODE, line.gpio, 0, b"") for line in self._modes[0]]
-        commands = (*before, *self._looks, *modes, *held[0], *(self._reset if reset_peaks else ()))
+        self._modes.rotate(modes)
+        lines = self._modes[0] if modes else []
+        asked_modes = [(Command.MODE, line.gpio, 0, b"") for line in lines]
+        after = (*(self._reset if reset_peaks else ()), *(self._peaks if reset_peaks and look_again else ()))
+        commands = (*before, *self._looks, *asked_modes, *held[0], *after)
         results, data = asked(exchange, self.client, commands)
         at = len(before)
         bank, *converted = results[at : at + 1 + _ADC_INPUTS]
         status, playing, tick, *found = results[at + 1 + _ADC_INPUTS :]
         strayed = tuple(
-            line.name
-            for line, mode in zip(self._modes[0], found, strict=False)
-            if mode != (_OUTPUT if line.output else 0)
+            line.name for line, mode in zip(lines, found, strict=False) if mode != (_OUTPUT if line.output else 0)
         )
-        holds = found[len(modes) : len(modes) + len(held[1])]
-        reset = found[len(modes) + len(holds) :]
-        if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in converted):
+        holds = found[len(lines) : len(lines) + len(held[1])]
+        reset = found[len(lines) + len(holds) :]
+        again, reset = reset[2:], reset[:2]
+        if (keepalive is not None and results[0]) or any(reset) or any(count != 3 for count in (*converted, *again)):
             raise NotAsApproved(f"KEEPALIVE, SPI or PEAK_RESET refused: {results}")
         raw = tuple([code(answer) for answer in data[:_ADC_INPUTS]])
         running = status > 0 and int.from_bytes(data[_ADC_INPUTS][:4], "little") == SCRIPT_RUNNING
         at_us, wave = tick & _WORD, None if playing == IDLE else playing
-        return self._scale.sample(bank & _WORD, raw, wave, running, strayed, at_us, holds == list(held[1]))
+        sample = self._scale.sample(bank & _WORD, raw, wave, running, strayed, at_us, holds == list(held[1]))
+        emptied = [self._scale.peak_ua(code(answer)) for answer in data[_ADC_INPUTS + 1 :]]
+        return sample._replace(emptied_ua=(emptied[0], emptied[1])) if emptied else sample
 
     def close(self) -> None:
         """Gives the SPI handle back."""
@@ -127,6 +141,10 @@ class Scale:
         self._average = (-1000 * codes * adc.average_zero_mv, 1000 * adc.vref_mv, codes * adc.average_mv_per_ma)
         self._reference = (0, adc.vref_mv, codes)
 
+    def peak_ua(self, raw: int) -> int:
+        """A current by the code of its peak hold."""
+        return scaled(raw, *self._peak)
+
     def sample(
         self,
         bank: int,
@@ -142,7 +160,7 @@ class Scale:
         return Sample(
             bank,
             raw,
-            (scaled(raw[adc.peak_a], *self._peak), scaled(raw[adc.peak_b], *self._peak)),
+            (self.peak_ua(raw[adc.peak_a]), self.peak_ua(raw[adc.peak_b])),
             (scaled(raw[adc.electrode_a], *self._electrode), scaled(raw[adc.electrode_b], *self._electrode)),
             scaled(raw[adc.rail], *self._rail),
             (scaled(raw[adc.average_a], *self._average), scaled(raw[adc.average_b], *self._average)),

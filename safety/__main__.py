@@ -12,12 +12,14 @@ import threading
 import traceback
 from datetime import date
 from pathlib import Path
+from pwd import getpwnam
 from typing import Final
 
 from hw.board import REFERENCE_BOARD, load_board
 from hw.clock import Clock, DaemonClock, VirtualClock, WallClock
 from hw.pulses import PulseOutput
 from hw.wire import connect
+from safety import calibration
 from safety.errors import LinkError, PelviStimError
 from safety.guard import Guard, Timeouts
 from safety.link import GUARD_SOCKET, STOP_SOCKET, stop_guard
@@ -27,6 +29,8 @@ from safety.system import Systemd, real_time
 VIRTUAL_TIMEOUT_S: Final = 5.0
 """Where a simulator owns time, only a daemon that hangs for good is late: the machine may be busy with other things."""
 LEAVE_WITHIN_S: Final = 2.0
+REAL_PORT: Final = 8888
+"""pigpiod's own: never a simulated board's, so that no slip makes a real one pass for it."""
 
 
 def main() -> int:
@@ -38,6 +42,8 @@ def main() -> int:
     parser.add_argument("--pigpio", default="127.0.0.1:8888", help="the pigpio daemon, host:port")
     parser.add_argument("--board", type=Path, default=REFERENCE_BOARD, help="board file")
     parser.add_argument("--clock", help="control socket of a simulator that owns time")
+    parser.add_argument("--simulated", action="store_true", help="a simulated board, which carries its calibration")
+    parser.add_argument("--app-user", metavar="NAME", help="the app has a user of its own, in this process's group")
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="end together with the process that started it"
     )
@@ -45,6 +51,8 @@ def main() -> int:
     host, _, port = options.pigpio.rpartition(":")
     try:
         board = load_board(options.board)
+        if options.simulated and int(port) == REAL_PORT:
+            raise LinkError(f"port {REAL_PORT} is a real daemon's; a simulated board listens elsewhere")
         options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if options.new_state:
             Store(options.state).begin()
@@ -62,8 +70,28 @@ def main() -> int:
                 return DaemonClock(PulseOutput(connect(host, int(port), timeouts.call_s), board).tick)
             return WallClock()
 
-        guard = Guard(board, host, int(port), options.runtime, options.state, make_clock, date.today, timeouts, checked)
-    except (PelviStimError, OSError, ValueError) as error:
+        def calibrated(day: date) -> str | None:
+            carried = options.state / calibration.NAME
+            record = calibration.nominal(board, day) if options.simulated else calibration.read(carried)
+            return calibration.problem(record, board, day)
+
+        guard = Guard(
+            board,
+            host,
+            int(port),
+            options.runtime,
+            options.state,
+            make_clock,
+            date.today,
+            timeouts,
+            calibrated,
+            checked,
+            None if options.app_user is None else getpwnam(options.app_user).pw_uid,
+        )
+        if options.app_user is not None:
+            (options.runtime / GUARD_SOCKET).chmod(0o660)
+            (options.runtime / STOP_SOCKET).chmod(0o666)  # a stop needs no permission
+    except (PelviStimError, OSError, ValueError, KeyError) as error:
         print(f"guard: {error}", file=sys.stderr, flush=True)
         return 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop

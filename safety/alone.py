@@ -11,8 +11,9 @@ from safety import link
 from safety.errors import LinkError
 
 
-def alone(runtime: Path, state: Path, host: str, port: int) -> tuple[object, ...]:
-    """Takes all three, and clears away the sockets of a guard that died. They are free again when the result is gone.
+def alone(runtime: Path, state: Path, host: str, port: int) -> tuple[Any, ...]:
+    """Takes all three, and clears away the sockets of a guard that died. They are free again when the result is gone or
+    closed.
 
     Raises LinkError when another guard holds one of them. The daemon is known by its address in this machine's own
     network: a guard elsewhere that drives the same daemon is not seen by this.

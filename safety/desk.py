@@ -50,10 +50,12 @@ class Port(Protocol):
     @property
     def signer(self) -> Signer: ...
     def verify(self, text: bytes, key: object, signature: object) -> Refusal | None: ...
+    def uncalibrated(self) -> str | None: ...
 
 
 class Desk:
-    """``folder``: where the app finds the socket; ``today``: this machine's own date."""
+    """``folder``: where the app finds the socket; ``today``: this machine's own date; ``app_uid``: the app's user, if
+    that is another than the guard's."""
 
     def __init__(
         self,
@@ -64,8 +66,9 @@ class Desk:
         guard: Port,
         today: Callable[[], date],
         full_scale_ua: int,
+        app_uid: int | None,
     ) -> None:
-        self._full_scale_ua = full_scale_ua
+        self._full_scale_ua, self._app_uid = full_scale_ua, app_uid
         self._clock, self._session, self._supply, self._guard, self._today = clock, session, supply, guard, today
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(folder / link.GUARD_SOCKET))
@@ -134,7 +137,7 @@ class Desk:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        if not allowed(connection):
+        if not allowed(connection, self._app_uid):
             connection.close()
         elif self._app is not None:
             turn_away(connection)
@@ -199,7 +202,7 @@ class Desk:
             case "self_test":
                 return self._request(Request.SELF_TEST, now)
             case "check_electrodes":
-                return self._not_checkable() or self._request(Request.CHECK, now)
+                return self._not_checkable() or self._check_electrodes(now)
             case "start" if mode is Mode.ARMED:
                 return self._start(message, now)
             case "resume" if mode is Mode.PAUSED:
@@ -216,8 +219,13 @@ class Desk:
                 return self._not_now()
         return Refusal("link_unknown", f"no message of type {message['type']!r}")
 
-    def _request(self, request: Request, now: int) -> Refusal | None:
-        return None if self._guard.check(now, request) else self._not_now()
+    def _request(self, request: Request, now: int, faults: tuple[str, ...] = ()) -> Refusal | None:
+        return None if self._guard.check(now, request, faults) else self._not_now()
+
+    def _check_electrodes(self, now: int) -> Refusal | None:
+        """A calibration that has run out since the self-test stops it."""
+        over = self._guard.uncalibrated()
+        return self._request(Request.CHECK, now, () if over is None else (over,))
 
     def _not_now(self) -> Refusal:
         state = self._guard.state

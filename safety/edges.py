@@ -23,6 +23,8 @@ PER_MILLION: Final = 1
 """How far waves and ticks may drift apart, in us a second: they share one crystal. Matters for silence only. ours."""
 MISSING_US: Final = 40_000
 """So long after its time an edge is missing: two checks; notifications came 2.2 ms late at most. ours."""
+SAMPLE_US: Final = 5
+"""The daemon's grid of samples (``-s 5``): what is over within one is not notified."""
 EARLY_US: Final = 2_000
 """So much before its time a chunk that was not joined may begin, the guard's own time being coarse. ours."""
 STOP_US: Final = 30_000
@@ -69,9 +71,10 @@ class Edges:
         self._levels = 0
         self._loose = True
         self._start = self._rise = (0, 0)
-        self._phase = Cut(0, 0, 0)
+        self._phase: Cut | None = None
         self._was_cut = False
         self._stopped_us: int | None = None
+        self._over_us = 0
         self._pulses: deque[Pulse] = deque()
         self.came = {channel: Seen() for channel in self._of}
 
@@ -115,7 +118,10 @@ class Edges:
     def asked(self, level: int, at_us: int) -> None:
         """OUTPUT_ENABLE was written, to another level than before."""
         self._go_on()
-        self._switch.append((at_us, level))
+        if self._switch and -(-at_us // SAMPLE_US) == -(-self._switch[-1][0] // SAMPLE_US):
+            self._switch.pop()  # written back within one sample: neither is seen
+        else:
+            self._switch.append((at_us, level))
 
     def stopped(self, at_us: int) -> None:
         """Everything was stopped, or is about to be. Call it before edges of that time are given to ``seen``.
@@ -129,6 +135,8 @@ class Edges:
         changed = (self._levels ^ levels) & self._watched
         self._levels = levels
         wrong = None
+        if tick_us < self._over_us:  # heard of late: a stop was after it, and something is asked again by now
+            return None
         for level in (0, 1):  # on one sample of the grid a line may fall before another rises, never the other way
             lines = changed & levels if level else changed & ~levels
             while lines:
@@ -155,7 +163,7 @@ class Edges:
     def _go_on(self) -> None:
         """After a stop nothing of before is expected any more."""
         if self._stopped_us is not None:
-            self._stopped_us, self._was_cut = None, False
+            self._over_us, self._stopped_us, self._was_cut = self._stopped_us, None, False
             self._expected.clear()
             self._pulses.clear()
             self._switch.clear()
@@ -201,7 +209,7 @@ class Edges:
                 self.came[pulse.channel].pulses += 1
                 self.came[pulse.channel].code_us += pulse.code * pulse.width_us
             return
-        self._rise = (edge.at_us, tick_us)
+        self._rise, self._phase = (edge.at_us, tick_us), None
         if edge.start:
             self._start = self._rise
 

@@ -1,9 +1,13 @@
 """The electrode check: a few pulses of at most 2 mA on each channel, and what their readings say of the electrode.
 
 The peak holds keep the larger of both phases, so PEAK_RESET, raised inside the wave, hides one of them. The negative
-phase, the last of a pulse, stays in the holds and is read after its wave. The positive one is read in the gap after it,
-which is as long as a gap may be: what the holds show while that wave plays can come from no other phase, so a reading
-that misses the gap shows nothing, never the wrong phase. The gap also lets the tissue discharge between both.
+phase, the last of a pulse, stays in the holds and is read after it. The positive one is read in the gap behind it,
+which is as long as a gap may be: what the holds show then can come from no other phase, so a reading that misses the
+gap shows nothing, never the wrong phase. The gap also lets the tissue discharge between both.
+
+A wave has four pulses: two that show the positive phase, as a gap may be missed, one that shows both, and one that
+shows the negative phase. The third tells a wrong current, whichever phase has it and whatever was missed, within 37 ms
+of the first wrong pulse of its wave, and within 45 ms of one that was the last of the wave before (bound: 60).
 
 What the guard plays of it goes through ``admit`` first, which reads the pulse list by the gate's own decoder. Pure.
 """
@@ -31,21 +35,26 @@ from safety.steps import (
     frames,
     pulse_list,
 )
+from safety.watch import BAND_PERCENT, BAND_UA, REFERENCE_TOLERANCE_MV
 
 CHECK_UA: Final = 2_000
 """2 mA, the step by which a set-point may rise at once (``limits.RAISE_STEP_MAX_UA``). ours."""
 WIDTH_US: Final = 250
 """As the strength programmes have it. 2 mA for 250 us are 0.5 uC. ours."""
 GAP_US: Final = limits.INTERPHASE_MAX_US
-PULSES: Final = 4
-PERIOD_US: Final = 20_000
-"""50 Hz: a wave of 80 ms. ours."""
+PULSE_US: Final = 2 * WIDTH_US + GAP_US
+POSITIVE, BOTH, NEGATIVE = "positive", "both", "negative"
+SHOWN: Final = (POSITIVE, POSITIVE, BOTH, NEGATIVE)
+"""Which phases of each pulse of a wave the peak holds show."""
+PERIOD_US: Final = 15_000
+"""Long enough for a wave that begins late and the look after a pulse; so short that a wrong current ends in time."""
 FIRST_US: Final = 500
-LENGTH_US: Final = PULSES * PERIOD_US
+LENGTH_US: Final = FIRST_US + 3 * PERIOD_US + PULSE_US + 500
+"""The last 500 us: the frames."""
 SHOW_US: Final = 20
 """From a phase's begin until PEAK_RESET shows it: so a low PEAK_RESET means that the phase has begun."""
-WAVES: Final = 3
-"""Tries to read the positive phase in its gap, four times a wave."""
+WAVES: Final = 4
+"""Tries to read the positive phase in its gap, twice a wave."""
 
 OPEN: Final = "electrode_open"
 SHORT: Final = "electrode_short"
@@ -67,8 +76,6 @@ AT_COMPLIANCE_PERCENT: Final = 90
 """Of the compliance: no current source is exact at its end. ours."""
 STEPS: Final = 3
 """Converter steps that two readings of one thing may differ by: one of rounding, two of noise (0.2 steps, 5 sigma)."""
-CURRENT_PERCENT: Final = 20
-"""By which the current may differ from the asked (issue of the interlock: 20 % above is a fault)."""
 POLARITY_PERCENT: Final = 10
 """By which the currents may differ, above the steps: one source drives both phases, so only leaks make a difference.
 At 2 mA three steps are 1.5, 3 and 6 % on boards of 25, 50 and 100 mA: no less could be told on all. ours."""
@@ -101,34 +108,37 @@ def check_code(full_scale_ua: int) -> int:
 # --- the pulses -------------------------------------------------------------------------------------------------------
 
 
-def wave(figures: Figures, channel: str, *, positive: bool) -> bytes:
-    """The pulse list for one channel ("A", "B"), ``LENGTH_US`` long, that shows the peak holds one phase of each pulse.
+def wave(figures: Figures, channel: str) -> bytes:
+    """The pulse list for one channel ("A", "B"), ``LENGTH_US`` long, that shows the peak holds what ``SHOWN`` says.
 
-    PEAK_RESET is high but from ``SHOW_US`` after that phase's begin to the begin of the next phase, and at the end.
+    PEAK_RESET empties them at first and as each pulse begins, is low from ``SHOW_US`` after the begin of the phase that
+    is shown until another is to be hidden, and at the end.
     """
     lines, peak_reset = figures.seven, figures.mask("PEAK_RESET")
     codes = (check_code(figures.full_scale_ua), 0) if channel == "A" else (0, check_code(figures.full_scale_ua))
     changes: list[Change] = [first_entry(lines), (0, peak_reset, 0), *frames(lines, 1, *codes)]
     pos, neg = figures.mask(f"{channel}_POS"), figures.mask(f"{channel}_NEG")
-    for number in range(PULSES):
+    for number, shown in enumerate(SHOWN):
         first = FIRST_US + number * PERIOD_US
         second = first + WIDTH_US + GAP_US
         for start, line in ((first, pos), (second, neg)):
             changes += [(start, line, 0), (start + WIDTH_US, 0, line)]
-        hidden = second if positive else first
-        shown = first if positive else second
-        changes += [(hidden, peak_reset, 0), (shown + SHOW_US, 0, peak_reset)]
-    changes += [*frames(lines, LENGTH_US - 2 * FRAME_US - 1, 0, 0), (LENGTH_US - 1, 0, peak_reset)]
+        show = (second if shown == NEGATIVE else first) + SHOW_US
+        changes += [(first, peak_reset, 0), (show, 0, peak_reset)]
+        if shown == POSITIVE:
+            changes.append((second, peak_reset, 0))
+    changes += frames(lines, LENGTH_US - 2 * FRAME_US - 1, 0, 0)
     return pulse_list(changes, LENGTH_US)
 
 
-def read_at_us(number: int) -> int:
-    """When, in a wave of positive phases, the gap of a pulse (0 to ``PULSES - 1``) is looked for.
+def gap_at_us(look: int) -> int:
+    """When, in its wave, a look (0, 1, 2, ...; two a wave) goes for the gap of the first or the second pulse.
 
-    The gap lasts 1 ms, and the guard's waits may end up to 1 ms late, by the same each time, since the period is that
-    of its checks. From a little before each gap's begin to a little after, two of four looks meet it all the same.
+    The gap lasts 1 ms, and the guard's waits may end up to 1 ms late, by about the same each time. So four looks are
+    spread from a little before a gap's begin to a little after: two of them meet it, those of the first wave on a
+    machine that is not busy.
     """
-    return FIRST_US + number * PERIOD_US + WIDTH_US + (number - 2) * GAP_US // 4 + SHOW_US
+    return FIRST_US + look % 2 * PERIOD_US + WIDTH_US + SHOW_US + (0, 1, -1, -2)[look % 4] * GAP_US // 4
 
 
 def admit(figures: Figures, data: bytes) -> Chunk | Refusal:
@@ -150,14 +160,17 @@ def admit(figures: Figures, data: bytes) -> Chunk | Refusal:
 
 
 def evaluate(figures: Figures, positive: Peaks, negative: Peaks) -> Finding:
-    """What both phases say. The worst is told: a fault of the board, then open, unlike polarities, short, range."""
+    """What both phases say. The worst is told: a fault of the board, then open, unlike polarities, short, range.
+
+    The current is held against the asked as in a session (``watch.BAND_PERCENT``, ``watch.BAND_UA``).
+    """
     currents = (positive.current_ua, negative.current_ua)
     voltages = (positive.voltage_mv, negative.voltage_mv)
     asked = check_code(figures.full_scale_ua) * figures.full_scale_ua // 4096
     band_ua, band_mv = STEPS * figures.peak_step_ua, STEPS * figures.electrode_step_mv
     current = sum(currents)
     load = sum(voltages) * 1000 // current if current else None
-    if max(currents) > asked * (100 + CURRENT_PERCENT) // 100 + band_ua:
+    if 100 * (max(currents) - BAND_UA) > (100 + BAND_PERCENT) * asked:
         return Finding(load, CURRENT_HIGH)
     at_compliance = max(voltages) * 100 >= figures.compliance_mv * AT_COMPLIANCE_PERCENT
     over = load is not None and load * CHECK_UA > figures.compliance_mv * 1000
@@ -165,7 +178,7 @@ def evaluate(figures: Figures, positive: Peaks, negative: Peaks) -> Finding:
         return Finding(load, OPEN)
     if _unlike(currents, POLARITY_PERCENT, band_ua) or _unlike(voltages, VOLTAGE_PERCENT, band_mv):
         return Finding(load, POLARITY)
-    if load is None or max(currents) < asked * (100 - CURRENT_PERCENT) // 100 - band_ua:
+    if load is None or 100 * (max(currents) + BAND_UA) < (100 - BAND_PERCENT) * asked:
         return Finding(load, CURRENT_LOW)
     if load < SHORT_OHM:
         return Finding(load, SHORT)
@@ -184,7 +197,8 @@ def _unlike(values: tuple[int, int], percent: int, band: int) -> bool:
 def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> Steps[dict[str, Finding]]:
     """Closes the output switch, checks the channels ("A", "B") in turn, opens it again. Needs a passed self-test.
 
-    Meanwhile the guard must not empty the peak holds. A cause to stop for (no ``FINDINGS``) is the last thing found.
+    Meanwhile the guard must not empty the peak holds. A cause to stop for (no ``FINDINGS``) is the last thing found,
+    and ends it at once, whatever still plays: the guard must stop.
     """
     found: dict[str, Finding] = {}
     now = yield Wait(now_us)
@@ -195,7 +209,8 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
     for channel in channels:
         found[channel] = (yield from _measure(port, figures, channel)) if up else Finding(None, RAIL_LOST)
         if found[channel].code not in (None, *FINDINGS):
-            break
+            port.write("OUTPUT_ENABLE", 0)
+            return found
     port.write("OUTPUT_ENABLE", 0)
     now = yield Wait(now, toggle=True)
     yield Wait(now + limits.CHECK_INTERVAL_US, toggle=True)  # it is seen low before a start raises it again
@@ -205,26 +220,40 @@ def run(port: Port, figures: Figures, channels: Sequence[str], now_us: int) -> S
 def _measure(port: Port, figures: Figures, channel: str) -> Steps[Finding]:
     """One channel, the rail being up."""
     place = "AB".index(channel)
-    phases, peak_reset = figures.seven.phases, figures.mask("PEAK_RESET")
-    gaps: list[Peaks] = []
-    for _ in range(WAVES):
-        playing, began = port.play(wave(figures, channel, positive=True), LENGTH_US)
-        for number in range(PULSES):
-            yield Wait(began + read_at_us(number), toggle=True)
+    for attempt in range(WAVES):
+        playing, began = port.play(wave(figures, channel), LENGTH_US)
+        gaps: list[Peaks] = []
+        for look in (2 * attempt, 2 * attempt + 1):
+            yield Wait(began + gap_at_us(look), toggle=True)
             sample = port.sense()
-            if sample.playing == playing and not sample.bank & (phases | peak_reset):
+            if sample.playing == playing and _shows(sample, figures):
                 gaps.append(_peaks(sample, place))
+        third_ends = began + FIRST_US + SHOWN.index(BOTH) * PERIOD_US + PULSE_US
+        yield Wait(third_ends + BEGINS_US, toggle=True)
+        sample = port.sense()
+        both = _peaks(sample, place)
+        finding = evaluate(figures, both, both) if _shows(sample, figures) else Finding(None, UNREAD)
+        if finding.code in (CURRENT_HIGH, CURRENT_LOW):
+            return finding
         yield Wait(began + LENGTH_US + BEGINS_US, toggle=True)
-        if gaps:
-            break
-    else:
-        return Finding(None, UNREAD)
-    _, began = port.play(wave(figures, channel, positive=False), LENGTH_US)
-    yield Wait(began + LENGTH_US + BEGINS_US, toggle=True)
-    negative = _peaks(port.sense(), place)
-    # A look at the gap that came too late saw empty holds: the largest is the one that met it.
-    positive = Peaks(max(peaks.current_ua for peaks in gaps), max(peaks.voltage_mv for peaks in gaps))
-    return evaluate(figures, positive, negative)
+        if finding.code in (OPEN, SHORT):
+            return finding
+        sample = port.sense()
+        if gaps and _shows(sample, figures):
+            # A look at the gap that came too late saw empty holds: the largest is the one that met it.
+            positive = Peaks(max(peaks.current_ua for peaks in gaps), max(peaks.voltage_mv for peaks in gaps))
+            return evaluate(figures, positive, _peaks(sample, place))
+    return Finding(None, UNREAD)
+
+
+def _shows(sample: Sample, figures: Figures) -> bool:
+    """Whether the peak holds show what they have seen, and the converter what they hold.
+
+    A converter that is wrong at its reference is named by the guard's own check.
+    """
+    if sample.bank & (figures.seven.phases | figures.mask("PEAK_RESET")):
+        return False
+    return abs(sample.reference_mv - figures.reference_mv) <= REFERENCE_TOLERANCE_MV
 
 
 def _peaks(sample: Sample, place: int) -> Peaks:

@@ -1,14 +1,15 @@
 """The gate: judges every chunk before it may be played. It refuses; it never clamps, rounds or repairs.
 
 ``decode`` says what a chunk is; the rules here say whether it may follow what was approved before it: order, set-point
-and envelope, charge, r.m.s., contraction and rest, session length, and only falling codes once an end was asked for.
+and envelope, charge, r.m.s., contraction and rest, session length, only falling codes once an end was asked for, and no
+pulse but those of the programme.
 Pure: ``judge`` gives an ``Approval`` that holds the history to go on with, or a ``Refusal``; nothing changes in place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Final
@@ -62,6 +63,14 @@ class History:
         """First to last pulse start of the contraction under way or just ended: the rest to come."""
         return 0 if self.first is None or self.last is None or self.continuous else self.last - self.first
 
+    def later(self, since_us: int, by_us: int) -> History:
+        """The same, had the pulses from ``since_us`` on come ``by_us`` later."""
+        if self.first is None or self.last is None or self.last < since_us:
+            return self
+        first = self.first if self.first < since_us else self.first + by_us
+        squares = tuple((start if start < since_us else start + by_us, one) for start, one in self.squares)
+        return replace(self, first=first, last=self.last + by_us, squares=squares)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -79,6 +88,15 @@ class Progress:
     zero_us: int | None = None
     resumed: bool = False
     channels: dict[str, History] = field(default_factory=lambda: {channel: History() for channel in CHANNELS})
+
+    def begun(self, duration_us: int, began_us: int) -> Progress:
+        """The last chunk, which lasts ``duration_us``, began at ``began_us``: never before the time it was judged for,
+        but later by what switch and daemon took.
+        """
+        judged_us = self.played_us - duration_us
+        by_us = max(0, began_us - judged_us)
+        channels = {channel: history.later(judged_us, by_us) for channel, history in self.channels.items()}
+        return replace(self, played_us=self.played_us + by_us, channels=channels)
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,9 @@ def judge(plan: Plan, progress: Progress, start_us: int, revision: int, data: by
         history = _over_time(plan, value, channels[pulse.channel], start_us, offset, pulse)
         if isinstance(history, Refusal):
             return history
+        refusal = _as_prescribed(plan, start_us, pulse)
+        if refusal is not None:
+            return refusal
         channels[pulse.channel] = history
     played_us = end_us + offset
     after = Progress(set_point, end_us, played_us, progress.end_us, progress.zero_us, resumed=False, channels=channels)
@@ -174,6 +195,19 @@ def _amplitude(
         return Refusal("after_end", f"{pulse.channel}: a pulse at {at_us} us; from {zero_us} us on none may come")
     if end_us is not None and at_us >= end_us and pulse.code > history.last_code:
         return Refusal("not_falling", f"{pulse.channel}: code {pulse.code} after {history.last_code} at {at_us} us")
+    return None
+
+
+def _as_prescribed(plan: Plan, start_us: int, pulse: Pulse) -> Refusal | None:
+    """Whether the programme has this very pulse: at its time, with its widths. Fewer may come than it has."""
+    at_us = start_us + pulse.start_us
+    train = plan.schedule.train(pulse.channel, at_us)
+    if train is not None and (pulse.width_us, pulse.gap_us) != (train.width_us, train.gap_us):
+        return Refusal(
+            "other_pulse", f"{pulse.channel}: {pulse.width_us} us, gap {pulse.gap_us} us; not the programme's"
+        )
+    if train is None or not train.has_pulse_at(at_us):
+        return Refusal("not_in_programme", f"{pulse.channel}: the programme has no pulse at {at_us} us")
     return None
 
 

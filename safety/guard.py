@@ -61,9 +61,11 @@ class Guard:
     """The loop and all it holds. ``make_clock`` gives a clock for a participant's name; each thread has its own.
 
     ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
+    ``calibrated``: what is wrong with the board's calibration on a day (``safety/calibration.py``), None if nothing;
     ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
-    that is ended then would start anew, and the latch be gone). Raises LinkError when another guard uses one of the
-    folders or the daemon, BoardError when the daemon is not there or not as it must be.
+    that is ended then would start anew, and the latch be gone); ``app_uid``: the app's user, where that is another.
+    Raises LinkError when another guard uses one of the folders or the daemon, BoardError when the daemon is not there
+    or not as it must be.
     """
 
     def __init__(
@@ -76,10 +78,12 @@ class Guard:
         make_clock: Callable[[str], Clock],
         today: Callable[[], date],
         timeouts: Timeouts,
+        calibrated: Callable[[date], str | None],
         checked: Callable[[], None] = lambda: None,
+        app_uid: int | None = None,
     ) -> None:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
-        self._board, self._checked = board, checked
+        self._board, self._checked, self._calibrated, self._today = board, checked, calibrated, today
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
         self._stop = StopThread(
             runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
@@ -106,7 +110,7 @@ class Guard:
         self._store, self._folder = Store(state), state
         self.signer = Signer(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
-        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua)
+        self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua, app_uid)
         self.state = interlock.State()
         found = self._session.record.found()
         if found is not None:
@@ -275,7 +279,9 @@ class Guard:
             case Action.RESET_TRIP:
                 self._rearm = True
             case Action.BEGIN_SELF_TEST:
-                self._begin(selftest.run(self._tools, self._tools.figures, now, rearm=self._rearm), now)
+                uncalibrated = self.uncalibrated()
+                job = selftest.run(self._tools, self._tools.figures, now, rearm=self._rearm, uncalibrated=uncalibrated)
+                self._begin(job, now)
                 self._rearm = False
             case Action.BEGIN_CHECK:
                 channels = self._session.plan.schedule.channels() if self._session.plan is not None else ()
@@ -301,6 +307,11 @@ class Guard:
             case Action.RECORD if not self._leaving.is_set():
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
+
+    def uncalibrated(self) -> str | None:
+        """What is wrong with the calibration now: a clock that was set back makes no record young again."""
+        known = self._session.record.day
+        return self._calibrated(max(self._today(), self._today() if known is None else date.fromisoformat(known)))
 
     def _seal(self) -> None:
         """Signs what was played, once the session is over. A disk that does not take it is told, and nothing else."""
@@ -414,6 +425,8 @@ class Guard:
             self._fault(now, error)
             return
         for sent in began:
+            if not sent.joined:
+                self._session.began(sent.approved.chunk.duration_us, sent.began_us)
             self._desk.played(sent.approved.data)
             self._lookout.chunk_began()
             self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())

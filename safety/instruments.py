@@ -83,9 +83,16 @@ class Instruments:
         pulses.take_over()
         return pulses
 
+    def close(self) -> None:
+        """Lets go of everything; the dead-man fires, if it runs."""
+        self.panel.close()
+        self.dead_man.cut()
+        self.notices.close()
+        self.pulses.close()
+
     # --- one check ------------------------------------------------------------------------------------------------
 
-    def check(self, *, toggle: bool, kick: bool, reset_peaks: bool) -> Sample:
+    def check(self, *, toggle: bool, kick: bool, reset_peaks: bool, look_again: bool = False) -> Sample:
         """Reads everything, in one burst. A toggle, a kick and a reset count from before it."""
         now = self._clock.now()
         keepalive = None
@@ -97,7 +104,7 @@ class Instruments:
         if kick:
             self.kicked_us = now
         kicked = self.dead_man.next_kick() if kick else None
-        sample = self.senses.check(keepalive, kicked, reset_peaks, self.pulses.holds())
+        sample = self.senses.check(keepalive, kicked, reset_peaks, self.pulses.holds(), look_again=look_again)
         if reset_peaks:
             self.peaks_since_us = self._clock.now()
         return sample
@@ -136,8 +143,8 @@ class Instruments:
     # --- the board for self-test and electrode check (steps.Port) -------------------------------------------------
 
     def sense(self) -> Sample:
-        """One reading; nothing is changed by it."""
-        return self.senses.check(None, None, False)
+        """One reading; nothing is changed by it, nor which modes the next check asks for."""
+        return self.senses.check(None, None, False, modes=False)
 
     def reset_peaks(self) -> None:
         """Empties the peak holds."""

@@ -142,7 +142,7 @@ def step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action
 
 def _contacts(state: State, inputs: Inputs, now_us: int) -> State:
     if inputs.estop_a is inputs.estop_b and inputs.estop_a is not None:
-        return state if state.disagree_since_us is None else replace(state, disagree_since_us=None)
+        return replace(state, disagree_since_us=None)
     return state if state.disagree_since_us is not None else replace(state, disagree_since_us=now_us)
 
 
@@ -204,14 +204,13 @@ def _clear(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Acti
         return state, (Action.REFUSE,) if inputs.request else ()
     if state.locked_by is not None and not inputs.clinician:
         return state, (Action.REFUSE,)
-    after, actions = _begin_self_test(state, now_us)
+    after, actions = _begin_self_test(now_us)
     latched = any(CAUSES[code].clears is Clears.RESET for code in inputs.faults)
     return after, (Action.RESET_TRIP, *actions) if latched else actions
 
 
-def _begin_self_test(state: State, now_us: int) -> tuple[State, tuple[Action, ...]]:
-    after = State(Mode.SELF_TEST, until_us=now_us + SELF_TEST_MAX_US, disagree_since_us=state.disagree_since_us)
-    return after, (Action.BEGIN_SELF_TEST,)
+def _begin_self_test(now_us: int) -> tuple[State, tuple[Action, ...]]:
+    return State(Mode.SELF_TEST, until_us=now_us + SELF_TEST_MAX_US), (Action.BEGIN_SELF_TEST,)
 
 
 def _ramped(state: State, code: str, now_us: int) -> tuple[State, bool]:
@@ -235,9 +234,9 @@ def _work(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Actio
         return (state, (Action.REFUSE,)) if asked is None else asked
     match state.mode:
         case Mode.BOOT:
-            return _begin_self_test(state, now_us)
+            return _begin_self_test(now_us)
         case Mode.SELF_TEST if inputs.passed:
-            return State(Mode.IDLE, tested=True, disagree_since_us=state.disagree_since_us), ()
+            return State(Mode.IDLE, tested=True), ()
         case Mode.ELECTRODE_CHECK if inputs.passed is not None:
             armed = replace(state, mode=Mode.ARMED, until_us=now_us + ARMED_MAX_US)
             return (armed if inputs.passed else _idle(state)), (Action.DISABLE,)
@@ -253,7 +252,7 @@ def _asked(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Acti
     held = any(CAUSES[code].act is Act.RAMP for code in inputs.faults)
     match state.mode, inputs.request:
         case Mode.IDLE | Mode.ARMED, Request.SELF_TEST:
-            return _begin_self_test(state, now_us)
+            return _begin_self_test(now_us)
         case Mode.IDLE | Mode.ARMED, Request.CHECK if state.tested:
             checking = replace(state, mode=Mode.ELECTRODE_CHECK, until_us=now_us + CHECK_MAX_US)
             return checking, (Action.ENABLE, Action.BEGIN_CHECK)
@@ -274,7 +273,7 @@ def _asked(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Acti
 
 
 def _idle(state: State) -> State:
-    return State(Mode.IDLE, tested=state.tested, disagree_since_us=state.disagree_since_us)
+    return State(Mode.IDLE, tested=state.tested)
 
 
 def _ended(state: State, ending: Mode) -> tuple[State, tuple[Action, ...]]:
@@ -285,6 +284,5 @@ def _ended(state: State, ending: Mode) -> tuple[State, tuple[Action, ...]]:
         )
         return paused, (Action.DISABLE,)
     if ending is Mode.STOPPED:
-        after = State(Mode.STOPPED, state.ending_cause, disagree_since_us=state.disagree_since_us)
-        return after, (Action.STOP_NOW, Action.CLOSE_SESSION, Action.RECORD)
+        return State(Mode.STOPPED, state.ending_cause), (Action.STOP_NOW, Action.CLOSE_SESSION, Action.RECORD)
     return _idle(state), (Action.DISABLE, Action.CLOSE_SESSION)

@@ -33,6 +33,8 @@ TAKEN: Final = "guard_taken"
 """The code of the one message that a second app gets, before its connection is closed."""
 STOP_COUNTED: Final = b"stop, counted"
 """A stop from a process that keeps a tally of what it sends (virtual clock); any other content stops just the same."""
+SYSTEM_ROOT: Final = Path("/run/pelvistim")
+"""Where the runtime folders of an installed guard and app are (deploy/); the folder itself is root's."""
 RUNTIME_ROOT_MAX_BYTES: Final = 83
 """The address of a Unix socket has 107 bytes, and a run's own folder and the socket's name must fit behind this."""
 MESSAGE_MAX_BYTES: Final = 192 * 1024
@@ -92,10 +94,12 @@ def runtime_root() -> Path:
 
 
 def runtime_roots() -> list[Path]:
-    """Every folder in which guards of this user may be, also those started from another shell: a stop looks in all."""
+    """Every folder in which guards of this user may be, also those started from another shell, and the installed one: a
+    stop looks in all that are this user's or root's."""
     bases = (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.getuid()}")
     private = [Path(base) / "pelvistim" for base in bases if base]
-    return list(dict.fromkeys([*private, Path(tempfile.gettempdir()) / _user(), Path("/tmp") / _user()]))
+    shared = [Path(tempfile.gettempdir()) / _user(), Path("/tmp") / _user(), SYSTEM_ROOT]
+    return list(dict.fromkeys([*private, *shared]))
 
 
 def _user() -> str:

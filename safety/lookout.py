@@ -22,6 +22,8 @@ TESTING: Final = frozenset(
     ("tripped", "phase_stuck", "not_what_was_approved", "dead_man_fired", "daemon_slow", "check_late")
 )
 """What a check judges before and during the self-test; the rest is the self-test's own to find and to name."""
+EMPTIED_US: Final = 1_000
+"""So long a check may take, for the peak holds to be read empty at its end: p99 of the daemon is 0.25 ms. ours."""
 
 
 class Lookout:
@@ -32,6 +34,7 @@ class Lookout:
         self._facts = facts(board)
         self._memory = watch.Memory()
         self._peaks = dict.fromkeys(CHANNELS, 0)
+        self._emptied = False
         self.measured_ua = dict.fromkeys(CHANNELS, 0)
         self.rail_mv = 0
 
@@ -51,7 +54,8 @@ class Lookout:
         self._peaks = dict.fromkeys(CHANNELS, 0)
 
     def chunk_began(self) -> None:
-        """Another chunk plays: what was measured so far came from those before it."""
+        """Another chunk plays: what was measured so far came from those before it; empty holds are looked at anew."""
+        self._emptied = False
         self.measured_ua, self._peaks = self._peaks, dict.fromkeys(CHANNELS, 0)
 
     def look(
@@ -77,12 +81,17 @@ class Lookout:
         checking = state.mode is Mode.ELECTRODE_CHECK
         since = tools.peaks_since_us
         seen = window.look(played, since, now)
+        look_again = state.mode is Mode.RUNNING and not self._emptied and window.silent(played, now, now + EMPTIED_US)
         sample = tools.check(
             toggle=good and (wait.toggle or not testing),
             kick=wait.kick or not testing,
             reset_peaks=seen.may_reset and not checking and not testing,
+            look_again=look_again,
         )
         after = self._clock.now()
+        if sample.emptied_ua is not None and not window.silent(played, now, after):  # a pulse may have come meanwhile
+            sample = sample._replace(emptied_ua=None)
+        self._emptied = self._emptied or sample.emptied_ua is not None
         allowed = window.allowed(played, now) | window.allowed(played, after)
         if stopping():  # the daemon may have read it after the halt
             tools.stopped(now)

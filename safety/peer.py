@@ -81,7 +81,7 @@ def turn_away(connection: socket.socket) -> None:
         connection.send(link.encode({"type": "reply", "ok": False, "code": link.TAKEN, "detail": "one app at a time"}))
 
 
-def allowed(connection: socket.socket) -> bool:
-    """Whether the kernel says that the other end is this guard's own user (or root)."""
+def allowed(connection: socket.socket, app_uid: int | None) -> bool:
+    """Whether the kernel says that the other end is root, this guard's own user, or the one that the app has."""
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return uid in (0, os.getuid())
+    return uid in (0, os.getuid(), app_uid)

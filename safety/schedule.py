@@ -30,7 +30,10 @@ class ScheduleRefused(PelviStimError, ValueError):
 
 @dataclass(frozen=True)
 class Train:
-    """One contraction or continuous phase of one channel. Times in us of session time; a ramp down may last 0 us."""
+    """One contraction or continuous phase of one channel. Times in us of session time; a ramp down may last 0 us.
+
+    ``width_us`` is that of each phase of its pulses, ``gap_us`` the interphase gap.
+    """
 
     start_us: int
     ramp_up_us: int
@@ -38,6 +41,9 @@ class Train:
     ramp_down_us: int
     percent: Fraction
     continuous: bool
+    frequency_hz: Fraction
+    width_us: int
+    gap_us: int
 
     @property
     def active_us(self) -> int:
@@ -46,6 +52,15 @@ class Train:
     def holds(self, at_us: int) -> bool:
         """Whether the plateau plays at ``at_us``."""
         return 0 <= at_us - self.start_us - self.ramp_up_us < self.plateau_us
+
+    def has_pulse_at(self, at_us: int) -> bool:
+        """Whether one of its pulses starts at ``at_us``: pulse n at floor(n x 10^6 / f) after its start."""
+        t = at_us - self.start_us
+        if not 0 <= t < self.active_us:
+            return False
+        hertz, seconds = self.frequency_hz.numerator, self.frequency_hz.denominator * 1_000_000
+        number = -(-t * hertz // seconds)  # the first that may start at t or later
+        return number * seconds // hertz == t
 
     def largest_code(self, at_us: int, set_point_ua: int, full_scale_ua: int) -> int:
         """The largest code a pulse that starts at ``at_us`` may have: set-point x envelope x percent, rounded down."""
@@ -178,7 +193,8 @@ def _read(phase: dict[str, Any]) -> _Part:
     top_hz = limits.CONTINUOUS_FREQUENCY_MAX_HZ if continuous else limits.FREQUENCY_MAX_HZ
     frequency = _number(phase, "frequency_hz", Fraction(limits.FREQUENCY_MIN_HZ), Fraction(top_hz))
     width = _whole(phase, "phase_width_us", limits.PHASE_WIDTH_MIN_US, limits.PHASE_WIDTH_MAX_US)
-    pulse = 2 * width + _whole(phase, "interphase_us", limits.INTERPHASE_MIN_US, limits.INTERPHASE_MAX_US)
+    gap = _whole(phase, "interphase_us", limits.INTERPHASE_MIN_US, limits.INTERPHASE_MAX_US)
+    pulse = 2 * width + gap
     if (pulse + limits.PERIOD_MARGIN_US) * frequency * len(channel) > 1_000_000:
         raise ScheduleRefused(f"frequency_hz: {frequency}: a pulse of {pulse} us does not fit")
     shifts = dict.fromkeys(channel, 0) if channel != "AB" else {"A": 0, "B": int(500_000 / frequency)}
@@ -191,7 +207,7 @@ def _read(phase: dict[str, Any]) -> _Part:
         active = up + plateau + down
         last = (-(-active * frequency // 1_000_000) - 1) * 1_000_000 // frequency
         tail = max(0, last + max(shifts.values()) + pulse - active)
-        return _Part(active, shifts, 1, Train(0, up, plateau, down, percent, True), tail)
+        return _Part(active, shifts, 1, Train(0, up, plateau, down, percent, True, frequency, width, gap), tail)
     plateau = _whole(phase, "hold_ms", 1, longest) * 1000
     active = up + plateau + down
     if active > limits.CONTRACTION_MAX_US:
@@ -202,7 +218,8 @@ def _read(phase: dict[str, Any]) -> _Part:
     repeats = _whole(phase, "repeats", 1, limits.REPEATS_MAX)
     if repeats * (active + rest) > limits.SESSION_MAX_US:
         raise ScheduleRefused(f"repeats: {repeats}: longer than a session")
-    return _Part(repeats * (active + rest), shifts, repeats, Train(0, up, plateau, down, percent, False))
+    train = Train(0, up, plateau, down, percent, False, frequency, width, gap)
+    return _Part(repeats * (active + rest), shifts, repeats, train)
 
 
 def _table(table: dict[str, Any], key: str) -> dict[str, Any]:

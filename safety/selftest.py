@@ -53,6 +53,8 @@ CODES: Final = {
     "self_test_dead_man": "the dead-man script did not run, or did not fire when it was not kicked",
     "self_test_one_shot": "a phase line held for 2 ms did not trip the one-shot",
     "self_test_rearm": "FAULT_RESET did not re-arm the trips",
+    "self_test_calibration": "the board was not calibrated, or was found out of tolerance",
+    "self_test_calibration_expired": "the calibration of the board is too old, or the clock is wrong",
 }
 """Every way to fail, each a cause of its own, and its reason for the log."""
 
@@ -91,13 +93,19 @@ def _require(holds: bool, code: str) -> None:
         raise _Failed(code)
 
 
-def run(port: Port, figures: Figures, now_us: int, *, rearm: bool = False) -> Steps[str | None]:
+def run(
+    port: Port, figures: Figures, now_us: int, *, rearm: bool = False, uncalibrated: str | None
+) -> Steps[str | None]:
     """The self-test from ``now_us`` on. Gives None, or the code (``CODES``) of the first step that failed.
 
     After a failure the guard must stop as for any cause. The dead-man must have been started and kicked before.
+    ``uncalibrated``: what is wrong with the calibration record (``calibration.problem``). It comes last: a board that
+    fails is to be mended before it is measured.
     """
     try:
         yield from _SelfTest(port, figures).run(now_us, rearm)
+        if uncalibrated is not None:
+            raise _Failed(uncalibrated)
     except _Failed as failed:
         port.write("OUTPUT_ENABLE", 0)
         return failed.code

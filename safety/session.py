@@ -129,6 +129,10 @@ class Session:
             self.progress, set_point=set_point, end_us=None, zero_us=None, resumed=True, played_us=now_us
         )
 
+    def began(self, duration_us: int, began_us: int) -> None:
+        """The chunk that was approved last, of this length, was sent and begins by itself at ``began_us``."""
+        self.progress = self.progress.begun(duration_us, began_us)
+
     def withdraw(self, waiting: Approved | None) -> None:
         """What was approved but not sent (``waiting``, if any) will not be played, and no step lies ahead any more.
 

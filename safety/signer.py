@@ -36,16 +36,13 @@ class Signer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = _load_or_make(folder)
+        self.device = fingerprint(_raw(self._key.public_key()))
+        """The fingerprint of the public key, by which journal and seals say whose they are."""
         self._seals = folder / SEALS
         self._seals.mkdir(exist_ok=True, mode=0o755)
         found = read_seals(folder)
         self._last = found[-1] if found else None
         self._session: tuple[str, JournalHead, str, ChunkHash] | None = None
-
-    @property
-    def device(self) -> str:
-        """The fingerprint of the public key, by which journal and seals say whose they are."""
-        return fingerprint(_raw(self._key.public_key()))
 
     def begin(self, session: str, opened: JournalHead, plan_sha256: str) -> None:
         """A session begins, judged by this plan (``seal.plan_hash``); the app's journal stands at ``opened``. One that

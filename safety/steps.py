@@ -175,8 +175,14 @@ FRAME_US: Final = 2 * FRAME_CLOCKS + 1
 
 def frames(lines: Lines, at_us: int, code_a: int, code_b: int) -> list[Change]:
     """An amplitude frame for each channel, A first, from ``at_us`` to ``at_us + 2 x FRAME_US`` (hardware.md)."""
+    return words(lines, at_us, 0x7000 | code_a, 0xF000 | code_b)
+
+
+def words(lines: Lines, at_us: int, *put: int) -> list[Change]:
+    """Words of 16 bits for the DAC, one after another."""
     found: list[Change] = []
-    for start, word in ((at_us, 0x7000 | code_a), (at_us + FRAME_US, 0xF000 | code_b)):
+    for start, word in enumerate(put):
+        start = at_us + start * FRAME_US
         found.append((start, 0, lines.cs_n))
         for place in range(FRAME_CLOCKS):
             sdi = (lines.sdi, 0) if word >> (FRAME_CLOCKS - 1 - place) & 1 else (0, lines.sdi)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from hw.clock import Clock
-from hw.pulses import PulseOutput, StopLines
+from hw.pulses import PulseEngine, StopLines
 from safety.link import STOP_COUNTED, STOP_SOCKET, encode
 
 AGAIN_US: Final = (5_000, 20_000)
@@ -46,14 +46,14 @@ class StopThread(threading.Thread):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self._address)
         self.wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.sender: PulseOutput | None = None
+        self.sender: PulseEngine | None = None
         self.asked = 0
         self.done = 0
         self.confirmed = False
         self.lost = False
         self.ready = threading.Event()
 
-    def breaks(self, sender: PulseOutput) -> None:
+    def breaks(self, sender: PulseEngine) -> None:
         """From now on a stop breaks this connection."""
         self.sender = sender
 

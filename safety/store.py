@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from safety import ledger
+from safety.calibration import NAME as CALIBRATION
 from safety.enrolled import KEYS
 from safety.errors import PelviStimError
 from safety.link import GUARD_LOCK
@@ -28,7 +29,9 @@ class Store:
 
     def begin(self) -> None:
         """Makes the first record of a new installation. Raises LedgerInUse when anything is in the folder already."""
-        found = sorted(entry.name for entry in self.path.parent.iterdir() if entry.name not in (GUARD_LOCK, KEYS))
+        found = sorted(
+            entry.name for entry in self.path.parent.iterdir() if entry.name not in (GUARD_LOCK, KEYS, CALIBRATION)
+        )
         if found:
             raise LedgerInUse(
                 f"{self.path.parent}: not a new installation, it holds {found[0]}: leave --new-state out, or name an "

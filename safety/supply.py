@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from hw.pulses import PulseOutput
+from hw.pulses import PulseEngine
 from hw.wire import NotAsApproved
 from safety import limits, window
 from safety.decode import Chunk
@@ -41,11 +41,14 @@ class Approved:
 
 @dataclass(frozen=True)
 class Sent:
-    """A chunk that was handed to the daemon, and when it begins and ends to play (guard's us)."""
+    """A chunk that was handed to the daemon, and when it begins and ends to play (guard's us); ``joined``: seamlessly
+    to the one before.
+    """
 
     approved: Approved
     wave: int
     began_us: int
+    joined: bool
 
     @property
     def ends_us(self) -> int:
@@ -130,7 +133,7 @@ class Supply:
         wake = self.wake_us()
         return wake is not None and now_us >= wake
 
-    def run(self, pulses: PulseOutput, now_us: int, *, expects_more: bool) -> list[Sent]:
+    def run(self, pulses: PulseEngine, now_us: int, *, expects_more: bool) -> list[Sent]:
         """Moves on: gives the chunks that began to play. ``expects_more``: running out now is an underrun.
 
         Raises DaemonLost, NotAsApproved.
@@ -151,7 +154,7 @@ class Supply:
             began.append(self._start(pulses))
         return began
 
-    def _look(self, pulses: PulseOutput, playing: Sent, now_us: int, expects_more: bool) -> None:
+    def _look(self, pulses: PulseEngine, playing: Sent, now_us: int, expects_more: bool) -> None:
         """The last chunk should have ended by now: it has, or it will soon, or something else is being played."""
         at = pulses.playing()
         if at is None:
@@ -164,7 +167,7 @@ class Supply:
         self._playing, self._ended = None, not expects_more
         self.underruns += expects_more
 
-    def _start(self, pulses: PulseOutput) -> Sent:
+    def _start(self, pulses: PulseEngine) -> Sent:
         approved, wave, at = self._load(pulses)
         if at is not None:
             raise NotAsApproved(f"the daemon plays wave {at}; nothing was sent")
@@ -173,7 +176,7 @@ class Supply:
         self._playing = self._send(pulses, approved, wave)
         return self._playing
 
-    def _join(self, pulses: PulseOutput, playing: Sent) -> list[Sent]:
+    def _join(self, pulses: PulseEngine, playing: Sent) -> list[Sent]:
         """Joins what waits to what plays. Gives what began by that: nothing, unless the joining came too late."""
         approved, wave, at = self._load(pulses)
         if at is not None and at != playing.wave:
@@ -185,13 +188,13 @@ class Supply:
         self._joined = self._send(pulses, approved, wave, after=playing)
         return []
 
-    def _load(self, pulses: PulseOutput) -> tuple[Approved, int, int | None]:
+    def _load(self, pulses: PulseEngine) -> tuple[Approved, int, int | None]:
         approved = self._waiting
         assert approved is not None
         wave, at = pulses.load(approved.data, approved.chunk.entries, approved.chunk.duration_us)
         return approved, wave, at
 
-    def _send(self, pulses: PulseOutput, approved: Approved, wave: int, after: Sent | None = None) -> Sent:
+    def _send(self, pulses: PulseEngine, approved: Approved, wave: int, after: Sent | None = None) -> Sent:
         """Sends a loaded wave: at once, or joined to the one that plays (``after``)."""
         starts_us = self._now() if after is None else after.ends_us
         pulses.send(wave, join=after is not None)
@@ -199,4 +202,4 @@ class Supply:
         self.note(wave, starts_us, approved.chunk, joined=after is not None)
         self.sent_pulses += len(approved.chunk.pulses)
         self.net_code_us += sum(pulse.net_code_us for pulse in approved.chunk.pulses)
-        return Sent(approved, wave, starts_us)
+        return Sent(approved, wave, starts_us, joined=after is not None)

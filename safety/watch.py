@@ -93,7 +93,8 @@ CHECK_LATE_US: Final = 60_000
 
 class Sample(steps.Sample, Protocol):
     """What one burst read (``hw/senses.py``): also the lines whose mode is another than it should be, and whether the
-    daemon holds the waves that were handed to it and no other pulses.
+    daemon holds the waves that were handed to it and no other pulses, and the
+    peaks read once more, right after the holds were emptied and where no pulse can be (None: not this time).
 
     Peaks since the last PEAK_RESET; ``average_ua`` is signed; A, then B.
     """
@@ -102,6 +103,8 @@ class Sample(steps.Sample, Protocol):
     def strayed(self) -> tuple[str, ...]: ...
     @property
     def holds(self) -> bool: ...
+    @property
+    def emptied_ua(self) -> tuple[int, int] | None: ...
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,8 @@ def _channel(facts: Facts, track: Track, check: Check, n: int) -> tuple[Track, l
     dark = _off(check, check.since_us)
     if 100 * (peak_ua - BAND_UA) > (100 + BAND_PERCENT) * may_ua:
         causes.append("adc_offset" if dark and not asked.may else "current_high")
+    elif check.sample.emptied_ua is not None and check.sample.emptied_ua[n] > BAND_UA:
+        causes.append("adc_offset")  # a hold that does not let go, or an input that is stuck, hides what flows
     elif mv > ZERO_MV and not any(one.may for one in check.asked):  # the other channel's pulses may be felt here
         causes.append("adc_offset")
     track, direct = _average(track, check, n)

@@ -126,6 +126,11 @@ def between(
     return Seen((a, b), seen.in_flight | late.in_flight)
 
 
+def silent(played: Sequence[Played], from_us: int, until_us: int, slack_us: int = WAVE_SLACK_US) -> bool:
+    """Whether no current may have flowed between two times: no pulse of any channel, but such of code 0."""
+    return not any(one.may for one in look(played, from_us, until_us, slack_us).asked)
+
+
 def quiet_us(played: Sequence[Played], from_us: int, within_us: int, slack_us: int = WAVE_SLACK_US) -> int:
     """The first moment from ``from_us`` on at which no pulse may be under way; ``from_us`` when ``within_us`` has none.
 

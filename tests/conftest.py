@@ -13,15 +13,19 @@ holds the two against each other.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
+
+from tests.support.preloaded import cold, preloaded
 
 settings.register_profile("any machine", deadline=None)  # how long an example takes says something of the machine only
 settings.load_profile("any machine")
@@ -37,6 +41,7 @@ class Need:
     how: str | None
 
 
+Item = TypeVar("Item")
 LACKS = "lacks"
 """The property of a report that says what its test lacked: (name, apt, how) each. It may come from another process."""
 
@@ -64,14 +69,46 @@ def advice(lacks: list[Need]) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    keep_to_one_processor(os.environ.get("PYTEST_XDIST_WORKER", ""))
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
-    config.addinivalue_line("markers", "alone: in real time, or on all processors itself: nothing runs beside it")
-    config.addinivalue_line("markers", "long: takes minutes: comes first, so that nobody waits for it at the end")
+    config.addinivalue_line("markers", "alone: in real time: nothing runs beside it")
+    config.addinivalue_line("markers", "cold: about a start itself: programs load what they need as for everybody")
+    config.addinivalue_line("markers", "long(*name): takes minutes: comes first, with others of the name if it has one")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+@pytest.hookimpl(trylast=True)  # when those that are not to run have been left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        if marker := item.get_closest_marker("long"):
+            long.setdefault(marker.args or item, []).append(item)
+    rest = [item for item in items if item.get_closest_marker("long") is None]
+    items[:] = spread(list(long.values()), rest, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def spread(long: list[list[Item]], rest: list[Item], workers: int) -> list[Item]:
+    """What takes long begins the lists of different workers, each of which first gets as many tests as the others."""
+    heads: list[list[Item]] = [[] for _ in range(workers)]
+    for number, items in enumerate(long):
+        heads[number % workers] += items
+    found: list[Item] = []
+    left = len(rest) + sum(map(len, heads))
+    for number, head in enumerate(heads):
+        share = left // (workers - number)
+        more = max(0, share - len(head))
+        found += [*head, *rest[:more]]
+        rest = rest[more:]
+        left -= share
+    return found + rest
+
+
+def keep_to_one_processor(worker: str) -> None:
+    """A worker and all that it starts: the processes of a simulation take turns, and those of two workers would else
+    meet on one processor half the time, while another has nothing to do."""
+    if worker:
+        processors = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw")) % len(processors)]})
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -133,6 +170,20 @@ def runtime_folder_of_its_own() -> Generator[None]:
     """Sessions of the tests are where no ``pelvistim stop`` from elsewhere looks."""
     with tempfile.TemporaryDirectory(prefix="ps") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_that_wait() -> Generator[None]:
+    """Boards, guards and commands are forked from processes that have loaded them."""
+    with preloaded():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def programs_that_do_not(request: pytest.FixtureRequest) -> Generator[None]:
+    """A test marked ``cold`` starts them as everybody does."""
+    with cold() if request.node.get_closest_marker("cold") else contextlib.nullcontext():
         yield
 
 

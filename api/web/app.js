@@ -20,14 +20,21 @@ const Bring = lazy(() => import("./bring.js").then((all) => all.Bring));
 const Threshold = lazy(() => import("./threshold.js").then((all) => all.Threshold));
 const Looked = lazy(() => import("./threshold.js").then((all) => all.Looked));
 const Editor = lazy(() => import("./editor.js").then((all) => all.Editor));
+const Report = lazy(() => import("./report.js").then((all) => all.Report));
+const Dose = lazy(() => import("./dose.js").then((all) => all.Dose));
+const Diary = lazy(() => import("./diary.js").then((all) => all.Diary));
+const Output = lazy(() => import("./output.js").then((all) => all.Output));
+const Kept = lazy(() => import("./kept.js").then((all) => all.Kept));
 
 const VIEWS = {
-  viewer: { "": Live, more: More },
-  patient: { "": Start, guided: Guided, history: History, more: More, bring: Bring },
+  viewer: { "": Live, more: More, output: Output },
+  patient: { "": Start, guided: Guided, history: History, more: More, report: Report, dose: Dose, diary: Diary, output: Output, kept: Kept,
+    bring: Bring },
   clinician: { "": Live, plan: Plan, journal: Journal, history: History, devices: Devices, more: More,
-    key: Key, bring: Bring, threshold: Threshold, editor: Editor },
+    report: Report, dose: Dose, output: Output, kept: Kept, key: Key, bring: Bring, threshold: Threshold, editor: Editor },
 };
-const UNDER = { key: "plan", bring: "plan", threshold: "plan", editor: "plan" }; // reached from there
+const UNDER = { report: "history", dose: "history", diary: "history", output: "more", kept: "more",
+  key: "plan", bring: "plan", threshold: "plan", editor: "plan" }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
 
@@ -43,8 +50,8 @@ function follow() {
 }
 
 const Language = () => html`<div class="languages" role="group" aria-label=${t("language")}>
-  ${LANGUAGES.map((name) => html`<button type="button" lang=${name} aria-pressed=${language() === name}
-    onClick=${() => speak(name)}>${name === "nb" ? "Norsk" : "English"}</button>`)}
+  ${Object.entries(LANGUAGES).map(([code, { name }]) => html`<button type="button" lang=${code} aria-pressed=${language() === code}
+    onClick=${() => speak(code)}>${name}</button>`)}
 </div>`;
 
 function Notices() {
@@ -98,7 +105,7 @@ function View() {
   if (patient && looking) return html`<${Looked} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
-  return html`<${here} />`;
+  return html`<${here} key=${location.hash} />`;
 }
 
 function Page() {

@@ -165,6 +165,7 @@ export function Start() {
     ${left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
       : html`<p class="good"><strong>${t(done.today >= plan.sessions_per_day ? "today.enough" : "today.week_enough")}</strong></p>`}
     <a class="button" href="#/guided">${t("guided.open")}</a>
+    <a class="button" href="#/diary">${t("diary.title")}</a>
   </section>`;
 }
 

@@ -1,25 +1,30 @@
-// Words, numbers and dates in the chosen language. The words are in lang/nb.json and lang/en.json.
+// Words, numbers and dates in the chosen language. The words are in lang/; docs/how-to/a-new-language.md says how to add one.
 import { changed, store } from "./store.js";
 
-export const LANGUAGES = ["nb", "en"];
+export const LANGUAGES = {
+  nb: { name: "Norsk", tag: "nb-NO" },
+  en: { name: "English", tag: "en-GB" },
+};
 let words = {};
 let formats = {};
 
 export const language = () => document.documentElement.lang;
 
 export async function speak(name) {
-  const chosen = LANGUAGES.includes(name) ? name : "nb";
+  const chosen = name in LANGUAGES ? name : "nb";
   const answer = await fetch(`/web/lang/${chosen}.json`);
   words = await answer.json();
   document.documentElement.lang = chosen;
   document.title = words.title;
   try { localStorage.setItem("language", chosen); } catch { /* for this visit only */ }
-  const tag = chosen === "nb" ? "nb-NO" : "en-GB";
+  const { tag } = LANGUAGES[chosen];
   formats = {
     ma: new Intl.NumberFormat(tag, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
     number: new Intl.NumberFormat(tag, { maximumFractionDigits: 2 }),
     date: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", year: "numeric" }),
     short: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short" }),
+    weekday: new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric" }),
+    time: new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit" }),
     moment: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
   };
   changed();
@@ -42,6 +47,8 @@ export const ma = (value) => formats.ma.format(value);
 export const number = (value) => formats.number.format(value);
 export const date = (value) => formats.date.format(new Date(value));
 export const shortDate = (value) => formats.short.format(new Date(value));
+export const weekday = (value) => formats.weekday.format(new Date(value));
+export const clockTime = (value) => formats.time.format(new Date(value));
 export const moment = (value) => formats.moment.format(new Date(value));
 
 export function clock(ms) {

@@ -46,10 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(refused, file=sys.stderr)
             return _USAGE
         board = BoardModel(figures, lines, options.load_ohm, options.seed)
-        mask, sample_us = sum(line.mask for line in figures.lines.values()), figures.sample_us
+        for name, _, level in (short.partition(":") for short in options.pin_short):
+            board.short(name, level == "high", timeline.now)
+        mask, sample_us = sum(line.mask for line in figures.lines.values()), options.sample_us or figures.sample_us
     pipes = tempfile.TemporaryDirectory(prefix="pigpio")
     folder = options.pipes or (_DEV if os.access(_DEV, os.W_OK) else Path(pipes.name))
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us, folder)
+    lines.jumpers = tuple(_jumper(text) for text in options.jumper)
+    daemon.notifier.jitter_us, daemon.table.stretch = options.edge_jitter_us, options.wave_stretch
     server = Server(timeline, daemon, options.realtime, options.pace, options.alone)
     control = Control(server, board, options.seed)
     if options.current is not None:
@@ -105,8 +109,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--until-stdin-closes", action="store_true")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--load-ohm", type=_positive, help="a plain resistor on both channels instead of electrodes")
+    parser.add_argument(
+        "--pin-short", action="append", default=[], metavar="LINE:high|low", help="a pin that is shorted"
+    )
+    parser.add_argument("--jumper", action="append", default=[], metavar="GPIO:GPIO", help="a wire to a spare input")
+    parser.add_argument("--edge-jitter-us", type=int, default=0, metavar="N", help="edges are seen so late at most")
+    parser.add_argument("--wave-stretch", type=int, default=1, metavar="N", help="waves last so many times as long")
     parser.add_argument("--tick", type=int, default=0, help="where the tick begins")
     parser.add_argument("--mask", type=_mask, help="GPIO that clients may write; the board's if unset")
+    parser.add_argument(
+        "--sample-us", type=int, choices=(1, 2, 4, 5, 8, 10), help="the daemon's -s; the board's if unset"
+    )
     parser.add_argument("--edges", type=Path, metavar="FILE", help="writes every level change there at the end")
     parser.add_argument("--current", type=Path, metavar="FILE", help="writes current and voltage of the electrodes")
     return parser
@@ -120,6 +133,11 @@ def _allow_many_connections() -> None:
 
 def _mask(text: str) -> int:
     return int(text, 0)
+
+
+def _jumper(text: str) -> tuple[int, int]:
+    source, end = (1 << int(part) for part in text.split(":"))
+    return source, end
 
 
 def _positive(text: str) -> float:

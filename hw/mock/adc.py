@@ -15,7 +15,8 @@ class Converter:
     """``vref_volt`` gives the code after the last. Noise is a function of seed, channel and tick alone.
 
     Broken: ``dead`` answers nothing, ``stuck`` one code for ever, ``factor`` multiplies every reading, with
-    ``stale_us`` a reading is taken again only when the one before is that old.
+    ``stale_us`` a reading is taken again only when the one before is that old; an input of ``stuck_inputs`` has its
+    code for ever.
     """
 
     vref_volt: float
@@ -26,6 +27,7 @@ class Converter:
     stuck: int | None = None
     factor: float = 1.0
     stale_us: int = 0
+    stuck_inputs: dict[int, int] = field(default_factory=dict)
     _kept: dict[tuple[int, bool], tuple[int, int]] = field(default_factory=dict)
 
     def convert(self, channel: int, single: bool, tick: int, volt: float) -> int:
@@ -34,6 +36,8 @@ class Converter:
             return 0
         if self.stuck is not None:
             return self.stuck
+        if single and channel in self.stuck_inputs:
+            return self.stuck_inputs[channel]
         if self.stale_us:
             kept = self._kept.get((channel, single))
             if kept is not None and tick - kept[0] < self.stale_us:
@@ -48,6 +52,7 @@ class Converter:
     def mend(self) -> None:
         """All is well again."""
         self.noise_steps, self.dead, self.stuck, self.factor, self.stale_us = NOISE_STEPS, False, None, 1.0, 0
+        self.stuck_inputs.clear()
         self._kept.clear()
 
     def _noise(self, channel: int, tick: int) -> float:

@@ -139,6 +139,12 @@ class BoardModel(Follower[Program]):
         self._resume()
         self._plan(now)
 
+    def short(self, name: str, high: bool, now: int) -> None:
+        """A pin is joined to 3.3 V or ground: it shows that level, and the board sees it, whatever is written."""
+        mask, lines = self.board[name].mask, self.lines
+        lines.short_high, lines.short_low = (mask, 0) if high else (0, mask)
+        self.stick(mask, int(high), now)
+
     def trip(self, now: int) -> None:
         """The current trip latches, whatever flows."""
         self.bring(now)

@@ -131,15 +131,23 @@ class Channel:
 
     def electrode_volt(self) -> float:
         """The signed voltage across the electrode now."""
+        return self._volt(self.electrode_ma())
+
+    def _volt(self, ma: float) -> float:
+        """The same with the current through it."""
         if self.load.contact_kohm == OPEN:
             driven = self.polarity and self._level(self.tick) > 0
             return self.polarity * self.supply.limit(self.tick) if driven else 0.0
-        return self.electrode_ma() * self.load.contact_kohm + self._tissue
+        return ma * self.load.contact_kohm + self._tissue
 
     def electrode_ma(self) -> float:
         """The signed current through the electrode now, the bleeder's included."""
+        return self._through(self.source_ma() if self.polarity else 0.0)
+
+    def _through(self, source_ma: float) -> float:
+        """The same with what the source delivers."""
         if self.polarity:
-            return self.polarity * self.source_ma()
+            return self.polarity * source_ma
         return 0.0 if self.crossed else self._bleeding.current(self._tissue, self._series, 0.0)
 
     def gain(self, polarity: int, factor: float) -> None:
@@ -254,8 +262,9 @@ class Channel:
 
     def _hold(self) -> None:
         if self.holding:
-            self.peak_ma = max(self.peak_ma, self.source_ma())
-            self.peak_volt = max(self.peak_volt, abs(self.electrode_volt()))
+            source_ma = self.source_ma()
+            self.peak_ma = max(self.peak_ma, source_ma)
+            self.peak_volt = max(self.peak_volt, abs(self._volt(self._through(source_ma))))
 
     # The record
 
@@ -264,7 +273,8 @@ class Channel:
         self.points = [self._point(self.tick)]
 
     def _point(self, tick: float) -> Point:
-        return tick, self.electrode_ma(), self.electrode_volt()
+        ma = self.electrode_ma()
+        return tick, ma, self._volt(ma)
 
     def _go_recorded(self, stop: float, points: list[Point]) -> None:
         """The same in pieces so short that straight lines do."""

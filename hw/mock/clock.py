@@ -101,8 +101,8 @@ class Coordinator:
         participant.until = until
         participant.waits += 1
         if not participant.waiting:
-            participant.waiting = True
-            self._recount()
+            participant.waiting = self.stirred = True
+            self.running -= not participant.frozen
 
     def declare(self, participant: Participant, counts: Mapping[str, Counts | None]) -> None:
         """Takes a participant's figures.
@@ -127,8 +127,8 @@ class Coordinator:
     def resume(self, participant: Participant) -> None:
         """A waiting participant counts as running again."""
         if participant.waiting:
-            participant.waiting = False
-            self._recount()
+            participant.waiting, self.stirred = False, True
+            self.running += not participant.frozen
 
     def woken(self, port: int) -> Participant | None:
         """Something went to a port that nobody had asked for: it ends the wait of whoever wishes to be told so."""

@@ -168,8 +168,9 @@ class Connection:
         data, at, size = self._in, 0, len(self._in)
         handlers, host = self.handlers, self.host
         answers: list[bytes] = []
+        pack, unpack = FRAME.pack, FRAME.unpack_from
         while size - at >= 16:
-            command, p1, p2, length = FRAME.unpack_from(data, at)
+            command, p1, p2, length = unpack(data, at)
             if length >= MAX_EXTENSION:
                 host.drop(self)
                 return
@@ -181,7 +182,10 @@ class Connection:
             at = end
             if host.delay_us:
                 result = _late(result, host.timeline, host.delay_us)
-            if not isinstance(result, (int, bytes)):
+            if isinstance(result, int):  # nearly all
+                answers.append(pack(command, p1, p2, result & _WORD))
+                continue
+            if not isinstance(result, bytes):
                 work, ended = result, self._go_on(result)
                 if ended is None:
                     self._work, self._head = work, (command, p1, p2)

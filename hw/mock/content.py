@@ -6,6 +6,7 @@ cached. Times inside a content are microseconds from its start.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import reduce
@@ -160,6 +161,13 @@ def intern_content(raw: bytes) -> Content:
     if found is None:
         found = _interned[raw] = Content(raw)
     return found
+
+
+def stretched(content: Content, times: int) -> Content:
+    """The same pulses, each so many times as long."""
+    words = array("I", content.raw)
+    words[2::3] = array("I", [delay * times for delay in words[2::3]])
+    return intern_content(words.tobytes())
 
 
 def _touch(content: Content) -> None:

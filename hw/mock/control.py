@@ -20,6 +20,7 @@ from hw.mock.board_ops import BadOp, CurrentOp, FaultOps, Message
 from hw.mock.clock import Participant
 from hw.mock.edges import Edges, read_edges
 from hw.mock.owner import peer_process
+from hw.mock.person import PersonOps
 from hw.mock.server import Server
 
 _RECEIVE: Final = 1 << 16
@@ -41,6 +42,7 @@ class Control:
         server.on_grant, server.on_moved, server.on_came = self.grant, self.moved, self.came
         self._clients: dict[Participant, socket.socket] = {}
         self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
+        person = PersonOps(self._wired, lambda: self._now, seed)
         faults = FaultOps(Bench(server, board, seed, self._clients))
         self._ops: dict[str, Callable[[Message], Message]] = {
             "estop": self._estop,
@@ -51,6 +53,8 @@ class Control:
             "levels": self._levels,
             "rail": self._rail,
             "current": self.current,
+            "emg": person.emg,
+            "person": person.person,
             "fault": faults.fault,
             "scenario": faults.scenario,
             "frozen": self._frozen,

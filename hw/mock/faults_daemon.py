@@ -51,6 +51,15 @@ _DAEMON: Final = (
         lambda bench: bench.troubles.mend_answers(),
     ),
     Fault(
+        "daemon-late-reports",
+        "daemon",
+        (Arg("TIME", low=0.1, high=10_000, unit="ms"),),
+        "pigpiod's thread that reports changes of lines gets no processor: they come so much later, in one piece.",
+        "notifications come late, with the right ticks, many at once",
+        lambda bench, values: bench.troubles.report_late(int(number(values, "TIME") * 1000)),
+        lambda bench: bench.troubles.mend_answers(),
+    ),
+    Fault(
         "daemon-garbage",
         "daemon",
         (),

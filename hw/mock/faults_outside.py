@@ -159,6 +159,17 @@ _CONVERTER: Final = (
         _mend_adc,
     ),
     Fault(
+        "adc-input",
+        "ADC",
+        (Arg("INPUT", low=0, high=7, whole=True), Arg("CODE", low=0, high=4095, whole=True)),
+        "One input of the converter is stuck.",
+        "that channel reads that code, all others are right",
+        lambda bench, values: bench.board.converter.stuck_inputs.update(
+            {int(number(values, "INPUT")): int(number(values, "CODE"))}
+        ),
+        _mend_adc,
+    ),
+    Fault(
         "adc-noisy",
         "ADC",
         (Arg("STEPS", low=NOISE_STEPS, high=500, unit="steps of the converter, standard deviation"),),

@@ -47,6 +47,8 @@ class GlitchFilters:
     def ripen(self, tick: int, level: int) -> list[tuple[int, int]]:
         """What there is to report up to a tick without any further change: levels that have lasted."""
         found: list[tuple[int, int]] = []
+        if not self._filters:
+            return found
         for line in sorted(self._filters.values(), key=self._ripe_at):
             ripe = self._ripe_at(line)
             if line.reported != line.seen and ripe <= tick:
@@ -57,6 +59,8 @@ class GlitchFilters:
     @property
     def next_tick(self) -> int | None:
         """When the next level will have lasted."""
+        if not self._filters:
+            return None
         return min((self._ripe_at(line) for line in self._filters.values() if line.reported != line.seen), default=None)
 
     def _ripe_at(self, line: _Filter) -> int:

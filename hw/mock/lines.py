@@ -77,6 +77,10 @@ class Lines:
         self.driven_high = 0
         self.inputs = 0
         self.at_reset = 0
+        self.short_high = self.short_low = 0
+        """Pins that show a level whatever is written to them."""
+        self.jumpers: tuple[tuple[int, int], ...] = ()
+        """Wires from a pin to another that is an input: masks of both."""
         self.runner: Runner | None = None
         self._block: Block | None = None
         self._ops: Ops | None = None
@@ -154,7 +158,14 @@ class Lines:
     def levels(self, now: int) -> int:
         """Levels of GPIO 0-31."""
         self.settle(now)
-        return self.latch & self.outputs | self.inputs & ~self.outputs
+        level = (self.latch & self.outputs | self.inputs & ~self.outputs) & ~self.short_low | self.short_high
+        return self.joined(level)
+
+    def joined(self, level: int) -> int:
+        """A word of levels with the inputs that jumper wires join to other pins."""
+        for source, end in self.jumpers:
+            level = level | end if level & source else level & ~end
+        return level
 
     def level(self, gpio: int, now: int) -> int:
         """Level of one line, 0-53."""

@@ -69,6 +69,8 @@ class NoiseFilters:
     def ripen(self, tick: int) -> list[tuple[int, int]]:
         """What there is to report up to a tick without any further change: lines whose time to be shown is over."""
         found: list[tuple[int, int]] = []
+        if not self._filters:
+            return found
         for line in sorted(self._filters.values(), key=self._ends_at):
             end = self._ends_at(line)
             if line.active and end <= tick:
@@ -79,6 +81,8 @@ class NoiseFilters:
     @property
     def next_tick(self) -> int | None:
         """When the next line ends to be shown."""
+        if not self._filters:
+            return None
         return min((self._ends_at(line) for line in self._filters.values() if line.active), default=None)
 
     def _ends_at(self, line: _Filter) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 
 from hw.mock.content import Content, Ops
 from hw.mock.follow import Follower, between
@@ -54,6 +55,7 @@ class Notifier(Follower[Ops]):
         self.lines = lines
         self.sample_us = sample_us
         self.handles: list[Handle | None] = [None] * NOTIFY_SLOTS
+        self._open: list[Handle] = []
         self._event_bits = [0] * NOTIFY_SLOTS
         self.monitor = 0
         self.due: int | None = None
@@ -72,7 +74,11 @@ class Notifier(Follower[Ops]):
         self._changes: list[tuple[int, int]] = []
         self._seen = 0
         self.tick_offset = 0
+        self._delay_us = REPORT_DELAY_US
         self._latch_played = 0
+        self.jitter_us = 0
+        """By how much an edge may be seen late at most, by chance: of the same seed the same."""
+        self._chance = Random(0)
 
     # Commands
 
@@ -82,6 +88,7 @@ class Notifier(Follower[Ops]):
             if handle is None:
                 self.close_all(owner, now)
                 self.handles[number] = Handle(owner, send, now, event_bits=self._event_bits[number])
+                self._count_open()
                 self._plan(now)
                 return number
         return Err.NO_HANDLE
@@ -154,6 +161,11 @@ class Notifier(Follower[Ops]):
                 self._send(handle, [(FLAG_EVENT | event, now, self.lines.levels(now))], now)
         return 0
 
+    def late(self, us: int, now: int) -> None:
+        """Has the alert thread look at what was sampled so much later than it does by itself."""
+        self._delay_us = REPORT_DELAY_US + us
+        self._plan(now)
+
     def filter(self, gpio: int, steady_us: int, now: int) -> None:
         """Reports a line's changes only once they have lasted so long; 0 reports all.
 
@@ -192,6 +204,9 @@ class Notifier(Follower[Ops]):
             self._waited_for = bits
             self._watch(now)
 
+    def _count_open(self) -> None:
+        self._open = [handle for handle in self.handles if handle is not None]
+
     def _find(self, number: int) -> Handle | None:
         return self.handles[number] if number < NOTIFY_SLOTS else None
 
@@ -216,8 +231,8 @@ class Notifier(Follower[Ops]):
             self._report(now)
         if timeout is not None and timeout <= now:
             self._time_out(now)
-        for handle in self.handles:
-            if handle is not None and now - handle.last_report > KEEP_ALIVE_US:
+        for handle in self._open:
+            if now - handle.last_report > KEEP_ALIVE_US:
                 self._send(handle, [(FLAG_ALIVE, now, self.lines.levels(now))], now)
         self._plan(now)
         if self._false_alarm is not None and self._false_alarm <= now:
@@ -236,12 +251,12 @@ class Notifier(Follower[Ops]):
                     self._send(handle, [(FLAG_WATCHDOG | gpio, now, self.lines.levels(now))], now)
 
     def _plan(self, now: int) -> None:
-        due: list[int] = [h.last_report + KEEP_ALIVE_US + 1 for h in self.handles if h is not None]
+        due: list[int] = [handle.last_report + KEEP_ALIVE_US + 1 for handle in self._open]
         report = self._next_report()
         if report is not None:
             due.append(max(now, report))
         if self.monitor and not self._raw and (event := self.next_event()) is not None:
-            due.append(max(now, event + self.sample_us + REPORT_DELAY_US))
+            due.append(max(now, event + self.sample_us + self._delay_us))
         if self._false_alarm is not None:
             due.append(max(now, self._false_alarm))
         if (timeout := self._dogs.next_tick) is not None:
@@ -250,13 +265,15 @@ class Notifier(Follower[Ops]):
 
     def _next_report(self) -> int | None:
         """When what was sampled is looked at: the alert thread does so about every millisecond."""
-        ticks = [tick for tick in (self._filters.next_tick, self._noise.next_tick) if tick is not None]
-        if self._raw:
-            ticks.append(self._raw[0][0])
-        return min(ticks) + REPORT_DELAY_US if ticks else None
+        due = self._raw[0][0] if self._raw else None
+        for tick in (self._filters.next_tick, self._noise.next_tick):
+            if tick is not None and (due is None or tick < due):
+                due = tick
+        return None if due is None else due + self._delay_us
 
     def _watch(self, now: int) -> None:
         """The set of monitored lines changed: what was not monitored counts as reported."""
+        self._count_open()
         self.lines.run_to(now)
         self.advance(now)
         monitor = self._waited_for
@@ -265,7 +282,7 @@ class Notifier(Follower[Ops]):
         for handle in self.handles:
             if handle is not None and handle.running:
                 monitor |= handle.bits
-        self._level = self.shown_now()
+        self._level = self.lines.joined(self.shown_now())
         new = monitor & ~self.monitor
         if not self._raw:
             self._taken = self._level
@@ -297,8 +314,8 @@ class Notifier(Follower[Ops]):
             for gpio in [gpio for gpio in self._listeners if change >> gpio & 1]:
                 self._listeners[gpio](level >> gpio & 1, tick)
             level_before = level
-        for handle in self.handles:
-            if handle is None or not handle.running:
+        for handle in self._open:
+            if not handle.running:
                 continue
             bits, before = handle.bits, self._reported & handle.bits
             reports: list[tuple[int, int, int]] = []
@@ -321,7 +338,7 @@ class Notifier(Follower[Ops]):
     # Following the record
 
     def make_track(self, content: Content, after_us: int) -> Ops:
-        live = self.monitor & content.touched & self.outputs
+        live = self._followed & content.touched & self.outputs
         if not live:
             return Ops((), (), ())
         key = ("marks", live)
@@ -349,8 +366,16 @@ class Notifier(Follower[Ops]):
             self._latch_played = self._latch_played & playing | self.latch & ~playing
         self._see(tick, self._level & playing | self.shown & ~playing)
 
+    @property
+    def _followed(self) -> int:
+        """The monitored lines, and those that jumper wires join them to."""
+        return self.monitor | sum(source for source, end in self.lines.jumpers if end & self.monitor & ~source)
+
     def _see(self, tick: int, level: int) -> None:
+        level = self.lines.joined(level)
         if (level ^ self._level) & self.monitor:
+            if self.jitter_us:
+                tick = max(tick + self._chance.randint(0, self.jitter_us), self._raw[-1][0] + 1 if self._raw else tick)
             sample = -(-tick // self.sample_us) * self.sample_us
             if self._raw and self._raw[-1][0] == sample:
                 self._raw[-1] = (sample, level)

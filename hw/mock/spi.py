@@ -110,14 +110,8 @@ class Spi:
 def mcp3208(data: bytes, convert: Convert, now: int) -> bytes:
     """What an MCP3208 answers: after the start bit come single/differential and three channel bits, then one clock of
     sampling, a null bit and the code, most significant bit first, and then the other way round."""
-    length = len(data)
     start, number, single = _request(data)
-    if start < 7:
-        return bytes(length)
-    answer = _clocked(convert(number, single, now))
-    room = start - 7
-    answer = answer >> (23 - room) if room < 23 else answer << (room - 23)
-    return (answer & (1 << 8 * length) - 1).to_bytes(length, "big")
+    return _answer(convert(number, single, now), start - 7, len(data)) if start >= 7 else bytes(len(data))
 
 
 @lru_cache(maxsize=64)
@@ -128,10 +122,11 @@ def _request(data: bytes) -> tuple[int, int, bool]:
     return (start, sent >> (start - 5) & 7, bool(sent >> (start - 2) & 1)) if start >= 7 else (start, 0, True)
 
 
-@lru_cache(maxsize=4096)
-def _clocked(code: int) -> int:
-    """The 23 bits that a code becomes."""
+@lru_cache(maxsize=1 << 14)
+def _answer(code: int, room: int, length: int) -> bytes:
+    """What is clocked out for a code: the first of the 23 bits that it becomes, as many as there is room for."""
     answer = code
     for bit in range(1, 12):
         answer = answer << 1 | code >> bit & 1
-    return answer
+    answer = answer >> (23 - room) if room < 23 else answer << (room - 23)
+    return (answer & (1 << 8 * length) - 1).to_bytes(length, "big")

@@ -82,6 +82,10 @@ class Troubles:
         """Every answer comes so much later, by the simulation's clock."""
         self.server.delay_us = us
 
+    def report_late(self, us: int) -> None:
+        """Changes of lines are reported so much later, all of that time in one piece."""
+        self.server.daemon.notifier.late(us, self.server.timeline.now)
+
     def garble(self) -> None:
         """Every answer is as long as it should be, and nonsense."""
         self.server.spoil = lambda data: self._chance.randbytes(len(data))
@@ -99,6 +103,7 @@ class Troubles:
         self.server.daemon.handlers.update(self._plain)
         self._plain.clear()
         self.server.daemon.notifier.tick_offset = 0
+        self.report_late(0)
 
     # Somebody else
 

@@ -31,6 +31,8 @@ class Watchdogs:
 
         Like the daemon's, a watchdog takes its line for low until it has seen it, whatever was reported before.
         """
+        if not self._watched:
+            return
         seen = monitor & sum(1 << gpio for gpio in self._watched)
         change = (level ^ self._level) & seen
         self._level = self._level & ~seen | level & seen
@@ -48,7 +50,7 @@ class Watchdogs:
     @property
     def next_tick(self) -> int | None:
         """When the next line is to be reported, if none changes before."""
-        return min(map(self._due_at, self._watched.values()), default=None)
+        return min(map(self._due_at, self._watched.values())) if self._watched else None
 
     def _due_at(self, watchdog: _Watchdog) -> int:
         return watchdog.since + watchdog.timeout_us + self._look_us

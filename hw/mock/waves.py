@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hw.mock.content import Content
+from hw.mock.content import Content, stretched
 from hw.mock.pending import Pending
 from hw.mock.protocol import Err
 
@@ -74,6 +74,8 @@ class WaveTable:
         self.images: list[Image] = []
         self.links: dict[int, int] = {}
         self.cleared = False
+        self.stretch = 1
+        """How many times as long as asked each wave that is made will last: a wave clock that somebody set anew."""
 
     def clear(self) -> None:
         """Forgets every wave. The memory keeps its text, and what plays goes on playing."""
@@ -185,6 +187,7 @@ class WaveTable:
         return -1
 
     def _write(self, slot: Slot, content: Content, padded: bool) -> Image:
+        content = content if self.stretch == 1 else stretched(content, self.stretch)
         image = Image(slot.bottom, slot.top, slot.bottom_operand, content, padded)
         self.images = [old for old in self.images if not _hides(image, old)]
         self.images.append(image)

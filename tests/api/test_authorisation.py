@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from api import routes_session
+from api import routes_session, routes_training
 from api.roles import Role
 from controller.prescription import CONTRAINDICATIONS
 from tests.support.api import HOST, LAN, LOOPBACK, PRESCRIPTION, V1, WSS, Api
@@ -37,6 +37,19 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("GET", "/diary"): ("patient", None),
     ("PUT", "/diary"): ("patient", {"day": "2027-01-31", "leaks": 1}),
     ("PUT", "/diary/goal"): ("patient", {"text": "jump"}),
+    ("GET", "/training/plans"): ("viewer", None),
+    ("GET", "/training"): ("patient", None),
+    ("POST", "/training"): ("patient", {"kind": "guided", "name": "sprint"}),
+    ("GET", "/training/current"): ("patient", None),
+    ("POST", "/training/current/end"): ("patient", {}),
+    ("GET", "/training/{id}"): ("patient", None),
+    ("GET", "/emg/live"): ("viewer", None),
+    ("GET", "/perfect"): ("patient", None),
+    ("PUT", "/perfect"): (
+        "clinician",
+        {"day": "2027-01-31", "power": 3, "endurance_s": 6, "repetitions": 4, "fast": 7},
+    ),
+    ("GET", "/effect"): ("patient", None),
     ("GET", "/prescription"): ("patient", None),
     ("PUT", "/prescription"): ("clinician", PRESCRIPTION),  # without a signature; with one: test_prescriptions.py
     ("GET", "/prescription/file"): ("patient", None),
@@ -60,6 +73,7 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("GET", "/sessions"): ("patient", None),
     ("GET", "/sessions/{id}"): ("patient", None),
     ("GET", "/sessions/{id}/export"): ("patient", None),
+    ("GET", "/sessions/{id}/proof"): ("patient", None),
     ("POST", "/sessions/{id}/rating"): ("patient", {"comfort": 3, "strength": 3, "pain_before": 0, "pain_after": 0}),
     ("GET", "/blocks"): ("patient", None),
     ("POST", "/blocks/{id}/release"): ("clinician", {"reason": "looked at"}),
@@ -91,6 +105,7 @@ def _finite(monkeypatch: pytest.MonkeyPatch) -> None:
         yield "event: state\ndata: {}\n\n"
 
     monkeypatch.setattr(routes_session, "as_sse", one)
+    monkeypatch.setattr(routes_training, "as_sse", one)
 
 
 def code_of(client: TestClient, method: str, path: str, body: Any, **headers: str) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from api.certificate import EARLIEST, LEAF_DAYS, RENEW_DAYS, prepare
 from api.live import EVERY_S
 from api.local import answer
 from api.roles import Role
+from api.serve import Server, listen
 from controller import local, people_command
 from controller.cli import main
 from controller.local import LocalError, LocalServer, ask
@@ -232,3 +235,13 @@ def test_the_running_app_is_found(api: Api, folder: Path, tmp_path: Path, monkey
     assert refused.value.code == "app_several"
     monkeypatch.setattr(local, "runtime_roots", lambda: [tmp_path / "nothing"])
     assert main(["pair", "patient"]) == 2
+
+
+def test_who_ends_it_before_it_serves_has_it_end(api: Api, tmp_path: Path) -> None:
+    """SIGTERM between the printed links and the first request, as from a service that is stopped while it starts."""
+    interval = sys.getswitchinterval()
+    with contextlib.closing(listen("127.0.0.1", 0)) as listener:
+        server = Server(api.service, listener, tmp_path)
+        server.end()
+        asyncio.run(asyncio.wait_for(server.run(), WAIT_S))
+    sys.setswitchinterval(interval)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bench.results import keep
 from tests.support.api import PRESCRIPTION
 from tests.support.sections import put, table
 from tests.support.serve import Serving, serve
@@ -206,6 +207,7 @@ def main() -> int:
     figures["from the request to lines confirmed low"] = spread(confirmed)
     print(*(f"{what}: {value}" for what, value in figures.items()), sep="\n")
     if args.write:
+        keep("tests.bench.bench_api", figures)
         put(PAGE, "tests.bench.bench_api", table(figures))
     p99 = sorted(confirmed)[int(len(confirmed) * 0.99)]
     return 0 if p99 <= BOUND_MS and len(confirmed) == args.stops and still and not closed["underruns"] else 1

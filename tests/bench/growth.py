@@ -16,6 +16,7 @@ from pathlib import Path
 
 from controller.port import Action
 from tests.bench.bench_api import PAGE, machine, rss_mib
+from tests.bench.results import keep
 from tests.support.sections import put, table
 from tests.support.treatment import TODAY, treatment
 
@@ -49,6 +50,7 @@ def main() -> int:
                 figures[f"after {played / 60:.1f} h of session time"] = told
     figures["took"] = f"{(time.monotonic() - began) / 60:.0f} min"
     if args.write:
+        keep("tests.bench.growth", figures)
         put(PAGE, "tests.bench.growth", table(figures))
     return 0
 

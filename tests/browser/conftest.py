@@ -1,4 +1,5 @@
-"""A real browser on the real server: `pelvistim serve` with guard and simulated board, each test with its own.
+"""A real browser, most of the time on the real server: `pelvistim serve` with guard and simulated board, each test with
+its own.
 
 The browser is Debian's (or the one that ``$CHROMIUM`` names), never one that the test tool brings.
 """
@@ -24,10 +25,13 @@ import pytest
 
 from controller.launch import Control
 from safety.link import runtime_root
+from tests.support.proved import unproved
 
 ROOT: Final = Path(__file__).parent.parent.parent
 WAIT_MS: Final = 60_000
 """Long: what must come comes late on a busy machine, and what must not come is never waited for."""
+FIRST: Final = 5
+"""Of real-time priorities, for a server and its guard."""
 PLAN: Final[dict[str, Any]] = {
     "revision": 1,
     "programme": "stress-50hz",
@@ -58,16 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(needs)
-            item.add_marker(pytest.mark.alone)
-
-
-def first_in_line(*command: str) -> list[str]:
-    """Where it may be, the guard goes before the browser, as on a real board: all of this runs in real time."""
-    first = ["chrt", "--rr", "5"]
-    with contextlib.suppress(OSError):
-        if subprocess.run([*first, "true"], capture_output=True).returncode == 0:
-            return [*first, *command]
-    return list(command)
+            if "served" in getattr(item, "fixturenames", ()):  # the others have a made-up engine, and no time to keep
+                item.add_marker(pytest.mark.alone)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -84,6 +80,8 @@ class Served:
     process: subprocess.Popen[str]
     base: str
     links: dict[str, str]
+    proves: bool = True
+    """Whether all its sessions that were told whole must be proved at its end; not where a test spoils what is kept."""
     _cookies: dict[str, str] = field(default_factory=dict)
 
     def ask(self, role: str, method: str, path: str, body: object = None) -> Any:
@@ -130,9 +128,11 @@ class Served:
 
 @contextlib.contextmanager
 def serving_in(state: Path) -> Iterator[Served]:
-    """A server that keeps everything in this folder."""
-    command = first_in_line(sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
+    """A server that keeps everything in this folder. Every session is proved when it has ended."""
+    command = [sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with contextlib.suppress(OSError):  # where it may be, it goes before the browser: all of this runs in real time
+        os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(FIRST))
     try:
         assert process.stdout is not None
         links: dict[str, str] = {}
@@ -144,13 +144,16 @@ def serving_in(state: Path) -> Iterator[Served]:
                 if role == "clinician":
                     break
         assert len(links) == 3
-        yield Served(process, links["viewer"].partition("/#")[0], links)
+        served = Served(process, links["viewer"].partition("/#")[0], links)
+        yield served
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(WAIT_MS / 1000)
         if process.stdout is not None:
             process.stdout.close()
+    if served.proves:
+        assert unproved(state / "app", state / "guard") == []
 
 
 @pytest.fixture

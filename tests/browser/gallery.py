@@ -29,27 +29,67 @@ CHANNEL = Channel(11_500, 11_430, 15_000, 13_500, 0, 492)
 IDLE = {name: Channel(0, 0, 15_000 if name == "A" else 0, 0) for name in "AB"}
 
 
+class Proved:
+    """Proofs that are made already: each session is proved, but the one that was stopped."""
+
+    async def prove(self, session: str) -> dict[str, Any]:
+        detail = "contraction 3 on A: told (210, 1) came of (325, 1) sent; replayed 325 pulses, 1 pC"
+        other = {"code": "dose_other", "about": "dose", "row": None, "detail": detail}
+        good = session != STOPPED
+        return {"session": session, "proved": good, "sealed": True, "chunks": 372, "pulses": 975,
+                "findings": [] if good else [other]}  # fmt: skip
+
+
+STOPPED = "s-10"
+
+
 def furnish(api: Api) -> None:
-    """A plan, and three weeks of sessions with their ratings."""
+    """A plan, three weeks of sessions with their ratings, what was found, and a diary."""
     api.engine.prescribed = prescription_of(PrescriptionIn.model_validate(PLAN))
-    clock = api.journal._now
-    for day in range(21):
-        if day % 7 in (2, 5):
-            continue
-        at = (datetime.now(UTC) - timedelta(days=21 - day, hours=3)).isoformat()
+    api.service.proofs = Proved()  # type: ignore[assignment]
+    clock, note = api.journal._now, api.journal.append
+    place = {"placement": {"depth_mm": 40, "turn_degrees": 0}, "electrode_kind": "vaginal probe"}
+    shown = {name: PLAN[name] for name in ("programme", "minutes", "sessions_per_day", "sessions_per_week", "weeks")}
+    for day in range(29):
+        at = (datetime.now(UTC) - timedelta(days=28 - day, hours=3)).isoformat()
         api.journal._now = lambda at=at: at
-        name = f"s-{day}"
-        api.journal.append(Kind.SESSION, event="opened", session=name, programme="stress-50hz")
-        for number in range(1, 4):
-            api.journal.append(Kind.DOSE, session=name, contraction=number, channel="A", start_us=0, end_us=1,
-                               pulses=325, charge_pc=1_000_000 * (9 + day), set_point_ua=500 * (14 + day // 2),
-                               measured_ua=7_000)  # fmt: skip
-        cause = "person" if day == 9 else None
-        api.journal.append(Kind.SESSION, event="closed", session=name, mode="idle", cause=cause, session_us=1)
-        pain = 2 - day // 10
-        api.journal.append(Kind.RATING, session=name, comfort=3 + day % 3, strength=2 + day // 8, pain_before=pain,
-                           pain_after=2 - day // 9, adverse=[], felt_from_ua={"A": 4000}, note="")  # fmt: skip
+        if day == 0:
+            note(Kind.PRESCRIPTION, revision=1, caps_ua={"A": 15_000}, electrode_area_mm2=1_000, valid_until=None,
+                 prescriber=PLAN["prescriber"], **shown, **place)  # fmt: skip
+            note(Kind.DIARY, event="goal", text="hoppe på trampoline med barna")
+        for mark, ua, how in MARKS if day == 7 else ():
+            note(Kind.THRESHOLD, event="mark", channel="A", mark=mark, amplitude_ua=ua, how=how, session="t")
+        written = {"leaks": max(0, 5 - day // 5), "pads": 2 - day // 14, "goal": day // 3 if day % 3 == 0 else None}
+        if day > 14:
+            note(Kind.DIARY, event="day", day=at[:10], note="Hoppet litt." if day == 20 else "", **written)
+        if 7 <= day < 28 and day % 7 not in (2, 5):
+            a_session(note, day - 7)
     api.journal._now = clock
+
+
+MARKS = (("sensory", 3_500, None), ("sensory", 4_000, None), ("motor", 7_500, "palpated"), ("motor", 7_000, None),
+         ("comfortable", 13_500, None))  # fmt: skip
+
+
+def a_session(note: Callable[..., Any], day: int) -> None:
+    """Three contractions; one session was stopped in its third."""
+    name = f"s-{day}"
+    told = {"programme": "stress-50hz", "prescription_revision": 1, "simulated": True}
+    note(Kind.SESSION, event="opened", session=name, **told)
+    for number in range(1, 4):
+        ua, pulses = 500 * (14 + day // 2), 210 if (name, number) == (STOPPED, 3) else 325
+        each_pc = ua * 250
+        note(Kind.DOSE, session=name, contraction=number, channel="A", start_us=(number - 1) * 13_000_000,
+             end_us=number * 13_000_000 - 6_500_000, continuous=False, planned_pulses=325,
+             planned_charge_pc=325 * each_pc, pulses=pulses, charge_pc=pulses * each_pc, set_point_ua=ua,
+             measured_ua=ua - 40, load_ohm=492)  # fmt: skip
+    cause = "person" if name == STOPPED else None
+    if cause:
+        note(Kind.CAUSE, session=name, code=cause)
+    note(Kind.SESSION, event="closed", session=name, mode="idle", cause=cause, session_us=1_200_000_000)
+    pain = 2 - day // 10
+    note(Kind.RATING, session=name, comfort=3 + day % 3, strength=2 + day // 8, pain_before=pain,
+         pain_after=2 - day // 9, adverse=[], felt_from_ua={"A": 4000}, note="")  # fmt: skip
 
 
 def pair(api: Api, base: str, open_: Open, role: Role, language: str) -> Person:
@@ -61,6 +101,23 @@ def pair(api: Api, base: str, open_: Open, role: Role, language: str) -> Person:
 def to(person: Person, view: str) -> None:
     person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
     person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
+
+
+THERE = {"diary": ".days", "report": ".points svg", "dose": "table", "output": "table", "kept": "h1"}
+"""What shows that a view is there, whole."""
+
+
+def later(person: Person, *views: str) -> Iterator[str]:
+    """Views that are not in the navigation, one by one."""
+    for view in views:
+        name = view.partition("/")[0]
+        person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+        person.page.locator(f"#view .card {THERE[name]}").first.wait_for()
+        if name == "report":
+            person.sees("proof.count", n=14, of=15)
+        if name == "dose":
+            person.sees("proof.not_proved")
+        yield name
 
 
 def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:
@@ -140,8 +197,10 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     patient.part("hold")
     yield "guided-squeeze", patient
     to(patient, "history")
-    page.locator(".chart canvas").nth(2).wait_for()
+    page.locator(".points svg").nth(2).wait_for()
     yield "history", patient
+    for view in later(patient, "diary", "output", "kept"):
+        yield view, patient
     to(patient, "more")
     yield "more", patient
     page.locator("[name=pin]").fill("2468")
@@ -175,6 +234,8 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()
     yield "journal", clinician
+    for view in later(clinician, "report", f"dose/{STOPPED}"):  # a patient's have less
+        yield view, clinician
     to(clinician, "devices")
     clinician.page.locator(".actions button").first.click()
     clinician.page.locator(".invitation").wait_for()

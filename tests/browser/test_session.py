@@ -76,7 +76,7 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     patient.presses("after.send")
     patient.sees("today.done", done=1, of=5)
     patient.presses("nav.patient.history")
-    page.locator(".chart canvas").first.wait_for()
+    page.locator(".points svg").first.wait_for()
     rated = served.ask("clinician", "GET", "/sessions")[0]
     assert rated["rating"]["comfort"] == 4
     assert rated["rating"]["note"] == "fint"

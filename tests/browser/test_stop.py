@@ -13,9 +13,9 @@ from tests.browser.steps import LANG, Person, hide
 NO_STREAM = "delete window.EventSource; window.EventSource = class { constructor() { throw new Error() } };"
 NO_SOCKET = "window.WebSocket = class { constructor() { throw new Error('blocked') } };"
 VIEWS = {
-    "viewer": ("", "more"),
-    "patient": ("", "guided", "history", "more"),
-    "clinician": ("", "plan", "journal", "history", "devices", "more"),
+    "viewer": ("", "more", "output"),
+    "patient": ("", "guided", "history", "more", "diary", "report", "dose/none", "kept"),
+    "clinician": ("", "plan", "journal", "history", "devices", "more", "report"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import pytest
 
@@ -34,7 +34,7 @@ class Compiled:
     pulses: tuple[Pulse, ...]
 
 
-@cache
+@lru_cache(maxsize=1)  # its tests follow each other
 def compiled(name: str) -> Compiled:
     timeline, encoder = Timeline(load_programme(programme_path(name))), Encoder(BOARD)
     chunks, pulses = [], []

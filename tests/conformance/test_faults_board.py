@@ -189,6 +189,15 @@ def test_a_stuck_converter(rig: Rig) -> None:
     assert readings(rig) == [1234] * 8
 
 
+def test_a_stuck_input_of_the_converter(rig: Rig) -> None:
+    rig.sim.fault("adc-input", 3, 1234)
+    found = readings(rig)
+    assert found[3] == 1234
+    assert 1234 not in found[:3] + found[4:]
+    rig.sim.fault("clear")
+    assert readings(rig)[3] < 10
+
+
 def test_a_noisy_converter(rig: Rig) -> None:
     def spread() -> int:
         values = []

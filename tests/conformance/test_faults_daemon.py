@@ -183,6 +183,26 @@ def test_a_hung_daemon_notifies_nobody(sim: Sim, clock: Participant, wire: Wire)
     other.sock.close()
 
 
+def test_reports_that_come_late_come_in_one_piece(sim: Sim, clock: Participant, wire: Wire) -> None:
+    handle = wire.ask(NOIB)
+    other = Wire(sim)
+    other.ask(NB, handle, 1 << ESTOP_A)
+    sim.fault("daemon-late-reports", 30)
+    sim.fault("estop-press")
+    clock.sleep(10_000)
+    sim.fault("estop-release")
+    clock.sleep(20_000)
+    assert wire.silent()
+    clock.sleep(1_000)
+    reports = list(struct.iter_unpack("<HHII", wire.sock.recv(4_096)))
+    assert [(tick, level >> ESTOP_A & 1) for _, _, tick, level in reports] == [(0, 1), (10_000, 0)]
+    sim.fault("clear", "daemon-late-reports")
+    sim.fault("estop-press")
+    clock.sleep(1_000)
+    assert not wire.silent()
+    other.sock.close()
+
+
 def test_a_slow_daemon_in_real_time() -> None:
     """The answer waits for the tick, so that the ticks that two answers carry tell how long they took."""
     with Sim.start(realtime=True) as sim:

@@ -24,14 +24,13 @@ FAULTS: tuple[Case, ...] = (
     ("source-polarity", ("A", "negative", 0), POLARITY),
     ("source-polarity", ("A", "positive", 0.8), POLARITY),
     ("source-polarity", ("A", "negative", 0.8), POLARITY),
-    ("source-polarity", ("A", "positive", 1.2), POLARITY),
-    ("source-polarity", ("A", "negative", 1.2), POLARITY),
-    ("source-polarity", ("A", "negative", 2), CURRENT_HIGH),
+    ("source-polarity", ("A", "positive", 1.2), CURRENT_HIGH),
+    ("source-polarity", ("A", "negative", 1.2), CURRENT_HIGH),
     ("phase-line", ("A_POS", "low"), POLARITY),
     ("phase-line", ("A_NEG", "low"), POLARITY),
     ("source-gain", ("A", 0), CURRENT_LOW),
     ("source-gain", ("A", 0.7), CURRENT_LOW),
-    ("source-gain", ("A", 1.3), CURRENT_HIGH),
+    ("source-gain", ("A", 1.2), CURRENT_HIGH),
     ("source-gain", ("A", 4), CURRENT_HIGH),
     ("dac-stuck", ("A", 0), CURRENT_LOW),
     ("dac-stuck", ("A", 4095), CURRENT_HIGH),
@@ -123,19 +122,19 @@ def test_a_machine_too_busy_is_told_and_no_pulse_is_judged() -> None:
 
 @pytest.mark.req("SR-138")
 def test_what_comes_out() -> None:
-    """Eight pulses a channel, balanced, of 2 mA at most; no more than 0.4 s for both."""
+    """Four pulses a channel, balanced, of 2 mA at most; no more than 0.2 s for both."""
     with bench("--load-ohm", "500") as healthy:
         healthy.sim.control("current", record=True, path=None)
         start = healthy.clock.now
         healthy.electrodes("AB")
-        assert healthy.clock.now - start <= 400_000
+        assert healthy.clock.now - start <= 200_000
         for channel in "AB":
             figures = healthy.sim.figures(channel)
             assert 1.9 < figures["peak_ma"] <= 2.0
-            assert figures["forward_uc"] == pytest.approx(8 * 1.99 * 0.25, rel=0.01)
+            assert figures["forward_uc"] == pytest.approx(4 * 1.99 * 0.25, rel=0.01)
             assert abs(figures["net_uc"]) < 0.02, "what the bleeder takes back in the gaps"
         rises = [gpio for _, gpio, level in sorted(healthy.sim.edges(gpios=PHASES)) if level]
-        assert rises == [PHASES[0], PHASES[1]] * 8 + [PHASES[2], PHASES[3]] * 8
+        assert rises == [PHASES[0], PHASES[1]] * 4 + [PHASES[2], PHASES[3]] * 4
 
 
 def test_the_other_channels_lines_stay_low() -> None:

@@ -169,6 +169,23 @@ class Tampering(AppLink):
         super().send_chunk(number, start_us, revision, pulses)
 
 
+@pytest.mark.req("SR-136")
+@pytest.mark.parametrize("frequency_hz", ["50.0", "149.0"])
+def test_an_input_that_is_stuck_at_the_very_current_is_named_within_two_chunks(frequency_hz: str) -> None:
+    """2 mA reads as code 99: nothing else tells, since a pulse comes between all readings of the check."""
+    with stack() as rig:
+        link, begun = rig.link(), []
+
+        def stick() -> None:
+            begun.append(rig.clock.now())
+            rig.fault("adc-input", 0, 99)
+
+        programme = short_programme(hold_ms=3000, frequency_hz=frequency_hz)
+        outcome = rig.play(programme, 2_000, link=link, show=at_chunk(25, stick))
+        assert outcome.cause == "adc_offset"
+        assert rig.phase_edges()[-1][0] - begun[0] < 230_000
+
+
 @pytest.mark.req("SR-002", "SR-018")
 def test_a_chunk_that_breaks_a_rule_is_not_played_and_stops_the_session() -> None:
     with stack() as rig:

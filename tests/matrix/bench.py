@@ -185,7 +185,9 @@ class _Found(Exception):
 DWELL_US: Final = 300_000
 """How long a state without a time of its own lasts after the fault, before the person goes on."""
 SOON_US: Final = 33_000
-"""So long after getting to such a state the fault comes: in an electrode check that is between its first pulses."""
+"""So long after getting to such a state the fault comes."""
+IN_CHECK_US: Final = 8_000
+"""And into an electrode check: between its first two pulses of four."""
 
 
 class Bench:
@@ -376,7 +378,8 @@ class Bench:
                 assert not session.step(), self.link.latest
             assert self.mode == "paused"
             tick = None
-        tick = clock.now() + SOON_US if tick is None else tick
+        if tick is None:
+            tick = clock.now() + (IN_CHECK_US if state is At.CHECK else SOON_US)
         for one in breaks:
             self.rig.fault(one.name, *one.args, at=tick)
         return tick

@@ -53,21 +53,27 @@ def _begin(queue: Any) -> None:
 
 def _cells(wanted: Wanted) -> list[tuple[tuple[int, At], Cell]]:
     """Cells one after the other, on this worker's own board."""
+    return [((number, state), cell(number, state)) for number, state in wanted]
+
+
+def cell(number: int, state: At) -> Cell:
+    """One cell, on the board of this process: the same for all of them, until one wears it. ``end`` ends it."""
     global _bench
-    done = []
-    for number, state in wanted:
-        row = ROWS[number]
-        if _bench is None:
-            _bench = _own.enter_context(bench())
-        try:
-            cell = _bench.run(row.breaks, state, row.course)
-        except Exception as error:  # of this one cell: the others shall be told as well
-            cell = Cell(
-                problems=[f"{error!r} at {error.__traceback__ and traceback.extract_tb(error.__traceback__)[-1]}"]
-            )
-            _bench.worn = True
-        done.append(((number, state), cell))
-        if _bench.worn or row.wears:
-            _own.close()
-            _bench = None
-    return done
+    row = ROWS[number]
+    if _bench is None:
+        _bench = _own.enter_context(bench())
+    try:
+        tried = _bench.run(row.breaks, state, row.course)
+    except Exception as error:  # of this one cell: the others shall be told as well
+        tried = Cell(problems=[f"{error!r} at {error.__traceback__ and traceback.extract_tb(error.__traceback__)[-1]}"])
+        _bench.worn = True
+    if _bench.worn or row.wears:
+        end()
+    return tried
+
+
+def end() -> None:
+    """Ends the board of this process, if there is one."""
+    global _bench
+    _own.close()
+    _bench = None

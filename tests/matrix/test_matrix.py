@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,23 +16,20 @@ from tests.matrix.bench import STATES, At, Cell, bench
 from tests.matrix.table import NEVER, ROWS, SELF_TEST, START, Found, wrong
 from tests.support.stack import stack
 
-Cells = Mapping[tuple[int, At], Cell]
 
-
-@pytest.fixture(name="cells", scope="module")
-def _cells(request: pytest.FixtureRequest) -> Cells:
-    """All cells that this run of the tests asks for, run at once."""
-    wanted = [
-        item.callspec.params["cell"] for item in request.session.items if "cells" in getattr(item, "fixturenames", ())
-    ]
-    return run.run(list(dict.fromkeys(wanted)))
+@pytest.fixture(name="boards", scope="module")
+def _boards() -> Iterator[None]:
+    """A board goes from one cell to the next, and ends with the last."""
+    yield
+    run.end()
 
 
 @pytest.mark.req("SR-123", "SR-133", "SR-134", "SR-139", "SR-141", "SR-150")
-@pytest.mark.alone
+@pytest.mark.usefixtures("boards")
 @pytest.mark.parametrize("cell", run.everything(), ids=lambda cell: f"{ROWS[cell[0]].name}, {cell[1]}")
-def test_a_fault_ends_as_it_should(cells: Cells, cell: tuple[int, At]) -> None:
-    assert wrong(ROWS[cell[0]], cell[1], cells[cell]) == [], cells[cell]
+def test_a_fault_ends_as_it_should(cell: tuple[int, At]) -> None:
+    found = run.cell(*cell)
+    assert wrong(ROWS[cell[0]], cell[1], found) == [], found
 
 
 @pytest.mark.req("SR-150")

@@ -19,7 +19,7 @@ REASONS: Final = Path(__file__).with_name("survivors.toml")
 PAGE: Final = ROOT / "docs" / "mutants.md"
 _CODED: Final = {"Refusal", "_Refused"}
 """These are made of a code and a sentence. The code is what counts."""
-_SAID: Final = {"ScheduleRefused", "SealError", "ValueError"}
+_SAID: Final = {"ScheduleRefused", "SealError", "ValueError", "_Bad"}
 """These are made of a sentence alone; their kind is what counts."""
 
 

@@ -21,6 +21,16 @@ class Hill(NamedTuple):
     end_us: int
     share: Fraction
     continuous: bool
+    hertz: Fraction
+    width_us: int
+    gap_us: int
+
+    def next_beat(self, at_us: int) -> int:
+        """When the next pulse begins, at a time under way or later: whole periods from the begin, rounded down."""
+        above, below = self.hertz.as_integer_ratio()
+        passed = (at_us - self.begin_us) * above // (1_000_000 * below)
+        beats = [self.begin_us + number * 1_000_000 * below // above for number in (passed, passed + 1)]
+        return min(beat for beat in beats if beat >= at_us)
 
     def height(self, at_us: int) -> tuple[int, int]:
         """How much of the set-point may flow at a time under way, as (above, below): up, level, straight down."""
@@ -57,6 +67,7 @@ def read_course(programme: bytes) -> Course:
             now += _us(phase["pause_s"], 1_000_000)
             continue
         hertz = Fraction(phase["frequency_hz"])
+        widths = phase["phase_width_us"], phase["interphase_us"]
         continuous = "continuous_s" in phase
         plateau = _us(phase["continuous_s"], 1_000_000) if continuous else phase["hold_ms"] * 1000
         full = phase["ramp_up_ms"] * 1000
@@ -67,7 +78,7 @@ def read_course(programme: bytes) -> Course:
                 begin = now + late
                 share = Fraction(phase["intensity_percent"]) / 100
                 hills[channel].append(
-                    Hill(begin, begin + full, begin + full + plateau, begin + active, share, continuous)
+                    Hill(begin, begin + full, begin + full + plateau, begin + active, share, continuous, hertz, *widths)
                 )
             now += active + phase.get("rest_ms", 0) * 1000
     # B of "AB" comes half a period late, and may be the last of all.

@@ -26,7 +26,7 @@ from tests.support.chunks import Script
 ROOT = Path(__file__).parents[2]
 MODULES = ("decode", "setpoint", "gate")
 """In the order in which they import each other."""
-LIFTED_MAX = 6
+LIFTED_MAX = 8
 
 
 class Rule(NamedTuple):
@@ -188,15 +188,16 @@ def _step(step: Step, lifted: frozenset[Rule]) -> tuple[str | None, tuple[str, .
     oracle.load(step.programme, plan.caps_ua)
     oracle.wish, oracle.standing = step.wish, Standing(start_us)
     in_force = set_point.at(start_us)
-    script = Script(20_000)
-    # as strong as the step would let it be, on the first channel that may deliver there
+    script = Script(100_000)
+    # the programme's next pulse, as strong as the step would let it be, on the first channel that may deliver there
     for name, value in zip("AB", in_force.values_ua, strict=True):
         hill = oracle.course.hill(name, start_us + 100)
-        if hill is not None and name in step.to_ua:
-            above, below = hill.height(start_us + 100)
+        beat = hill.next_beat(start_us + 100) if hill is not None else 0
+        if hill is not None and name in step.to_ua and beat < min(hill.end_us, start_us + 97_000):
+            above, below = hill.height(beat)
             code = max(0, min(4095, value * 4096 * above // (below * plan.full_scale_ua)))
             script.opening(**{name.lower(): code})
-            script.pulse(100, name, width=20)
+            script.pulse(beat - start_us, name, width=hill.width_us, gap=hill.gap_us)
             break
     else:
         script.opening()

@@ -317,6 +317,10 @@ class Oracle:
             broken.append("cap")
         if current * pulse.width_us > CHARGE_MAX_PC * CODES:
             broken.append("charge")
+        if hill is None or hill.next_beat(at_us) != at_us:
+            broken.append("no such pulse")
+        elif (pulse.width_us, pulse.gap_us) != (hill.width_us, hill.gap_us):
+            broken.append("another pulse")
         if self.end_us is not None and at_us >= self.end_us:
             if at_us >= self.end_us + FADE_MAX_US:
                 broken.append("after the end")

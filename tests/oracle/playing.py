@@ -172,7 +172,7 @@ class Body:
         fitting, topmost = [], []
         for mark in wanted:
             at_us, received = mark.start_us - start_us, oracle.received[mark.channel]
-            pulse = Pulse(at_us, mark.channel, mark.width_us, 0)
+            pulse = Pulse(at_us, mark.channel, mark.width_us, mark.gap_us, 0)
             timing = oracle.broken_timing(wish, played, start_us, pulse)
             if timing or oracle.broken_amplitude(wish, mark.start_us, pulse):
                 continue

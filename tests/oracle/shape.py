@@ -31,11 +31,12 @@ CLOCKS: Final = 16
 
 
 class Pulse(NamedTuple):
-    """One pulse: start in us from the chunk's start, phase width in us, amplitude code."""
+    """One pulse: start in us from the chunk's start, phase width and interphase gap in us, amplitude code."""
 
     at_us: int
     channel: str
     width_us: int
+    gap_us: int
     code: int
 
 
@@ -155,7 +156,7 @@ def _whole(times: list[int], text: str, bridges: str) -> Shape:
         channel = _CHANNEL[bridges[begin]]
         code = next((code for name, code in reversed(frames[:before]) if name == channel), 0)
         first = first if pulses else before
-        pulses.append(Pulse(times[begin], channel, width, code))
+        pulses.append(Pulse(times[begin], channel, width, gap, code))
         last = before
     opening, closing = frames[:first], frames[last:]
     if not pulses:  # a silent chunk is framed at both ends all the same: each channel twice

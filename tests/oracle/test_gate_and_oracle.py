@@ -14,6 +14,7 @@ from tests.oracle.compare import Report
 from tests.oracle.lifting import Missed, Rule, missed, rules
 from tests.oracle.playing import play
 
+pytestmark = pytest.mark.long("oracle")  # together, so that no second worker plays the chunks too
 CHUNKS = 50_000
 VALID_LEAST = 15_000
 ENDS_IN_AN_ERROR = {"frame (a clock outside a frame at * us)", "raise_channel (*; allowed: A or B)"}

@@ -48,6 +48,7 @@ def compiled(text: bytes, set_point_ua: int) -> list[bytes]:
     return chunks
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("longest_s", [15, 60])
 def test_any_programme_is_compiled_exactly(longest_s: int) -> None:
     examples = {15: 1800, 60: 200}[longest_s]

@@ -45,6 +45,8 @@ values = st.one_of(
 )
 
 
+BEGIN_US = 2 * SECOND - 100
+"""The chunks' first pulse, 100 us later, is one of the programme's."""
 odd = st.dictionaries(st.sampled_from(ALTERED), values, max_size=2)
 plausible = st.fixed_dictionaries(
     {},
@@ -122,10 +124,10 @@ def test_no_pulse_above_its_caps_or_the_ceilings_leaves_the_gate(
     looking = meant["kind"] == "threshold"
     cap = meant["caps_ua"].get("A", FULL_UA if looking else 0)
     # A set-point and a history that hold nothing up: what is left are caps and ceilings.
-    progress = Progress(SetPoint(1, (FULL_UA, FULL_UA)), 2 * SECOND, 2 * SECOND, channels=under_way(2 * SECOND))
+    progress = Progress(SetPoint(1, (FULL_UA, FULL_UA)), BEGIN_US, BEGIN_US, channels=under_way(BEGIN_US))
     approved, sent = 0, progress
     for number in range(12):
-        start = 2 * SECOND + number * 100_000
+        start = BEGIN_US + number * 100_000
         verdict = judge(session.plan, sent, start, 1, train([100, 20_100, 40_100], code, width=WIDTH_US), 0)
         if isinstance(verdict, Approval):
             approved, sent = approved + 3, verdict.progress
@@ -148,10 +150,10 @@ def test_something_does_leave_it(keys: Path) -> None:
     assert found is not None
     session, _ = found
     assert session.plan is not None
-    progress = Progress(SetPoint(1, (FULL_UA, FULL_UA)), 2 * SECOND, 2 * SECOND, channels=under_way(2 * SECOND))
+    progress = Progress(SetPoint(1, (FULL_UA, FULL_UA)), BEGIN_US, BEGIN_US, channels=under_way(BEGIN_US))
     data = train([100, 20_100], 1_638, width=WIDTH_US)
-    assert isinstance(judge(session.plan, progress, 2 * SECOND, 1, data, 0), Approval), "1638 is 19.995 mA"
+    assert isinstance(judge(session.plan, progress, BEGIN_US, 1, data, 0), Approval), "1638 is 19.995 mA"
     data = train([100, 20_100], 1_639, width=WIDTH_US)
-    refusal = judge(session.plan, progress, 2 * SECOND, 1, data, 0)
+    refusal = judge(session.plan, progress, BEGIN_US, 1, data, 0)
     assert isinstance(refusal, Refusal)
     assert refusal.code == "over_cap"

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,13 @@ def without(text: str, line: int) -> str:
     return ast.unparse(tree)
 
 
+def write(path: Path, text: str) -> None:
+    """Another source in place of one; what was compiled of it goes, since its time may be of the same second."""
+    path.write_text(text, encoding="utf-8")
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rules")
@@ -67,10 +75,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # most of a run was the loading of plugins it does not use
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # most of a run was the loading of plugins
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -83,9 +90,12 @@ def test_the_tests_pass_with_every_rule(copy: Path) -> None:
 @pytest.mark.parametrize(("path", "line", "code"), rules(), ids=lambda value: str(value))
 def test_a_rule_that_is_taken_out_is_missed(copy: Path, path: str, line: int, code: str) -> None:
     whole = (copy / path).read_text(encoding="utf-8")
-    (copy / path).write_text(without(whole, line), encoding="utf-8")
+    write(copy / path, without(whole, line))
     try:
-        result = run(copy, TESTS[Path(path).stem])
+        tests = sorted(TESTS[Path(path).stem], key=lambda test: Path(path).stem not in test)
+        result = run(copy, tests[:1])  # its own tests mostly do
+        if result.returncode == 0 and tests[1:]:
+            result = run(copy, tests[1:])
     finally:
-        (copy / path).write_text(whole, encoding="utf-8")
+        write(copy / path, whole)
     assert result.returncode == 1, f"no test fails without rule {code} ({path}:{line})\n{result.stdout}"

@@ -237,9 +237,10 @@ def test_a_latched_stop_must_be_acknowledged(tmp_path: Path) -> None:
 def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path, more: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
+    kept_back = environment(tmp_path, PYTHONUNBUFFERED=None)  # then the last of it fails, when all has been printed
     with os.fdopen(writing, "w") as nobody:
         ended = subprocess.run(
-            command(*more), stdout=nobody, stderr=subprocess.PIPE, text=True, env=environment(tmp_path), timeout=60
+            command(*more), stdout=nobody, stderr=subprocess.PIPE, text=True, env=kept_back, timeout=60
         )
     assert (ended.returncode, ended.stderr) == (70, "ended: nobody reads what is printed any more\n")
 

@@ -146,6 +146,18 @@ def test_the_wave_sent_last_is_never_sent_again() -> None:
             pulses.send(wave, join=True)
 
 
+@pytest.mark.req("SR-074")
+def test_no_wave_is_made_in_a_slot_that_is_held() -> None:
+    """Another client deletes one that may be about to play: the next is made in its place, and would come out there."""
+    with output() as (pulses, _, other):
+        data, length = chunks(5000)[0]
+        waves = [pulses.load(data, len(data) // 12, length)[0] for _ in range(4)]
+        assert waves == [0, 1, 2, 0]
+        other.wave_delete(0)
+        with pytest.raises(NotAsApproved, match="a free id"):
+            pulses.load(data, len(data) // 12, length)
+
+
 @pytest.mark.req("SR-070")
 def test_taking_over_makes_a_board_that_was_left_running_safe() -> None:
     with output() as (pulses, _, other):

@@ -22,6 +22,7 @@ from hw.clock import VirtualClock
 from safety.errors import LinkError
 from safety.link import STOP_COUNTED, STOP_SOCKET
 from tests.decoder import decode
+from tests.support.changes import to_the_electrode_us
 from tests.support.stack import PHASE_GPIOS
 from tests.support.treatment import NONE_APPLIES, TODAY, Person, treatment
 
@@ -295,31 +296,7 @@ def test_a_fault_of_the_engine_itself_ends_the_output_and_not_the_app(
 
 def test_a_change_of_the_current_shows_at_the_electrode_within_250_ms(person: Person) -> None:
     """Raised while a contraction is held, lowered at any time in it: from request to pulse."""
-    person.start()
-    asked: list[tuple[int, int]] = []
-    for ua in (2_000, 4_000, 6_000, 8_000, 10_000, 12_000):
-        person.until(lambda state: state.channels["A"].allowed_ua > state.channels["A"].set_point_ua)
-        person.wait(len(asked) * 17_000 % 100_000)
-        asked.append((person.now, ua))
-        person.set(ua)
-        person.until(lambda state, ua=ua: state.channels["A"].set_point_ua == ua)  # type: ignore[misc]
-    for ua in (11_000, 9_000, 7_000, 5_000, 3_000, 1_000):
-        person.until(
-            lambda state: (
-                state.session is not None and state.session.part == "hold" and state.session.part_left_us > 700_000
-            )
-        )
-        asked.append((person.now, ua))
-        person.set(ua, controls=False)
-        person.wait(500_000 + len(asked) * 17_000 % 100_000)
-    person.act(Action.END)
-    person.finish()
-    closed = [at for at, gpio, level in person.rig.edges() if gpio == 25 and level]
-    pulses = decode(edge for edge in person.rig.edges() if edge[0] >= closed[-1]).by_channel["A"]
-    took = []
-    for at, ua in asked:
-        code = ua * 4096 // 50_000
-        took.append(next(pulse.start_us for pulse in pulses if pulse.start_us >= at and pulse.code == code) - at)
+    took = to_the_electrode_us(person)
     assert max(took) <= 250_000, took
 
 

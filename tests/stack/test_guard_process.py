@@ -24,6 +24,7 @@ from tests.support.hand import Hand
 from tests.support.sim import Sim
 from tests.support.stack import short_programme, stack
 
+pytestmark = pytest.mark.cold
 HOST = "127.0.0.1"
 
 

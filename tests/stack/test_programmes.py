@@ -34,6 +34,7 @@ def test_a_whole_programme_is_delivered_as_written(name: str, tmp_path: Path) ->
     whole(name, INTENSITY_MA[name], tmp_path)
 
 
+@pytest.mark.alone
 def test_the_same_edges_at_every_speed(tmp_path: Path) -> None:
     """60 s at speed max, at 20 times real time, and in real time.
 

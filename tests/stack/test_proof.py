@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import shutil
 import sqlite3
 import struct
@@ -13,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from controller import journal, recording
+from api.proofs import Proofs
+from controller import journal, proof, proof_replay, recording
 from controller.chain import FIRST, canonical, link
 from controller.cli import main
 from controller.port import Action
@@ -148,6 +151,24 @@ def test_every_session_is_proved(work: Work, capsys: pytest.CaptureFixture[str])
     assert len(sessions(work.app)) == 2
     told = [row.fields for row in journal.read(work.app / journal.NAME) if row.fields.get("event") == "closed"]
     assert [one["cause"] for one in told] == [None, "emergency_stop"]
+
+
+def test_the_api_tells_the_same(work: Work) -> None:
+    """Which runs the command in a process of its own."""
+    told = asyncio.run(Proofs(work.app.parent).prove(work.session))
+    assert (told["proved"], told["findings"]) == (True, [])
+    work.sql("UPDATE row SET body = replace(body, '\"pulses\":', '\"pulses\":1') WHERE kind = 'dose'")
+    told = asyncio.run(Proofs(work.app.parent).prove(work.session))
+    assert told["proved"] is False
+    assert {one["about"] for one in told["findings"]} >= {"journal", "dose"}
+
+
+def test_every_finding_is_of_an_account() -> None:
+    """What the replay and the accounts say of a session; all else is of the journal."""
+    named = re.findall(r'find\("(\w+)"', Path(proof_replay.__file__).read_text("utf-8"))
+    named += re.findall(r'Finding\(\s*"(\w+)"', Path(proof.__file__).read_text("utf-8"))
+    assert len(set(named)) > 20
+    assert set(named) | {"not_sealed", "recording_absent", "recording_damaged"} <= set(proof.ABOUT)
 
 
 def test_a_restored_backup_is_proved_as_before(work: Work, tmp_path: Path) -> None:

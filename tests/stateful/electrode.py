@@ -22,9 +22,7 @@ EXACT: Final = (1.02, 0.05)
 BAND: Final = (1.12, 0.15)
 """The same while something of the output is broken on purpose: the guard's own band (10 % + 100 uA) and a step."""
 WRONG_US: Final = 60_000
-WRONG_IN_CHECK_US: Final = 90_000
-"""From the first pulse that is too strong to the last; an electrode check reads after its wave of 80 ms, and
-the next one has begun by then."""
+"""From the first pulse that is too strong to the last."""
 SILENCE_US: Final = 1_000_000
 CONTRACTION_MAX_US: Final = 30_000_000
 TOLERANCE_US: Final = 2_000
@@ -185,8 +183,7 @@ class Rules:
         if not self.crooked:
             raise Broken(f"{pulse}: above {limit} mA in {span}")
         self.wrong_since_us = pulse.start_us if self.wrong_since_us is None else self.wrong_since_us
-        most = WRONG_IN_CHECK_US if span.kind == "electrode_check" else WRONG_US
-        if pulse.start_us - self.wrong_since_us > most:
+        if pulse.start_us - self.wrong_since_us > WRONG_US:
             raise Broken(f"{pulse}: above {limit} mA since {self.wrong_since_us} in {span}")
 
     def _contraction(self, pulse: Pulse, span: Span) -> None:

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tests.stateful.days import days, resident_kb
 from tests.stateful.world import PROGRAMMES, World, world
+from tests.support.preloaded import preloaded
 
 FAULTS: tuple[tuple[Any, ...], ...] = (
     ("electrode-open", "A"),
@@ -400,10 +401,11 @@ def main() -> int:
     parser.add_argument("--session-s", type=int, default=0)
     parser.add_argument("--smaller", action="store_true", help="one world: find the fewest steps that break a rule")
     options = parser.parse_args()
-    if options.smaller:
-        one(options.seed, shrinks=True)
-    else:
-        print(json.dumps(run(options.seed, options.steps, options.session_s * 1_000_000).told()))
+    with preloaded():
+        if options.smaller:
+            one(options.seed, shrinks=True)
+        else:
+            print(json.dumps(run(options.seed, options.steps, options.session_s * 1_000_000).told()))
     return 0
 
 

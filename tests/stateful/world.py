@@ -550,7 +550,7 @@ class World:
         # Nobody waits for time while a guard starts: by then the old one's script must have come to its end by itself.
         self.rig.clock.wait(self.now + 150_000)
         options = ["--runtime", str(folder), "--state", str(self.rig.state), "--pigpio", where]
-        sim._start("safety", *options, "--clock", str(folder / "sim.sock"))
+        sim._start("safety", *options, "--simulated", "--clock", str(folder / "sim.sock"))
         self.excused = False
         self.mode, self.cause, self.loaded = "boot", None, None
         self._time("boot", self.now)

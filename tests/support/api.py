@@ -15,11 +15,14 @@ from api.boundary import Place, hosts
 from api.devices import Device, Devices
 from api.pairing import Pairing
 from api.passphrase import Passphrase
+from api.proofs import Proofs
 from api.roles import Role
 from api.service import Service
 from api.stop import StopFirst, WorkLoop
 from controller.journal import Journal
 from controller.keys import OpenKey
+from controller.training.room import Room
+from tests.support.emg import HandSource, reader_of
 from tests.support.fake_engine import FakeEngine, FakeStopper
 from tests.support.signed import KEY
 
@@ -53,6 +56,9 @@ class Api:
     def __post_init__(self) -> None:
         self.stopper = FakeStopper(self.engine)
         self.journal = Journal(self.folder / "app", "d" * 64)
+        self.sensor = HandSource()
+        reader = reader_of(self.sensor, lambda: self.engine.now.mode)
+        self.room = Room(reader, self.journal.append)
         devices = Devices(self.journal, lambda: self.now_s)
         self.service = Service(
             engine=self.engine,
@@ -62,6 +68,8 @@ class Api:
             passphrase=Passphrase(self.folder, devices.now_s),
             stopper=self.stopper,
             keys=OpenKey(KEY),
+            room=self.room,
+            proofs=Proofs(self.folder),
             enrolled=lambda: (KEY.public,),
             place=Place(hosts(["device.local", "192.0.2.7"]), self.plain_everywhere),
             bases=(f"https://{HOST}", "https://192.0.2.7:8443"),
@@ -93,5 +101,6 @@ class Api:
         return device
 
     def close(self) -> None:
+        self.room.close()
         self.work.close()
         self.journal.close()

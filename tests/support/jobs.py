@@ -85,7 +85,7 @@ class Bench:
         self.looks.append(self.port.check(toggle=toggle, kick=kick, reset_peaks=False))
 
     def self_test(self, *, rearm: bool = False) -> str | None:
-        return self.drive(selftest.run(self.port, self.port.figures, self.clock.now, rearm=rearm))
+        return self.drive(selftest.run(self.port, self.port.figures, self.clock.now, rearm=rearm, uncalibrated=None))
 
     def electrodes(self, channels: str = "AB") -> dict[str, electrode.Finding]:
         return self.drive(electrode.run(self.port, self.port.figures, channels, self.clock.now))

@@ -40,6 +40,7 @@ class Reading:
     dead_man_running: bool = True
     strayed: tuple[str, ...] = ()
     holds: bool = True
+    emptied_ua: tuple[int, int] | None = None
 
 
 def check(now_us: int = NOW_US, **changes: Any) -> Check:

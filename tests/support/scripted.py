@@ -55,6 +55,8 @@ class ScriptedPort:
     first_wave: int = 0
     peaks: tuple[tuple[int, int], tuple[int, int]] = ((1_990, 995), (1_990, 995))
     """(uA, mV) of the positive and of the negative phase."""
+    later: tuple[int, tuple[tuple[int, int], tuple[int, int]]] | None = None
+    """Other peaks from a time on."""
     calls: list[tuple[int, str]] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     toggles: int = 0
@@ -81,7 +83,9 @@ class ScriptedPort:
                     if bank & MASK["PEAK_RESET"]:
                         peaks = (0, 0)
                     elif bank & PHASES and self.rail_mv:
-                        peaks = self.peaks[0 if bank & (MASK["A_POS"] | MASK["B_POS"]) else 1]
+                        both = self.later[1] if self.later is not None and at >= self.later[0] else self.peaks
+                        ua, mv = both[0 if bank & (MASK["A_POS"] | MASK["B_POS"]) else 1]
+                        peaks = max(peaks[0], ua), max(peaks[1], mv)
                 at += us
             playing = number if self.now_us < at else None
         ua, mv = peaks

@@ -22,7 +22,8 @@ def section(text: str, module: str) -> str:
 def put(page: Path, module: str, said: str) -> None:
     """Puts what ``module`` made in its place on a page."""
     text = page.read_text(encoding="utf-8")
-    page.write_text(text.replace(section(text, module), said), encoding="utf-8")
+    begin = f"<!-- python -m {module} -->\n\n"
+    page.write_text(text.replace(begin + section(text, module), begin + said), encoding="utf-8")
 
 
 def table(figures: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 
 from tests.support.cli import command, environment
+from tests.support.proved import unproved
 
 ROLES = ("viewer", "patient", "clinician")
 END_WITHIN_S = 20.0
@@ -49,7 +50,9 @@ class Serving:
 
 @contextlib.contextmanager
 def serve(folder: Path, *options: object, within: Sequence[str] = ()) -> Iterator[Serving]:
-    """Serves with its state in ``folder``; ends what is left. ``within``: what the command is handed to, to run it."""
+    """Serves with its state in ``folder``; ends what is left, and proves every session. ``within``: what the command is
+    handed to, to run it.
+    """
     arguments = ("serve", "--port", 0, "--state", folder / "state", *options)
     process = subprocess.Popen(
         [*within, *command(*arguments)], stdout=subprocess.PIPE, text=True, env=environment(folder)
@@ -72,3 +75,5 @@ def serve(folder: Path, *options: object, within: Sequence[str] = ()) -> Iterato
             if process.poll() is None:
                 process.terminate()
                 process.wait(END_WITHIN_S)
+        kept = folder / "state"
+        assert unproved(kept / "app", kept / "guard") == []

@@ -12,14 +12,14 @@ from typing import TypeVar
 from controller.chain import Kind, Row
 from controller.engine import GuardEngine
 from controller.history import KINDS, Record, records
-from controller.journal import Journal, read
+from controller.journal import Journal
 from controller.journal_check import Verdict, verify
 from controller.keys import OpenKey
 from controller.port import Action, EngineRefused, Event, State
 from controller.prescription import CONTRAINDICATIONS, Prescription
-from controller.proof import Proof, prove, sessions
 from hw.clock import VirtualClock
 from safety.link import GuardLink
+from tests.support.proved import unproved
 from tests.support.signed import KEY
 from tests.support.stack import Stack, stack
 
@@ -52,8 +52,6 @@ class Person:
     folder: Path
     echoes: bool = True
     today: str = TODAY
-    proves: bool = True
-    """Whether all its sessions that were told whole must be proved at its end; not where a test spoils what is kept."""
     engine: GuardEngine = field(init=False)
     journal: Journal = field(init=False)
     events: list[Event] = field(default_factory=list)
@@ -80,14 +78,6 @@ class Person:
         """Ends the app, in whatever it is."""
         self.engine.close()
         self.journal.close()
-
-    def prove(self) -> list[Proof]:
-        """Every session that was closed, proved as ``pelvistim verify`` does. The app must have ended."""
-        folder = self.journal.path.parent
-        closed = {
-            row.fields["session"] for row in read(self.journal.path, Kind.SESSION) if row.fields["event"] == "closed"
-        }
-        return [prove(folder, self.rig.state, name) for name in sessions(folder) if name in closed]
 
     @property
     def device(self) -> str:
@@ -196,7 +186,7 @@ class Person:
 
 @contextlib.contextmanager
 def treatment(folder: Path) -> Iterator[Person]:
-    """A guard, a board and an app, with a prescription."""
+    """A guard, a board and an app, with a prescription. Every session is proved when all has ended."""
     with stack() as rig, contextlib.ExitStack() as after:
         person = Person(rig, folder / "app")
         after.callback(person.clock.close)
@@ -205,5 +195,4 @@ def treatment(folder: Path) -> Iterator[Person]:
         person.prescribe()
         yield person
         person.end()
-        if person.proves:
-            assert [proof for proof in person.prove() if not proof.good] == []
+        assert unproved(person.folder, person.rig.state) == []

@@ -60,6 +60,29 @@ def watching(*chunks: Sequence[Pulse], length: int = 100_000, joined: bool = Tru
     return edges
 
 
+def test_the_first_chunk_has_nothing_to_be_joined_to() -> None:
+    edges = Edges(LINES, ENABLE)
+    edges.sent(PULSES, BEGINS, joined=True)
+    assert give(edges, edges_of(PULSES, BEGINS + 1_000)) == [None] * 16
+
+
+def test_a_width_is_measured_from_its_own_rise() -> None:
+    """Which may be late itself."""
+    moves = edges_of([pulse(10_000)])
+    late = [(at + off, line, level) for (at, line, level), off in zip(moves, (0, 0, 8, 16), strict=True)]
+    assert give(watching([pulse(10_000)]), late) == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("after", "off", "passes"), [(999_999, 11, False), (1_000_000, 11, True), (1_000_000, 12, False)]
+)
+def test_clocks_may_drift_apart_in_a_silence_by_one_us_a_second(after: int, off: int, passes: bool) -> None:
+    edges = watching([pulse(0)])
+    edges.sent([pulse(0)], BEGINS + after, joined=True)
+    moves = [*edges_of([pulse(0)]), *edges_of([pulse(0)], BEGINS + after + off)]
+    assert (give(edges, moves) == [None] * 8) is passes
+
+
 @pytest.mark.req("SR-142")
 def test_what_was_approved_passes() -> None:
     edges = watching(PULSES)
@@ -275,7 +298,36 @@ def test_the_switch_moves_unasked_or_the_other_way_or_not() -> None:
     edges = Edges(LINES, ENABLE)
     edges.asked(1, BEGINS)
     assert edges.missing(BEGINS + 40_000) is None
-    assert "OUTPUT_ENABLE did not become 1" in str(edges.missing(BEGINS + 40_001))
+    assert edges.missing(BEGINS + 40_001) == "OUTPUT_ENABLE did not become 1 at 1000000 us"
+
+
+def test_from_the_first_microsecond_on() -> None:
+    edges = Edges(LINES, ENABLE)
+    edges.asked(1, 0)
+    edges.seen(0, ENABLE)
+    assert edges.waiting == 0
+
+
+def test_two_lines_that_change_in_one_sample() -> None:
+    edges = watching(PULSES)
+    edges.asked(1, BEGINS + 10_000)
+    assert edges.seen(BEGINS + 10_000, ENABLE | POS) is None
+    assert edges.waiting == 15
+
+
+@pytest.mark.parametrize(("at", "seen"), [(BEGINS - 4, False), (BEGINS, False), (BEGINS + 1, True)])
+def test_the_switch_written_back_within_one_sample_is_not_seen(at: int, seen: bool) -> None:
+    """The daemon samples at BEGINS and 5 us later."""
+    edges = Edges(LINES, ENABLE)
+    edges.asked(1, BEGINS - 50_000)
+    edges.seen(BEGINS - 50_000, ENABLE)
+    edges.asked(0, BEGINS - 4)
+    edges.asked(1, at)
+    if seen:
+        assert give(edges, [(BEGINS, ENABLE, 0), (BEGINS + 5, ENABLE, 1)], ENABLE) == [None] * 2
+    assert edges.waiting == 0
+    edges.asked(0, BEGINS + 1_000)
+    assert edges.seen(BEGINS + 1_000, 0) is None
 
 
 def test_the_switch_is_not_looked_for_among_the_pulses() -> None:
@@ -321,6 +373,16 @@ def test_a_line_left_high_by_the_halt_falls_late() -> None:
     assert edges.cut == Cut(POS, BEGINS + 10_000, BEGINS + 10_300)
 
 
+def test_a_phase_that_was_not_seen_to_fall_is_no_cut_one() -> None:
+    """Nor the whole one before it."""
+    edges, levels = stopped(BEGINS + 10_400)
+    for at, line, level in edges_of(PULSES)[:3]:
+        give(edges, [(at, line, level)], levels | (0 if level else line))
+        assert (edges.cut is None) is bool(level)
+    assert give(edges, [(BEGINS + 10_410, NEG, 0)], levels | NEG) == [None]
+    assert edges.cut == Cut(NEG, BEGINS + 10_350, BEGINS + 10_410)
+
+
 @pytest.mark.parametrize("second", [POS, NEG])
 def test_a_stop_cuts_no_second_phase(second: int) -> None:
     at = BEGINS + 10_100
@@ -362,6 +424,16 @@ def test_the_switch_does_not_close_after_a_stop() -> None:
     edges, _ = stopped(BEGINS + 5_000)
     assert edges.seen(BEGINS + 5_100, 0) is None
     assert edges.seen(BEGINS + 5_200, ENABLE) is not None
+
+
+def test_what_was_before_a_stop_may_be_heard_of_when_something_is_asked_again() -> None:
+    """Notifications of the self-test's last edges, on a machine that is busy."""
+    edges = Edges(LINES, ENABLE)
+    edges.stopped(BEGINS)
+    edges.asked(1, BEGINS)
+    assert give(edges, [(BEGINS - 6_000, NEG, 1), (BEGINS - 1, NEG, 0), (BEGINS, ENABLE, 1)]) == [None] * 3
+    assert edges.waiting == 0
+    assert "unasked" in str(edges.seen(BEGINS, ENABLE | NEG)), "not what came after it"
 
 
 @pytest.mark.parametrize("first", ["asked", "sent"])

@@ -37,14 +37,22 @@ intensity_percent = 100
 FULL_SCALE_UA = 50_000
 
 
+OFTEN_HZ = Fraction(SECOND)
+"""A pulse may start at any us: for what other rules refuse, or let through."""
+
+
 def plan(**changes: object) -> Plan:
-    schedule = read_schedule(PROGRAMME)
+    exact = read_schedule(PROGRAMME)
+    trains = [replace(one, frequency_hz=OFTEN_HZ) for at in range(0, 140, 14) if (one := exact.train("A", at * SECOND))]
+    schedule = Schedule({"A": trains, "B": []}, exact.duration_us, exact.area_cm2)
     return replace(Plan(LINES, FULL_SCALE_UA, schedule, {"A": FULL_SCALE_UA}), **changes)
 
 
-def always_on(area_cm2: int = 10_000, continuous: bool = False, length_us: int = 3000 * SECOND) -> Schedule:
+def always_on(
+    area_cm2: int = 10_000, continuous: bool = False, length_us: int = 3000 * SECOND, width_us: int = 250
+) -> Schedule:
     """A schedule that never limits by its envelope: what other rules refuse, they refuse alone."""
-    whole = Train(-10 * SECOND, 0, length_us, 0, Fraction(100), continuous)
+    whole = Train(-10 * SECOND, 0, length_us, 0, Fraction(100), continuous, OFTEN_HZ, width_us, 100)
     return Schedule({"A": [whole], "B": [whole]}, length_us, Fraction(area_cm2))
 
 
@@ -132,14 +140,15 @@ def test_a_step_that_was_granted_comes_with_its_session_time() -> None:
 def test_codes_stay_under_the_envelope(at: int, most: int) -> None:
     start = at - 100
     before = progress(start)
-    assert code_of(judge(plan(), before, start, 3, train([100], most), 0)) is None
+    rests = 6_500_000 <= at < 14_000_000
+    assert code_of(judge(plan(), before, start, 3, train([100], most), 0)) == ("not_in_programme" if rests else None)
     assert code_of(judge(plan(), before, start, 3, train([100], most + 1), 0)) == "over_envelope"
 
 
 @pytest.mark.req("SR-015")
 def test_a_channel_the_programme_does_not_use_gets_nothing() -> None:
     rich = plan(caps_ua={"A": FULL_SCALE_UA, "B": FULL_SCALE_UA})
-    assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 0, "B"), 0)) is None
+    assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 0, "B"), 0)) == "not_in_programme"
     assert code_of(judge(rich, progress(), 2 * SECOND, 3, train([100], 1, "B"), 0)) == "over_envelope"
 
 
@@ -151,6 +160,33 @@ def test_codes_stay_under_the_cap(cap_ua: int, verdict: str | None) -> None:
     assert code_of(judge(capped, progress(), 2 * SECOND, 3, train([100], 819), 0)) == verdict
 
 
+@pytest.mark.req("SR-027")
+@pytest.mark.parametrize(
+    ("at", "width", "gap", "verdict"),
+    [
+        (2_000_000, 250, 100, None),
+        (2_020_000, 250, 100, None),
+        (1_999_999, 250, 100, "not_in_programme"),
+        (2_000_001, 250, 100, "not_in_programme"),
+        (2_010_000, 250, 100, "not_in_programme"),
+        (6_480_000, 250, 100, None),
+        (6_500_000, 250, 100, "not_in_programme"),  # the 50 Hz go on, the contraction does not
+        (14_000_000, 250, 100, None),
+        (2_000_000, 249, 100, "other_pulse"),
+        (2_000_000, 251, 100, "other_pulse"),
+        (2_000_000, 250, 99, "other_pulse"),
+        (2_000_000, 250, 101, "other_pulse"),
+    ],
+)
+def test_a_pulse_is_one_of_the_programmes(at: int, width: int, gap: int, verdict: str | None) -> None:
+    exact = plan(schedule=read_schedule(PROGRAMME))
+    script = Script()
+    script.opening()
+    script.pulse(100, "A", width=width, gap=gap)
+    script.closing()
+    assert code_of(judge(exact, progress(at - 100), at - 100, 3, script.data(), 0)) == verdict
+
+
 @pytest.mark.req("SR-010")
 def test_a_missing_cap_is_zero() -> None:
     assert code_of(judge(plan(caps_ua={}), progress(), 2 * SECOND, 3, train([100], 1), 0)) == "over_cap"
@@ -160,7 +196,7 @@ def test_a_missing_cap_is_zero() -> None:
 @pytest.mark.parametrize(("code", "verdict"), [(2048, None), (2049, "charge")])
 def test_charge_per_phase(code: int, verdict: str | None) -> None:
     # 100 mA full scale: code 2048 for 800 us is exactly 40 uC
-    wide = plan(full_scale_ua=100_000, schedule=always_on(), caps_ua={"A": 100_000})
+    wide = plan(full_scale_ua=100_000, schedule=always_on(width_us=800), caps_ua={"A": 100_000})
     before = progress(set_point_ua=100_000)
     assert code_of(judge(wide, before, 2 * SECOND, 3, train([100], code, width=800), 0)) == verdict
 
@@ -484,6 +520,30 @@ def test_a_continuous_phase_is_over_at_its_end(end_us: int, verdict: str | None)
 @pytest.mark.parametrize(("code", "verdict"), [(2050, None), (2051, "charge")])
 def test_the_charge_of_a_phase_to_a_tenth_of_a_percent(code: int, verdict: str | None) -> None:
     """At 100 mA full scale and 799 us, 2051 is 40.009 uC."""
-    rich = plan(full_scale_ua=100_000, caps_ua={"A": 100_000}, schedule=always_on())
+    rich = plan(full_scale_ua=100_000, caps_ua={"A": 100_000}, schedule=always_on(width_us=799))
     before = progress(set_point_ua=100_000)
     assert code_of(judge(rich, before, 2 * SECOND, 3, train([100], code, width=799), 0)) == verdict
+
+
+@pytest.mark.req("SR-011")
+@pytest.mark.parametrize(("late_us", "verdict"), [(0, None), (3_434, None), (3_435, "too_fast"), (20_000, "too_fast")])
+def test_what_begins_later_than_it_might_is_counted_from_when_it_began(late_us: int, verdict: str | None) -> None:
+    """The switch takes 20 ms. A chunk that is judged just before the one before it ends must not gain them."""
+    fast = plan(schedule=always_on())
+    first = judge(fast, progress(), 2 * SECOND, 3, train([100, 98_000], 100), 0)
+    assert isinstance(first, Approval)
+    began = first.progress.begun(100_000, 2 * SECOND + late_us)
+    assert began.played_us == 2_100_000 + late_us
+    assert began.channels["A"].last == 2_098_000 + late_us
+    assert began.channels["A"].first == 1 * SECOND, "what came before it stays"
+    assert [start for start, _ in began.channels["A"].squares] == [2_000_100 + late_us, 2_098_000 + late_us]
+    assert began.channels["B"] == History()
+    # Its first pulse comes at 2.1081 s or, where the first chunk ends later, 100 us after that.
+    second = judge(fast, began, 2_100_000, 3, train([100], 100), 2_108_000)
+    assert code_of(second) == verdict
+
+
+def test_what_begins_earlier_than_it_was_judged_for_is_not_believed() -> None:
+    first = judge(plan(schedule=always_on()), progress(), 2 * SECOND, 3, train([100], 100), 0)
+    assert isinstance(first, Approval)
+    assert first.progress.begun(100_000, 0) == first.progress

@@ -209,7 +209,7 @@ def test_the_way_of_a_session() -> None:
     assert (state.mode, actions) == (Mode.ARMED, (Action.DISABLE,))
     state, actions = step(state, ask(Request.START), 6)
     assert (state.mode, actions) == (Mode.RUNNING, (Action.ENABLE,))
-    assert state.deadline_us == 6 + limits.SESSION_MAX_US + 1_000_000
+    assert (state.deadline_us, state.until_us) == (6 + limits.SESSION_MAX_US + 1_000_000, None)
     state, actions = step(state, ask(Request.PAUSE, drained=False, ramp_us=700_000), 10)
     assert (state.mode, state.ending, actions) == (Mode.RUNNING, Mode.PAUSED, (Action.BEGIN_RAMP,))
     assert state.until_us == 10 + 700_000 + RAMP_OVER_US
@@ -303,7 +303,7 @@ def test_a_lost_lease_pauses_and_a_person_resumes() -> None:
     assert state.until_us == 1 + limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
     assert step(state, lost, 2) == (state, ())
     state, actions = step(state, replace(lost, drained=True), 3)
-    assert (state.mode, state.paused_by, actions) == (Mode.PAUSED, "lease_lost", (Action.DISABLE,))
+    assert (state, actions) == (replace(PAUSED, paused_by="lease_lost"), (Action.DISABLE,))
     assert step(state, replace(lost, request=Request.RESUME), 4) == (state, (Action.REFUSE,))
     state, actions = step(state, ask(Request.RESUME), 5)
     assert (state.mode, state.paused_by, actions) == (Mode.RUNNING, None, (Action.ENABLE,))
@@ -314,6 +314,7 @@ def test_a_lost_lease_matters_only_where_something_plays() -> None:
     lost = replace(QUIET, faults=("lease_lost",))
     for state in (State(Mode.IDLE, tested=True), ARMED, PAUSED):
         assert step(state, lost, 1) == (state, ())
+    assert step(RUNNING, lost, 1)[1] == (Action.BEGIN_RAMP,)
     assert step(ARMED, replace(lost, request=Request.START), 1) == (ARMED, (Action.REFUSE,))
     ending = replace(RUNNING, ending=Mode.IDLE, until_us=50)
     assert step(ending, replace(lost, drained=False), 1) == (ending, ())
@@ -405,8 +406,17 @@ def test_the_red_button_is_held_and_then_released() -> None:
     assert step(held, Inputs(True, True, request=Request.ACKNOWLEDGE), 2) == (held, ())
     released, _ = step(held, QUIET, 2)
     assert (released.mode, released.cause) == (Mode.ESTOP_RELEASED, "emergency_stop")
+    assert step(released, QUIET, 3) == (released, ())
+    assert step(released, replace(QUIET, faults=("charger",)), 3) == (released, ()), "out is out, whatever else comes"
     again, _ = step(released, Inputs(True, True), 3)
     assert again.mode is Mode.ESTOP_HELD
+
+
+@pytest.mark.req("SR-040")
+@pytest.mark.parametrize("state", [State(), State(Mode.IDLE, tested=True), ARMED, RUNNING, PAUSED])
+def test_a_stop_that_somebody_asked_for_is_a_persons(state: State) -> None:
+    after, actions = step(state, replace(QUIET, stop=True), 1)
+    assert (after, actions[0]) == (State(Mode.STOPPED, "person"), Action.STOP_NOW)
 
 
 @pytest.mark.req("SR-045", "SR-047")

@@ -38,7 +38,8 @@ def pins(lock: Path) -> list[Pin]:
 def direct_requirements(lock: Path) -> list[str]:
     groups = PROJECT["dependency-groups"]
     wanted = [*PROJECT["project"]["dependencies"], *groups["build"]]
-    return wanted if lock == RUN else [*wanted, *groups["dev"], *PROJECT["project"]["optional-dependencies"]["plot"]]
+    extras = [one for extra in PROJECT["project"]["optional-dependencies"].values() for one in extra]
+    return wanted if lock == RUN else [*wanted, *groups["dev"], *extras]
 
 
 @pytest.mark.req("SR-108")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import spread
+
 pytest_plugins = ["pytester"]
 
 CONFTEST = Path(__file__).parent.parent / "conftest.py"
@@ -124,3 +126,11 @@ def test_a_marker_that_does_not_say_how_the_thing_is_had_is_an_error(run, marker
     result = run(f"@pytest.mark.needs({marker})\ndef test_it(): pass\n", ci=False)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*TypeError: needs(*"])
+
+
+def test_what_takes_long_begins_the_lists_of_different_workers() -> None:
+    """pytest-xdist hands out the tests in as many pieces as there are workers, the larger ones last."""
+    assert spread([["a"], ["b"], ["c", "d"]], [*"123456"], 4) == [*"a1", *"b2", *"cd3", *"456"]
+    assert spread([["a"], ["b"]], [*"12"], 1) == [*"ab12"]
+    assert spread([["a"], ["b", "c", "d"]], [*"1"], 2) == [*"a1bcd"]
+    assert spread([], [*"123"], 2) == [*"123"]

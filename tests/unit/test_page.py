@@ -17,26 +17,43 @@ from controller import figures, programme, strict_toml
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
 from controller.prescription import CONTRAINDICATIONS
+from controller.proof import ABOUT
 from safety.interlock import Mode
 from tests.support.api import HOST, LAN, Api
 
 WEB = page.WEB
 OURS = sorted(path for path in WEB.iterdir() if path.is_file())
 WEIGHT_MAX_BYTES = 120_000
-LANGUAGES = {name: json.loads((WEB / "lang" / f"{name}.json").read_text("utf-8")) for name in ("nb", "en")}
+LANGUAGES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((WEB / "lang").glob("*.json"))}
+FRIGHTENS = {
+    "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
+    "en": r"danger|dead.?man|warning|you failed|alarm|accident",
+}
 SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".js")
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def test_both_languages_have_the_same_words_with_the_same_blanks() -> None:
-    nb, en = LANGUAGES["nb"], LANGUAGES["en"]
-    assert list(nb) == list(en)
-    for key in nb:
-        assert nb[key].strip(), key
-        assert en[key].strip(), key
-        assert sorted(set(re.findall(r"\{\w+\}", nb[key]))) == sorted(set(re.findall(r"\{\w+\}", en[key]))), key
+def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
+    assert {"nb", "en"} <= set(LANGUAGES)
+    nb = LANGUAGES["nb"]
+    for language, words in LANGUAGES.items():
+        assert list(words) == list(nb), language
+        for key in nb:
+            assert words[key].strip(), (language, key)
+            assert set(re.findall(r"\{\w+\}", words[key])) == set(re.findall(r"\{\w+\}", nb[key])), (language, key)
+
+
+def test_every_language_can_be_chosen_and_has_its_own_stop() -> None:
+    """What stands in the page before its words have come is there in every language, and one of them is shown."""
+    offered = (WEB / "text.js").read_text("utf-8").partition("LANGUAGES = {")[2].partition("};")[0]
+    assert set(re.findall(r"^  (\w+): ", offered, re.MULTILINE)) == set(LANGUAGES)
+    html, css = (WEB / "index.html").read_text("utf-8"), (WEB / "page.css").read_text("utf-8")
+    counts = {language: html.count(f'<span lang="{language}">') for language in LANGUAGES}
+    assert set(counts.values()) == {counts["nb"]}, counts
+    for language in LANGUAGES:
+        assert f'html[lang="{language}"] :is(#stop, #stopped, .loading) [lang]:not([lang="{language}"])' in css
 
 
 def of(prefix: str) -> set[str]:
@@ -49,6 +66,7 @@ def test_every_code_has_words() -> None:
     assert of("refusal.") >= set(problems.CODES)
     assert of("question.") == set(CONTRAINDICATIONS)
     assert of("adverse.") == set(ADVERSE)
+    assert of("proof.") >= set(ABOUT.values())
     assert of("mode.") == {mode.value for mode in Mode}
     readers = "".join(Path(one.__file__).read_text("utf-8") for one in (strict_toml, programme, figures))
     problem = (
@@ -63,17 +81,15 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert direct <= set(LANGUAGES["nb"])
     made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
             "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
-            "contact.", "problem.", "look.", "editor.")  # fmt: skip
+            "contact.", "proof.", "report.", "column.", "deviation.", "output.", "kept.",
+            "problem.", "look.", "editor.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_frightens_or_blames(language: str) -> None:
-    words = {
-        "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
-        "en": r"danger|dead.?man|warning|you failed|alarm|accident",
-    }[language]
+    words = FRIGHTENS[language]
     assert not {key for key, text in LANGUAGES[language].items() if re.search(words, text, re.IGNORECASE)}
     if language == "nb":
         emergency = {key for key, text in LANGUAGES["nb"].items() if "nødstopp" in text.lower()}
@@ -122,7 +138,7 @@ def test_every_module_of_the_first_view_is_loaded_at_once() -> None:
         more |= set(re.findall(r'from "\./(\w+\.js)"', (WEB / name).read_text("utf-8"))) - first
     assert set(re.findall(r'modulepreload" href="/web/(\w+\.js)"', html)) == first - {"app.js"}
     later = {path.name for path in OURS if path.suffix == ".js"} - first - {"stop.js", page.WORKER}
-    assert later <= set(re.findall(r'(?:from |import\()"\./(\w+\.js)"', SCRIPTS)), "a module that nobody loads"
+    assert later <= set(re.findall(r'(?:from |import\(|import )"\./(\w+\.js)"', SCRIPTS)), "a module that nobody loads"
     first = html.index("<script")
     assert html[first:].startswith('<script src="/web/stop.js">'), "STOPP comes before anything else"
 

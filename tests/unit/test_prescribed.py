@@ -60,26 +60,48 @@ ASKED = read(canonical(GOOD))
 
 @pytest.mark.req("SR-160")
 def test_what_was_signed_is_what_is_read() -> None:
-    assert (
-        Prescribed(
-            kind="treatment",
-            revision=3,
-            device=DEVICE,
-            programme_sha256="a" * 64,
-            caps_ua={"A": 20_000, "B": 0},
-            area_cm2=Fraction(25, 2),
-            minutes=20,
-            sessions_per_day=2,
-            sessions_per_week=5,
-            lease_us=2_000_000,
-            issued=date(2026, 3, 1),
-            ends=date(2026, 5, 24),
-            sha256=hashlib.sha256(canonical(GOOD)).hexdigest(),
-            nonce=None,
-        )
-        == ASKED
-    )
+    assert Prescribed(
+        kind="treatment",
+        revision=3,
+        device=DEVICE,
+        programme_sha256="a" * 64,
+        caps_ua={"A": 20_000, "B": 0},
+        area_cm2=Fraction(25, 2),
+        minutes=20,
+        sessions_per_day=2,
+        sessions_per_week=5,
+        lease_us=2_000_000,
+        issued=date(2026, 3, 1),
+        ends=date(2026, 5, 24),
+        sha256=hashlib.sha256(canonical(GOOD)).hexdigest(),
+        nonce=None,
+    ) == read(canonical(GOOD))
     assert read(canonical({**GOOD, "valid_until": "2026-04-01"})).ends == date(2026, 4, 1), "the earlier end counts"
+
+
+@pytest.mark.req("SR-160")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"revision": 1, "minutes": 1, "sessions_per_day": 1, "sessions_per_week": 1, "weeks": 1},
+        {"minutes": 45, "sessions_per_day": 3, "sessions_per_week": 21},
+        {"caps_ua": {"A": FULL, "B": 0}},
+        {"prescriber": "K. Larsen" + "." * (limits.PRESCRIPTION_MAX_BYTES - len(canonical(GOOD)))},
+    ],
+)
+def test_at_the_ends_of_what_is_allowed(changes: dict[str, Any]) -> None:
+    read(canonical({**GOOD, **changes}))
+
+
+@pytest.mark.parametrize("number", [1.5, float("nan"), float("inf")])
+def test_no_number_but_a_whole_one_stands_anywhere(number: float) -> None:
+    """Also where nobody looks."""
+    text = canonical({**GOOD, "released": {"epilepsy": number}})
+    assert code(read_prescribed(text, FULL)) == "prescription_malformed"
+
+
+def test_the_one_way_to_write() -> None:
+    assert canonical({"b": "\u00f8", "a": [1, None]}) == b'{"a":[1,null],"b":"\\u00f8"}'
 
 
 @pytest.mark.req("SR-160")
@@ -87,6 +109,7 @@ def test_a_channel_without_a_cap_gives_nothing_but_to_whoever_looks_for_it() -> 
     assert read(canonical({**GOOD, "caps_ua": {}})).caps_ua == {"A": 0, "B": 0}
     looking = {**GOOD, "kind": "threshold", "nonce": "0" * 32}
     assert read(canonical(looking)).caps_ua == {"A": 20_000, "B": FULL}, "a cap that is set holds"
+    assert read(canonical(looking)).nonce == "0" * 32
 
 
 @pytest.mark.req("SR-160")

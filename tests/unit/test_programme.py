@@ -686,7 +686,11 @@ def test_a_shipped_programme_says_its_source_and_what_is_known(ident: str) -> No
 
 
 def test_the_library() -> None:
-    without = {"very-weak", "postpartum-start", "technique"}
+    without = {
+        "very-weak",
+        "postpartum-start",
+        "technique",
+    }
     shipped = {ident: load_programme(path) for ident, path in shipped_programmes().items()}
     assert len(shipped) >= 12
     assert {ident for ident, one in shipped.items() if one.source.startswith("no source")} == without

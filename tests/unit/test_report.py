@@ -142,6 +142,24 @@ def test_deviations_are_listed_for_the_clinician_alone() -> None:
         assert (one["deviation_list"] is not None) is clinician
 
 
+def test_what_was_planned_is_told_beside_what_came_or_not_at_all() -> None:
+    whole, other = session("2027-01-04"), session("2027-01-05")
+    whole[1][2].update(planned_pulses=326, planned_charge_pc=2_500_000)
+    told = made(*whole)
+    planned = {"planned_pulses": 326, "planned_charge_uc": 2.5}
+    assert planned.items() <= told["dose"].items()
+    assert planned.items() <= told["sessions"][0].items()
+    assert (told["dose"]["pulses"], told["sessions"][0]["comfortable_ma"]) == (325, {"A": 10.0})
+    assert made(*whole, *other)["dose"]["planned_pulses"] is None
+
+
+def test_what_was_prescribed_is_told_with_its_caps_and_electrode() -> None:
+    kind, day, fields = prescribed("2027-01-03", 2)
+    more = {"caps_ua": {"A": 20_000}, "electrode_kind": "surface", "electrode_area_mm2": 2_500, "prescriber": "K. L."}
+    told = made((kind, day, {**fields, **more}))["prescription"]
+    assert (told["caps_ma"], told["electrode_kind"], told["prescriber"]) == ({"A": 20.0}, "surface", "K. L.")
+
+
 def test_a_period_that_ends_before_it_begins_is_empty() -> None:
     told = made(*session("2027-01-04"), first=LAST, last=FIRST)
     assert (told["period"]["days"], told["adherence"]["weeks"], told["sessions"]) == (0, [], [])

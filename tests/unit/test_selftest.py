@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from safety import selftest
+from safety import calibration, selftest
 from safety.decode import Chunk, decode
 from safety.errors import BoardError
 from safety.steps import GONE_MV, NEAR_ZERO_MV
@@ -15,7 +15,7 @@ from tests.support.scripted import BOARD, FACTS, FIGURES, MASK, PHASES, Scripted
 
 
 def outcome(port: ScriptedPort, *, rearm: bool = False) -> str | None:
-    return port.drive(selftest.run(port, FIGURES, port.now_us, rearm=rearm))
+    return port.drive(selftest.run(port, FIGURES, port.now_us, rearm=rearm, uncalibrated=None))
 
 
 def with_enable(**changes: object) -> Callable[[Seen], Seen]:
@@ -73,8 +73,17 @@ def test_each_step_fails_with_its_code(fault: str) -> None:
 
 @pytest.mark.req("SR-130")
 def test_every_code_is_given_by_some_step() -> None:
-    once = {"self_test_rail_without_enable"}
+    once = {"self_test_rail_without_enable", calibration.MISSING, calibration.EXPIRED}
     assert {code for code, _ in FAILS.values()} | once == set(selftest.CODES)
+
+
+@pytest.mark.req("SR-194")
+@pytest.mark.parametrize("code", [calibration.MISSING, calibration.EXPIRED])
+def test_without_a_calibration_a_good_board_fails_and_a_bad_one_for_what_is_bad(code: str) -> None:
+    for port, expected in ((ScriptedPort(), code), (ScriptedPort(trips=False), "self_test_one_shot")):
+        job = selftest.run(port, FIGURES, port.now_us, uncalibrated=code)
+        assert port.drive(job) == expected
+        assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
 
 
 def test_a_dead_man_that_does_not_run_is_found_before_the_output_is_enabled() -> None:

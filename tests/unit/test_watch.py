@@ -106,6 +106,10 @@ def test_a_charger_on_a_low_battery_is_found_while_the_switch_is_closed() -> Non
     assert found[-1] == {"charger"}
 
 
+def test_a_line_that_was_never_low_tells_of_no_battery() -> None:
+    assert follow(each_20_ms(2))[0].battery_low is False
+
+
 def test_a_low_battery_is_judged_anew_after_the_line_came_back() -> None:
     low = each_20_ms(2, bank=FAULT_N)
     well, again = check(NOW_US + 40_000), check(NOW_US + 60_000, bank=FAULT_N)
@@ -203,6 +207,20 @@ def test_too_little_current_and_load_are_named_in_the_second_window(peak_ua: int
     assert follow(checks)[1] == [set(), found, found]
 
 
+@pytest.mark.parametrize(
+    ("peak_ua", "mv", "found"),
+    [
+        (9_458, 9_000, set()),  # 90 % of 10 620 less 100: of 10 620.1, of which a part of a uA is not counted
+        (9_457, 9_000, {"current_low"}),
+        (5_310, 54_000, {"load_drift"}),
+        (5_309, 54_000, {"lead_off"}),
+    ],
+)
+def test_what_must_have_flowed_is_in_whole_ua(peak_ua: int, mv: int, found: set[str]) -> None:
+    checks = each_20_ms(2, asked=pulsed(870), peak_ua=(peak_ua, 0), electrode_mv=(mv, 0))
+    assert follow(checks)[1] == [set(), found]
+
+
 @pytest.mark.req("SR-134")
 def test_what_was_asked_of_b_is_compared_with_b() -> None:
     crossed = check(asked=(Asked(), Asked(1638, 1638, 250)), peak_ua=(20_000, 0), electrode_mv=(10_000, 0))
@@ -216,6 +234,13 @@ def test_one_window_that_was_read_twice_is_one() -> None:
     memory, found = follow(twice)
     assert found == [set(), set()]
     assert causes(check(NOW_US + 30_000, **low), memory) == {"lead_off"}
+
+
+def test_a_window_that_was_bad_good_and_bad_again_is_a_finding_anew() -> None:
+    bad = {"asked": pulsed(), "peak_ua": (0, 0), "electrode_mv": (60_000, 0)}
+    good = {"asked": pulsed(), "peak_ua": (20_000, 0), "electrode_mv": (10_000, 0)}
+    one = [check(NOW_US + n * 5_000, since_us=NOW_US - 20_000, **each) for n, each in enumerate((bad, good, bad))]
+    assert follow([*one, check(NOW_US + 30_000, **bad)])[1] == [set(), set(), set(), {"lead_off"}]
 
 
 def test_a_good_window_between_two_bad_ones_and_one_without_a_pulse() -> None:
@@ -261,6 +286,14 @@ def test_a_load_that_is_another_than_at_first(mv: int, found: set[str]) -> None:
     assert codes == [set(), set(), set(), set(), found, found]
     assert memory.load_ohm == (mv // 20, None)
     assert memory.tracks[0].loads == ((250, 500),)
+
+
+def test_loads_are_compared_in_whole_ohm() -> None:
+    """1.6 times 501 are 801.6, and 801.8 counts as 801."""
+    mv = (10_020, 10_020, 16_036, 16_036)
+    one = {"asked": pulsed(), "peak_ua": (20_000, 0)}
+    checks = [check(NOW_US + n * 20_000, electrode_mv=(each, 0), **one) for n, each in enumerate(mv)]
+    assert follow(checks)[1] == [set()] * 4
 
 
 def test_each_width_has_a_load_of_its_own() -> None:
@@ -350,6 +383,35 @@ def test_one_instant_read_often_is_not_frozen() -> None:
 )
 def test_the_reference(mv: int, found: set[str]) -> None:
     assert causes(check(reference_mv=mv)) == found
+
+
+@pytest.mark.req("SR-136")
+@pytest.mark.parametrize("channel", [0, 1])
+@pytest.mark.parametrize(("ua", "found"), [(0, set()), (100, set()), (101, {"adc_offset"}), (9_998, {"adc_offset"})])
+def test_peak_holds_that_were_emptied_are_empty(channel: int, ua: int, found: set[str]) -> None:
+    """Though what they held before is just what was asked for."""
+    held, emptied = [0, 0], [0, 0]
+    held[channel], emptied[channel] = 9_998, ua
+    asked = [Asked(819, 819, 250) if n == channel else Asked() for n in (0, 1)]
+    mv = [9_998 if n == channel else 0 for n in (0, 1)]
+    read = check(
+        peak_ua=tuple(held),
+        electrode_mv=tuple(mv),
+        emptied_ua=tuple(emptied),
+        asked=tuple(asked),
+        in_flight=frozenset("AB"),
+    )
+    assert causes(read) == found
+
+
+@pytest.mark.req("SR-136")
+def test_a_converter_that_was_wrong_is_believed_again_after_a_second() -> None:
+    wrong = check(reference_mv=1_254)
+    later = [check(NOW_US + after) for after in (20_000, 999_999, 1_000_000)]
+    memory, found = follow([wrong, *later])
+    assert found == [{"adc_reference"}, {"adc_reference"}, {"adc_reference"}, set()]
+    _, found = follow([check(NOW_US + 1_020_000, raw=(7,) * 8), check(NOW_US + 1_040_000)], memory)
+    assert found == [{"adc_stuck"}, {"adc_stuck"}], "the doubt of before is over"
 
 
 @pytest.mark.req("SR-136")

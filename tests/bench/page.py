@@ -1,0 +1,84 @@
+"""docs/benchmarks.md, its plots and README's table, from docs/benchmarks.json: ``python -m tests.bench.page``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench.plots import ecdf
+from tests.bench.results import ROOT, load
+from tests.support.sections import put, table
+
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+README: Final = ROOT / "README.md"
+PICTURES: Final = ROOT / "docs" / "pictures"
+THIS: Final = "tests.bench.page"
+PARTS: Final = (
+    "edges", "naive", "chunk", "intensity", "ends", "start", "speed", "page", "journal",
+    "growth_of_the_journal", "viewers",
+)  # fmt: skip
+"""What ``make bench`` measures, as it stands on the page."""
+TAKEN_ALONE: Final = ("tests.bench.bench_api", "tests.bench.growth")
+"""Parts of the page that a longer bench makes; their figures are in the same file."""
+FIRST: Final = {
+    "edges": ("start to start off by, joins included, at most", "underruns"),
+    "naive": ("waves (ours): phase width off by", "time.sleep loop: phase width off by"),
+    "chunk": (
+        "stress-50hz: share of 100 ms",
+        "stress-50hz: the same on a Zero 2 W, estimated",
+    ),
+    "intensity": ("from the request to the first pulse with it",),
+    "ends": ("app process SIGKILL: last current", "guard SIGSTOP: last current"),
+    "tests.bench.bench_api": ("from the request to lines confirmed low",),
+    "start": ("`pelvistim serve` to the printed links", "resident then"),
+}
+"""What README shows of it; there its name is that of the page."""
+
+
+def part(name: str, told: Mapping[str, Any]) -> str:
+    """One part: its machine, its figures, its plot."""
+    text = f"{told['machine']}\n\n" if "machine" in told else ""
+    text += table(told["figures"])
+    if "series" in told:
+        text += f"\n![{told['title']}](pictures/bench-{name}.svg)\n"
+    return text
+
+
+def readme(results: Mapping[str, Any]) -> str:
+    return table({
+        figure: results[name]["figures"][figure]
+        for name, figures in FIRST.items()
+        if name in results
+        for figure in figures
+        if figure in results[name]["figures"]
+    })  # fmt: skip
+
+
+def pictures(results: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    for name, told in results.items():
+        if "series" in told:
+            yield PICTURES / f"bench-{name}.svg", ecdf(told["title"], told["unit"], told["series"])
+
+
+def texts(results: Mapping[str, Any]) -> Iterator[tuple[Path, str, str]]:
+    """Page, name of its part, and what stands there."""
+    for name in PARTS:
+        if name in results:
+            yield PAGE, f"{THIS} {name}", part(name, results[name])
+    for name in TAKEN_ALONE:
+        yield PAGE, name, table(results[name]["figures"])
+    yield README, f"{THIS} readme", readme(results)
+
+
+def write() -> None:
+    """Makes all of it anew from what was measured last."""
+    results = load()
+    for path, drawn in pictures(results):
+        path.write_text(drawn, encoding="utf-8")
+    for page, name, said in texts(results):
+        put(page, name, said)
+
+
+if __name__ == "__main__":
+    write()
