@@ -169,7 +169,7 @@ ROWS: Final = (
         why="before the first pulses of a session it is the load that the session begins with",
     ),
     _row(
-        "electrode-drying A 20000",
+        "electrode-drying A 10000",
         dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
         FELT,
         100,
@@ -183,6 +183,7 @@ ROWS: Final = (
         {
             **everywhere("adc_offset"),
             **dict.fromkeys((At.UP, At.DOWN, At.REST), once("current_high")),
+            At.HOLD: once("adc_offset", "current_high"),
             At.CHECK: later(SESSION, "adc_offset"),
         },
         FAULT,
@@ -206,7 +207,7 @@ ROWS: Final = (
             At.CHECK: once("rail_stuck", within_ms=100),
             At.ARMED: later(SESSION, "rail_lost"),
             At.UP: once("rail_stuck", within_ms=100),
-            At.HOLD: later(SESSION, "rail_stuck", within_ms=0),
+            At.HOLD: once("rail_stuck", within_ms=100),
             At.DOWN: once("rail_stuck", within_ms=100),
             At.REST: once("adc_stuck", within_ms=1_100),
             At.PAUSED: later(SESSION, "rail_lost"),
