@@ -19,6 +19,8 @@ RAMP_MS: Final = 600
 USUAL: Final = Course()
 BRIEF: Final = Course(end_ms=300)
 """For what shows nowhere in a session."""
+LONG: Final = Course(hold_ms=2_500, rest_ms=3_400)
+"""For what takes up to two seconds: a hold of more than that."""
 DENSE: Final = Course(hold_ms=2_000, rest_ms=2_900, frequency_hz="100.0", width_us=800)
 """As much charge as 2 mA can be: a missing phase is 160 uA of direct current."""
 
@@ -170,10 +172,14 @@ ROWS: Final = (
     ),
     _row(
         "electrode-drying A 10000",
-        dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
+        {
+            **dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
+            At.HOLD: once("load_drift", within_ms=0),
+        },
         FELT,
         100,
         "idle",
+        course=LONG,
         why="the load has to rise before it has drifted",
     ),
     _row("adc-dead", everywhere("adc_stuck"), FAULT, 40, "refused"),
