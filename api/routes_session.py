@@ -166,7 +166,7 @@ async def control(service: TheService, device: APatient, wanted: models.ControlI
     tags=["session"],
     responses=documented(
         *(*PATIENT, *GUARD, "not_controlling", "epoch_missing", "old_epoch", "not_now", "no_session"),
-        "journal_not_written",
+        *("lease_stale", "check_too_soon", "journal_not_written"),
     ),
 )
 async def act(response: Response, service: TheService, device: APatient, wanted: models.ActionIn) -> models.StateOut:

@@ -13,8 +13,8 @@ NOT_CONFIRMED: Final = (
 
 CAUSES: Final = {
     # a person's hand
-    "emergency_stop": "the red emergency-stop button was pressed, or its wire is broken",
     "estop_contacts_disagree": "the two emergency-stop contacts do not agree",
+    "emergency_stop": "the red emergency-stop button was pressed, or its wire is broken",
     # the board's own trips
     "phase_stuck": "a phase line is high though no pulse asks for it",
     "tripped": "the board's own trip opened: too much current, or a phase that lasted too long",
@@ -49,7 +49,7 @@ CAUSES: Final = {
     "self_test_late": "the self-test did not come to an end",
     # the app
     "gate_refused": "the gate refused what the app wanted to play",
-    "app_lost": "the app went away during the session",
+    "app_lost": "the app went away while something could come out",
     "session_timeout": "the session took longer than a session may",
     "app_late": "the app handed over nothing to play in time, or what it ramped down did not end",
     "lease_lost": "nothing was heard any more of the page that controls the session",
@@ -74,6 +74,7 @@ FINDINGS: Final = {
 
 REFUSALS: Final = {
     # requests
+    "check_too_soon": "electrodes are checked at most each three seconds",
     "challenge_wrong": "the procedure was not signed for this time, or not within fifteen minutes",
     "clinician_needed": "only a clinician may clear this, at the device",
     "day_spent": "the sessions of this day are used up",
@@ -87,6 +88,7 @@ REFUSALS: Final = {
     "prescription_replaced": "another prescription is in force under this revision",
     "programme_changed": "the programme is not the one that was signed",
     "end_too_early": "the end was asked for at a time that is approved already",
+    "end_too_far": "the end was asked for more than a second ahead",
     "ledger_not_written": "the guard could not write its record, so nothing may be delivered",
     "lease_stale": "nothing may become stronger while the page that controls the session is not heard of",
     "link_malformed": "the app's message could not be read",
@@ -104,6 +106,7 @@ REFUSALS: Final = {
     "raise_not_held": "the current may rise only while a contraction is held",
     "raise_pending": "a step upward is still ahead",
     "raise_step": "the step upward is too large",
+    "raise_too_far": "the step upward is named more than a second ahead",
     "raise_too_late": "the step upward came too late for the time it names",
     "raise_too_soon": "the step upward came too soon after the one before",
     "rest_pending": "the rest after the last contraction is not over",

@@ -51,6 +51,7 @@ AS_THE_API_SAYS: Final = {
     "raise_step": "step_too_large",
     "raise_too_soon": "too_soon",
     "raise_pending": "too_soon",
+    "raise_too_far": "too_soon",
     "raise_too_late": "too_soon",
     "over_cap": "above_cap",
 }

@@ -19,11 +19,12 @@ from controller.outcome import Outcome, View
 from controller.timeline import LEAD_IN_US, Timeline
 from controller.waveform import Encoder
 from safety.errors import LinkError, PelviStimError
-from safety.limits import RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
+from safety.limits import NAMED_AHEAD_MAX_US, RAISE_INTERVAL_MIN_US, RAISE_STEP_MAX_UA
 from safety.link import GuardLink, Message
 
 STOP_WITHIN_S: Final = 1.0
 """Wall time for the guard to confirm a stop, which takes it 25 ms; after that the output counts as not confirmed."""
+LOOK_US: Final = 20_000
 SHOW_REST_US: Final = 1_000_000
 RISES_AFTER_US: Final = 400_000
 """After a resume inside a continuous phase the set-point rises no sooner: the present one must have been felt first."""
@@ -104,6 +105,10 @@ class Session:
             return False
         self._ask("load", programme=self._timeline.programme.text.decode(), **self._signed)
         self._loaded = True
+        while self._alone and not self._ask("status")["increase_allowed"]:  # nothing comes out for who was not heard of
+            message = self._link.receive(self._link.now() + LOOK_US)
+            if message is not None and self._is_stop(message):
+                return False
         return True
 
     def check_electrodes(self) -> bool:
@@ -419,6 +424,10 @@ class Session:
             return
         fade_us = self._feed.fade_us
         if fade_us is not None and not self._ended and made.slice.end_us > fade_us:
+            next_us = self._link.latest["next_us"]
+            if next_us is not None and fade_us - next_us > NAMED_AHEAD_MAX_US:
+                self.end()  # the pause skipped all that was left: nothing of it was felt
+                return
             self._ended = True
             self._ask("end", at_us=fade_us)
         self._link.send_chunk(self._feed.number(made), made.slice.start_us, made.revision, made.data)

@@ -54,8 +54,8 @@ SELF_TEST_STEPS: Final = (*selftest.CODES, "self_test_late")
 
 _CAUSES: Final = (
     # a person's hand
-    Cause("emergency_stop", 0, clears=Clears.RELEASE_AND_ACKNOWLEDGE),
-    Cause("estop_contacts_disagree", 1, clears=Clears.RELEASE_AND_ACKNOWLEDGE),
+    Cause("estop_contacts_disagree", 0, clears=Clears.RELEASE_AND_ACKNOWLEDGE),  # first, or a press would hide it
+    Cause("emergency_stop", 1, clears=Clears.RELEASE_AND_ACKNOWLEDGE),
     # the board's own trips
     Cause("phase_stuck", 10, clears=Clears.RESET),
     Cause("tripped", 11, clears=Clears.RESET),

@@ -10,13 +10,12 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from hw.clock import Clock
-from safety import electrode, lease, limits, link
+from safety import lease, limits, link
 from safety.decode import Refusal
 from safety.errors import LinkError
 from safety.interlock import Mode, Request, State
@@ -75,6 +74,7 @@ class Desk:
         self._listener.listen(1)
         self._clock.watch(self._listener.fileno())
         self._app: Peer | None = None
+        self._left = False
         self._head: JournalHead | None = None
         self._sealing = self._anchors = False
         self._challenge: tuple[str, int] | None = None
@@ -87,10 +87,10 @@ class Desk:
         check that is due comes between, and nothing that came after it is looked at before."""
         return self._reading is not None
 
-    @property
-    def has_app(self) -> bool:
-        """Whether an app is connected."""
-        return self._app is not None
+    def misses_app(self) -> bool:
+        """Whether no app is there, or one went since this was asked last: another may have come in its place."""
+        left, self._left = self._left, False
+        return left or self._app is None
 
     def lease_holds(self, now: int) -> bool:
         """Whether the person's page was heard of within the lease, as far as there is one. Issues what it must echo."""
@@ -134,6 +134,7 @@ class Desk:
         if self._app is not None:
             self._app.close()
             self._app = self._reading = None
+            self._left = True
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -170,6 +171,8 @@ class Desk:
         reason: dict[str, Any] = {} if refusal is None else {"code": refusal.code, "detail": refusal.detail}
         if refusal is not None and refusal.code == "rest_pending":
             reason["wait_us"] = self._session.rest_us(now)
+        elif refusal is not None and refusal.code == "check_too_soon":
+            reason["wait_us"] = self._session.check_wait_us(now)
         if message["type"] == "challenge" and refusal is None and self._challenge is not None:
             reason["challenge"] = self._challenge[0]
         self.tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._guard.status())
@@ -202,7 +205,7 @@ class Desk:
             case "self_test":
                 return self._request(Request.SELF_TEST, now)
             case "check_electrodes":
-                return self._not_checkable() or self._check_electrodes(now)
+                return self._check_electrodes(now)
             case "start" if mode is Mode.ARMED:
                 return self._start(message, now)
             case "resume" if mode is Mode.PAUSED:
@@ -212,7 +215,7 @@ class Desk:
             case "pause" | "end" as wish if running:
                 return self._ramp(Request(wish), message, now)
             case "raise" if running:
-                return self._not_rising(now) or self._session.raise_(message)
+                return self._session.not_heard(now) or self._session.raise_(message)
             case "lower" if mode is Mode.RUNNING:
                 return self._lower(message)
             case "load" | "prescribe" | "challenge" | "start" | "resume" | "pause" | "end" | "raise" | "lower":
@@ -224,31 +227,17 @@ class Desk:
 
     def _check_electrodes(self, now: int) -> Refusal | None:
         """A calibration that has run out since the self-test stops it."""
-        over = self._guard.uncalibrated()
-        return self._request(Request.CHECK, now, () if over is None else (over,))
+        refusal = self._session.not_checkable(now)
+        if refusal is None:
+            over = self._guard.uncalibrated()
+            refusal = self._request(Request.CHECK, now, () if over is None else (over,))
+        if refusal is None:
+            self._session.checked_us = now
+        return refusal
 
     def _not_now(self) -> Refusal:
         state = self._guard.state
         return Refusal("not_now", f"the guard is {state.mode}, cause {state.cause}")
-
-    def _not_rising(self, now: int) -> Refusal | None:
-        """Nothing becomes stronger unless the person's page was heard of within a second."""
-        held = self._session.lease
-        if held is None or not held.increase_allowed(now):
-            age = None if held is None else held.age_us(now)
-            return Refusal("lease_stale", f"the page was last heard of {age} us ago")
-        return None
-
-    def _not_checkable(self) -> Refusal | None:
-        """The check gives 2 mA: only to channels that are to be used, and may have as much."""
-        plan = self._session.plan
-        if plan is None:
-            return Refusal("nothing_loaded", "load a programme first")
-        for channel in plan.schedule.channels():
-            if plan.caps_ua[channel] < electrode.CHECK_UA:
-                words = f"{channel}: cap {plan.caps_ua[channel]} uA; the electrode check needs {electrode.CHECK_UA}"
-                return Refusal("over_cap", words)
-        return None
 
     def _take(self, message: link.Message) -> Prescribed | Refusal:
         """A signed prescription: verified, read, and noted on disk when it is newer than the one in force."""
@@ -287,7 +276,7 @@ class Desk:
     def _start(self, message: link.Message, now: int) -> Refusal | None:
         """The debit is on disk before anything can come out, and is taken back when nothing may."""
         session, guard = self._session, self._guard
-        stale = self._not_rising(now)
+        stale = self._session.not_heard(now)
         if stale is not None:
             return stale
         if session.open_day(message.get("day"), self._today()) and not guard.write():
@@ -301,14 +290,14 @@ class Desk:
             session.record = before
             return Refusal("ledger_not_written", "the record could not be written")
         now = self._clock.now()  # a slow disk took its time
-        refusal = self._not_rising(now)
+        refusal = session.not_heard(now)
         if refusal is None:
             session.begin(now)
             if guard.check(now, Request.START) and guard.state.output:
                 self._begin_seal(message)
                 return None
             refusal = self._not_now()
-        session.record = replace(before, cause=guard.state.cause or before.cause)
+        session.not_started(before, guard.state.cause, guard.state.locked_by)
         guard.write()
         return refusal
 
@@ -332,7 +321,7 @@ class Desk:
             self._guard.signer.begin(name, self._head, self._session.plan_sha256)
 
     def _resume(self, now: int) -> Refusal | None:
-        stale = self._not_rising(now)
+        stale = self._session.not_heard(now)
         if stale is not None:
             return stale
         self._session.resume(now)

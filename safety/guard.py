@@ -63,9 +63,9 @@ class Guard:
     ``runtime``: folder of its sockets; ``state``: folder of its record; ``today``: this machine's own date;
     ``calibrated``: what is wrong with the board's calibration on a day (``safety/calibration.py``), None if nothing;
     ``checked``: is called after each check in which everything could be read, also while a cause is latched (a guard
-    that is ended then would start anew, and the latch be gone); ``app_uid``: the app's user, where that is another.
-    Raises LinkError when another guard uses one of the folders or the daemon, BoardError when the daemon is not there
-    or not as it must be.
+    that shows why it has stopped does its work: to end it would only begin the next one, with the same latch);
+    ``app_uid``: the app's user, where that is another. Raises LinkError when another guard uses one of the folders or
+    the daemon, BoardError when the daemon is not there or not as it must be.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Guard:
         self._locks = alone(runtime, state, host, port)  # before the daemon is touched, and for life
         self._board, self._checked, self._calibrated, self._today = board, checked, calibrated, today
         self._estop = tuple((board[name].mask, bool(board[name].safe)) for name in ("ESTOP_A", "ESTOP_B"))
+        self._output = board.mask("OUTPUT_ENABLE", "A_POS", "A_NEG", "B_POS", "B_NEG")
         self._stop = StopThread(
             runtime, StopLines(connect(host, port, timeouts.stop_s), board), lambda: make_clock("guard.stop")
         )
@@ -111,10 +112,7 @@ class Guard:
         self.signer = Signer(state)
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
         self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua, app_uid)
-        self.state = interlock.State()
-        found = self._session.record.found()
-        if found is not None:
-            self.state, _ = interlock.step(self.state, Inputs(False, False, (found,)), now)
+        self.state = interlock.found(self._session.record.found())
         self._job: Steps[Any] | None = None
         self._wait = Wait(now)
         self._cut_known_us: int | None = None
@@ -195,11 +193,12 @@ class Guard:
         """
         contacts: list[bool | None] = [None, None]
         self._lost = self._lost or self._stop.lost
-        whole = False
+        whole, live = False, self._confirmed is False
         try:
             bank, found = self._look(now)
             whole = True
             contacts = [bool(bank & mask) is not safe for mask, safe in self._estop]
+            live = live or bool(bank & self._output)
             faults = (*faults, *found)
         except BoardError as error:
             if self._broken_by_stop(now):
@@ -211,16 +210,12 @@ class Guard:
         drained, passed = self._supply.drained and not self._tools.edges.expects, self._passed
         self._passed = None
         inputs = Inputs(
-            contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us
+            contacts[0], contacts[1], faults, self._stopping(), drained, passed, request, clinician, ramp_us, live
         )
         self.state, actions = interlock.step(self.state, inputs, now)
         if inputs.stop and self._stop.done == self._stop.asked:
             self._stops_seen, self._confirmed = self._stop.done, self._stop.confirmed
-        try:
-            for action in actions:
-                self._act(action, now)
-        except BoardError as error:
-            self._fault(now, error)
+        carry_out(actions, lambda action: self._act(action, now), lambda error: self._fault(now, error))
         self._good = not self.state.stopped
         self._record_cut(now)
         self._show()
@@ -250,7 +245,7 @@ class Guard:
     def _app_faults(self, now: int) -> tuple[str, ...]:
         """What is wrong with the app, and with the person's end of the lease."""
         faults = []
-        if not self._desk.has_app and self.state.deadline_us is not None:
+        if self._desk.misses_app() and (self.state.deadline_us is not None or self.state.output):
             faults.append("app_lost")
         if self._is_starved(now):
             faults.append("app_late")
@@ -276,6 +271,8 @@ class Guard:
         match action:
             case Action.STOP_NOW:
                 self._halt(now)
+            case Action.STOP_AGAIN:
+                self._lower(now)
             case Action.RESET_TRIP:
                 self._rearm = True
             case Action.BEGIN_SELF_TEST:
@@ -304,7 +301,7 @@ class Guard:
                 self._session.close(self.state.cause, now)
                 self.write()
                 self._seal()
-            case Action.RECORD if not self._leaving.is_set():
+            case Action.RECORD if not (self._leaving.is_set() and self.state.cause == "person"):
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
 
@@ -329,12 +326,16 @@ class Guard:
         return self._session.next_us + limits.RAMPED_STOP_MAX_US - max(0, (begins or now) - now)
 
     def _halt(self, now: int) -> None:
-        """Everything safe on the loop's own connection, and read back. What fails here, KEEPALIVE's end makes good."""
+        """Everything safe, and read back. What fails here the next check tries again; KEEPALIVE's end makes good."""
         self._job, self._cut_known_us = None, now + STOP_US
         self._session.withdraw(self._supply.withdraw())
         self._supply.abandon(now)
         self._tools.stopped(now)
         self._confirmed = None
+        self._lower(now)
+
+    def _lower(self, now: int) -> None:
+        """The halt itself."""
         if self._broken_by_stop(now):
             return  # the stop thread is at it
         try:
@@ -519,8 +520,23 @@ class Guard:
             "pulses": self._supply.sent_pulses,
             "net_code_us": self._supply.net_code_us,
             "underruns": self._supply.underruns,
+            "dead_man_fired": self._lookout.dead_man_fired,
             "last_cause": session.record.cause,
             "device": self.signer.device,
             "prescription_revision": session.record.revision,
             "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
         }
+
+
+def carry_out(actions: tuple[Action, ...], act: Callable[[Action], None], failed: Callable[[BoardError], None]) -> None:
+    """Does the actions in their order. When the board fails in one, only the session is still closed: that is a disk's
+    business, and its debit would else never be settled."""
+    broken = False
+    for action in actions:
+        if broken and action is not Action.CLOSE_SESSION:
+            continue
+        try:
+            act(action)
+        except BoardError as error:
+            broken = True
+            failed(error)

@@ -47,6 +47,7 @@ class Action(StrEnum):
     """What the guard must do after a step, in this order. RECORD: the cause, on disk."""
 
     STOP_NOW = "stop_now"
+    STOP_AGAIN = "stop_again"
     RESET_TRIP = "reset_trip"
     BEGIN_SELF_TEST = "begin_self_test"
     ENABLE = "enable"
@@ -97,6 +98,7 @@ class Inputs:
     ``faults``: codes of causes that hold now (``CAUSES``). ``stop``: somebody asked for a stop. ``drained``: nothing is
     playing and nothing is queued. ``passed``: how the self-test or the electrode check that was under way ended, None
     while it goes on (a failed self-test is a fault). ``ramp_us``: how long the ramp that is requested may take.
+    ``live``: OUTPUT_ENABLE or a phase line is high, or was not read back low after the last stop.
     """
 
     estop_a: bool | None
@@ -108,6 +110,7 @@ class Inputs:
     request: Request | None = None
     clinician: bool = False
     ramp_us: int = limits.RAMPED_STOP_MAX_US
+    live: bool = False
 
 
 SESSION_TIMEOUT_US: Final = limits.SESSION_MAX_US + limits.SESSION_TAIL_MAX_US + 500_000
@@ -125,7 +128,17 @@ RAMP_OVER_US: Final = limits.CHUNK_MAX_US
 
 
 def step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:
-    """The next state and what to do. Any stop-class input leads to STOP_NOW in this one step, from every state."""
+    """The next state and what to do. Any stop-class input leads to STOP_NOW in this one step, from every state.
+
+    While a cause is latched, lines that are not low for certain are made so again, whoever raised them.
+    """
+    after, actions = _step(state, inputs, now_us)
+    if after.stopped and inputs.live and Action.STOP_NOW not in actions:
+        actions = (Action.STOP_AGAIN, *actions)
+    return after, actions
+
+
+def _step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:
     state = _contacts(state, inputs, now_us)
     pressed = inputs.estop_a is True or inputs.estop_b is True
     stops, ramps = _present(state, inputs, pressed, now_us)
@@ -140,6 +153,11 @@ def step(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action
     return _work(state, inputs, now_us)
 
 
+def found(causes: tuple[str, ...]) -> State:
+    """Where a guard begins that finds these causes latched in its record."""
+    return _stop(State(), list(causes), pressed=False)[0] if causes else State()
+
+
 def _contacts(state: State, inputs: Inputs, now_us: int) -> State:
     if inputs.estop_a is inputs.estop_b and inputs.estop_a is not None:
         return replace(state, disagree_since_us=None)
@@ -147,18 +165,22 @@ def _contacts(state: State, inputs: Inputs, now_us: int) -> State:
 
 
 def _present(state: State, inputs: Inputs, pressed: bool, now_us: int) -> tuple[list[str], list[str]]:
-    """The causes that hold now: those that stop, and those that ask for a ramp of a session that runs."""
+    """The causes that hold now: those that stop, and those that ask for a ramp of a session that runs.
+
+    An electrode check is stopped: it lasts no longer than a ramp.
+    """
     stops, ramps = [], []
     for code in inputs.faults:
         cause = CAUSES[code]
-        if cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME):
+        falls = state.mode is Mode.RUNNING or (cause.clears is Clears.RESUME and not state.output)
+        if cause.act is Act.RAMP and falls:
             ramps.append(code)
         elif not (inputs.request is Request.ACKNOWLEDGE and _shown_latch(state, code)):
             stops.append(code)
     if pressed:
         stops.append("emergency_stop")
-    if inputs.estop_a is None or inputs.estop_b is None:
-        stops.append("daemon_lost")
+    if (inputs.estop_a is None or inputs.estop_b is None) and "not_what_was_approved" not in stops:
+        stops.append("daemon_lost")  # else it answers, and not as it was left
     if state.disagree_since_us is not None and now_us - state.disagree_since_us > CONTACTS_AGREE_WITHIN_US:
         stops.append("estop_contacts_disagree")
     if inputs.stop:
@@ -214,17 +236,19 @@ def _begin_self_test(now_us: int) -> tuple[State, tuple[Action, ...]]:
 
 
 def _ramped(state: State, code: str, now_us: int) -> tuple[State, bool]:
-    """Something began that asks for a ramp. One under way goes on, but what it leads to may become worse.
+    """Something began that asks for a ramp. One under way goes on if it is over as soon; what it leads to may become
+    worse.
 
     Gives the state, and whether a ramp is to begin.
     """
     ending = Mode.PAUSED if CAUSES[code].clears is Clears.RESUME else Mode.STOPPED
-    if state.ending is None:
-        until = now_us + limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
-        return replace(state, ending=ending, ending_cause=code, until_us=until), True
+    until = now_us + limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
+    begins = state.until_us is None or state.until_us > until
+    if begins:
+        state = replace(state, ending=state.ending or ending, ending_cause=code, until_us=until)
     if ending is Mode.STOPPED:
         state = replace(state, ending=ending, ending_cause=code)
-    return state, False
+    return state, begins
 
 
 def _work(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]]:
@@ -248,12 +272,12 @@ def _work(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Actio
 
 
 def _asked(state: State, inputs: Inputs, now_us: int) -> tuple[State, tuple[Action, ...]] | None:
-    """What a request leads to; None where it is refused. A start or resume is, while something asks for a ramp."""
+    """What a request leads to; None where it is refused. What leads to output is, while something asks for a ramp."""
     held = any(CAUSES[code].act is Act.RAMP for code in inputs.faults)
     match state.mode, inputs.request:
         case Mode.IDLE | Mode.ARMED, Request.SELF_TEST:
             return _begin_self_test(now_us)
-        case Mode.IDLE | Mode.ARMED, Request.CHECK if state.tested:
+        case Mode.IDLE | Mode.ARMED, Request.CHECK if state.tested and not held:
             checking = replace(state, mode=Mode.ELECTRODE_CHECK, until_us=now_us + CHECK_MAX_US)
             return checking, (Action.ENABLE, Action.BEGIN_CHECK)
         case Mode.ARMED, Request.START if not held and state.until_us is not None and now_us < state.until_us:

@@ -1,8 +1,9 @@
 """The ledger: what is kept across restarts of the guard, and the budgets of a day.
 
 The record is written before a session starts (its whole length debited, not clean) and after it ended (credited back,
-clean). A guard that finds an unclean or missing record does not know what the body just received: it takes a 30 s
-contraction to have just ended, and starts stopped. Pure: text and numbers in, text and numbers out; ``safety/guard.py``
+clean). A guard that finds a missing record, or one of a session that was not closed, does not know what the body just
+received: it takes a 30 s contraction to have just ended, and starts stopped. So it does with a cause that nobody has
+acknowledged: ending the guard clears nothing. Pure: text and numbers in, text and numbers out; ``safety/guard.py``
 reads and writes the file.
 """
 
@@ -26,13 +27,13 @@ WEEK_DAYS: Final = 7
 class Record:
     """What is on disk.
 
-    ``clean``: the last session was closed in order. ``day``: the last day known (ISO date; None before the first).
-    ``sessions``: sessions debited since that day began. ``delivered_us``: session time since then. ``contraction_us``:
-    length of the contraction that came last, per channel. ``cause``: what latched last, for the next start to show.
-    ``cut_line`` and ``cut_us``: the phase that this stop has cut, if any, and how long it lasted. A guard that
-    lost its daemon does not know. ``locked_by``: a cause that only a clinician clears, and nobody has. ``week``: (day,
-    sessions) of the days before ``day`` that lie within the same seven. ``revision`` and ``prescription`` (SHA-256):
-    the highest one that was taken.
+    ``clean``: the last session was closed in order, and what stopped since was acknowledged. ``day``: the last day
+    known (ISO date; None before the first). ``sessions``: sessions debited since that day began. ``delivered_us``:
+    session time since then. ``contraction_us``: length of the contraction that came last, per channel. ``cause``: what
+    latched last; not clean without one is a session that was never closed. ``cut_line`` and ``cut_us``: the phase that
+    this stop has cut, if any, and how long it lasted. A guard that lost its daemon does not know. ``locked_by``: a
+    cause that only a clinician clears, and nobody has. ``week``: (day, sessions) of the days before ``day`` that lie
+    within the same seven. ``revision`` and ``prescription`` (SHA-256): the highest one that was taken.
     """
 
     clean: bool = True
@@ -49,9 +50,10 @@ class Record:
     prescription: str | None = None
     schema: int = 2
 
-    def found(self) -> str | None:
-        """The cause with which a guard that finds this record starts stopped, if any."""
-        return self.locked_by or (None if self.clean else "guard_restarted")
+    def found(self) -> tuple[str, ...]:
+        """The causes with which a guard that finds this record starts stopped: those that nobody has acknowledged."""
+        latched = () if self.clean else (self.cause if self.cause in CAUSES else "guard_restarted",)
+        return latched if self.locked_by is None else (*latched, self.locked_by)
 
 
 UNKNOWN = Record(
@@ -91,8 +93,10 @@ def load(text: str | None) -> Record:
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return UNKNOWN
-    if not good or not record.clean:
-        return replace(record, contraction_us=UNKNOWN.contraction_us) if good else UNKNOWN
+    if not good:
+        return UNKNOWN
+    if not record.clean and record.cause is None:  # what came last was not written down
+        return replace(record, contraction_us=UNKNOWN.contraction_us)
     return record
 
 

@@ -87,6 +87,11 @@ RAISE_INTERVAL_MIN_US: Final = 1_000_000
 """Steps upward are at least this far apart. ours."""
 RAMPED_STOP_MAX_US: Final = 500_000
 """A ramped stop (pause, end, lease lost) reaches zero within this. ours."""
+NAMED_AHEAD_MAX_US: Final = 1_000_000
+"""A step upward, a pause and an end are named at most this far ahead of what is approved. ours; the app names 0.4 s."""
+CHECKS_APART_US: Final = 3_000_000
+"""From one electrode check to the next at least, so that an app that asks for nothing else gives next to nothing: up to
+four waves of four pulses a channel. ours; a person who mends an electrode takes longer."""
 
 # --- chunks and sessions --------------------------------------------------------------------------------------
 

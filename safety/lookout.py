@@ -27,7 +27,9 @@ EMPTIED_US: Final = 1_000
 
 
 class Lookout:
-    """``rail_mv``: as last read. ``measured_ua``: the peak of each channel in the chunk before the one that plays."""
+    """``dead_man_fired``: how often it did, and was started again, while no output was on. ``rail_mv``: as last read.
+    ``measured_ua``: the peak of each channel in the chunk before the one that plays.
+    """
 
     def __init__(self, board: Board, supply: Supply, clock: Clock) -> None:
         self._supply, self._clock = supply, clock
@@ -37,6 +39,7 @@ class Lookout:
         self._emptied = False
         self.measured_ua = dict.fromkeys(CHANNELS, 0)
         self.rail_mv = 0
+        self.dead_man_fired = 0
 
     @property
     def load_ohm(self) -> dict[str, int | None]:
@@ -118,6 +121,7 @@ class Lookout:
             self._peaks[channel] = max(self._peaks[channel], peak)
         if not sample.dead_man_running and not state.output and (begins or not testing):
             tools.start_dead_man()  # a slow disk, perhaps: nothing could come out
+            self.dead_man_fired += 1
             found = tuple(code for code in found if code != "dead_man_fired")
         if testing:
             found = tuple(code for code in found if code in TESTING - _brought_about(wait))

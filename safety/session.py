@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 from safety import gate, ledger, limits
 from safety.decode import Lines, Refusal
+from safety.electrode import CHECK_UA
 from safety.lease import Lease
 from safety.link import Message
 from safety.prescribed import TREATMENT, Prescribed, accept
@@ -33,6 +34,8 @@ class Session:
         self.until_us: int | None = None
         self.plan_sha256 = NO_PLAN
         self.lease: Lease | None = None
+        self.checked_us: int | None = None
+        """When the last electrode check began."""
         self.progress = gate.Progress(channels=ledger.begin(record, now_us))
 
     @property
@@ -145,9 +148,14 @@ class Session:
         self.progress = replace(progress, set_point=set_point, end_us=now.end_us, zero_us=now.zero_us)
 
     def ends(self, at_us: object, zero_us: int | None = None) -> Refusal | None:
-        """From ``at_us`` on codes may only fall, and from ``zero_us`` on (500 ms later) none may come."""
+        """From ``at_us`` on codes may only fall, and from ``zero_us`` on (500 ms later) none may come.
+
+        Soon, since while a ramp is under way nobody looks whether the app is still there.
+        """
         if type(at_us) is not int or at_us < self.next_us:
             return Refusal("end_too_early", f"at_us {at_us}; chunks are approved up to {self.next_us} us")
+        if at_us - self.next_us > limits.NAMED_AHEAD_MAX_US:
+            return Refusal("end_too_far", f"at_us {at_us}; chunks are approved up to {self.next_us} us")
         zero = at_us + limits.RAMPED_STOP_MAX_US if zero_us is None else zero_us
         self.progress = replace(self.progress, end_us=at_us, zero_us=zero)
         return None
@@ -157,14 +165,20 @@ class Session:
         channels = {channel: _until(history, now_us) for channel, history in self.progress.channels.items()}
         duration = self.plan.schedule.duration_us if self.plan else 0
         record = ledger.credit(self.record, duration - max(0, self.next_us), channels)
-        self.record = replace(record, cause=cause)
+        self.record = replace(record, cause=cause, clean=cause is None)
         self.lease = None
         self.progress = gate.Progress(self.progress.set_point.restarted(), channels=channels)
         return self.record
 
     def latched(self, cause: str | None, locked_by: str | None) -> None:
-        """A stop: what is to be on disk of it."""
-        self.record = replace(self.record, cause=cause, locked_by=locked_by)
+        """A stop: what is to be on disk of it, until a person has read it."""
+        self.record = replace(self.record, clean=False, cause=cause, locked_by=locked_by)
+
+    def not_started(self, before: ledger.Record, cause: str | None, locked_by: str | None) -> None:
+        """A start came to nothing: its debit is taken back, and not what latched in the very check that refused it."""
+        self.record = before
+        if cause is not None:
+            self.latched(cause, locked_by)
 
     def cut(self, line: str | None, lasted_us: int) -> None:
         """The phase that a stop has cut; None when output begins."""
@@ -196,6 +210,31 @@ class Session:
         self.progress = replace(self.progress, set_point=lowered)
         return None
 
+    def not_checkable(self, now_us: int) -> Refusal | None:
+        """The check gives 2 mA: only to channels that are to be used and may have as much, not again and again, and
+        only for a page that was heard of."""
+        if self.plan is None:
+            return Refusal("nothing_loaded", "load a programme first")
+        for channel in self.plan.schedule.channels():
+            if self.plan.caps_ua[channel] < CHECK_UA:
+                words = f"{channel}: cap {self.plan.caps_ua[channel]} uA; the electrode check needs {CHECK_UA}"
+                return Refusal("over_cap", words)
+        if self.check_wait_us(now_us) > 0:
+            return Refusal("check_too_soon", f"another one in {self.check_wait_us(now_us)} us")
+        return self.not_heard(now_us)
+
+    def check_wait_us(self, now_us: int) -> int:
+        """How long another electrode check must still wait."""
+        return 0 if self.checked_us is None else max(0, self.checked_us + limits.CHECKS_APART_US - now_us)
+
+    def not_heard(self, now_us: int) -> Refusal | None:
+        """Nothing becomes stronger unless the person's page was heard of within a second."""
+        held = self.lease
+        if held is None or not held.increase_allowed(now_us):
+            age = None if held is None else held.age_us(now_us)
+            return Refusal("lease_stale", f"the page was last heard of {age} us ago")
+        return None
+
     def read_ahead(self, pulses: bytes) -> Iterator[None]:
         """Decodes a chunk in slices, before it is judged."""
         return gate.read_ahead(pulses, self._lines)
@@ -204,6 +243,9 @@ class Session:
         """The gate's word on a chunk."""
         if self.plan is None:
             return Refusal("nothing_loaded", "load a programme first")
+        ahead = self.progress.set_point.ahead
+        if ahead is not None and start_us >= ahead.at_us and self.not_heard(now_us) is not None:
+            self.withdraw(None)  # whoever asked for the step is gone: a chunk made for it is stale
         return gate.judge(self.plan, self.progress, start_us, revision, pulses, now_us)
 
 

@@ -78,13 +78,15 @@ def grant_raise(
 ) -> SetPoint | Refusal:
     """Judges a step upward at session time ``at_us``, by the schedule's own word on where a contraction is held.
 
-    ``approved_us`` is where approved chunks end: the step must lie at or after it. ``caps_ua`` are the channels' caps;
-    a channel without one has 0.
+    ``approved_us`` is where approved chunks end: the step must lie at or soon after it, since whoever asks for it is
+    there now. ``caps_ua`` are the channels' caps; a channel without one has 0.
     """
     if now.ahead is not None:
         return Refusal("raise_pending", f"a step at {now.ahead.at_us} us is still ahead")
     if at_us < approved_us:
         return Refusal("raise_too_late", f"at {at_us} us; chunks are approved up to {approved_us} us")
+    if at_us - approved_us > limits.NAMED_AHEAD_MAX_US:
+        return Refusal("raise_too_far", f"at {at_us} us; chunks are approved up to {approved_us} us")
     if not to_ua:
         return Refusal("raise_empty", "no channel named")
     for channel, value in to_ua.items():

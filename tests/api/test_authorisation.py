@@ -135,6 +135,7 @@ def test_who_may_ask(api: Api, method: str, path: str) -> None:
             assert found == expected(who, role, here=peer == LOOPBACK), (role, tls, peer)
 
 
+@pytest.mark.req("SR-164")
 @pytest.mark.parametrize(("method", "path"), TABLE)
 def test_who_may_not(api: Api, method: str, path: str) -> None:
     who, body = TABLE[method, path]
@@ -180,6 +181,7 @@ def test_who_may_open_the_socket(api: Api, role: str | None, code: int | None) -
     assert (refused.value.code, refused.value.reason) == (code, "not_paired")
 
 
+@pytest.mark.req("SR-164")
 @pytest.mark.parametrize(
     ("headers", "code"),
     [({"origin": "https://evil.example"}, "origin_foreign"), ({"host": "evil.example"}, "host_foreign")],

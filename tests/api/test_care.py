@@ -81,6 +81,7 @@ PLAN = Prescription(1, "stress-50hz", {"A": 15_000}, "vaginal probe", 1_000, Non
 PLAN = replace(PLAN, signature=SIGNATURE)
 
 
+@pytest.mark.req("SR-163")
 def test_nothing_opens_while_something_waits_for_the_clinician(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "d" * 64)
     prescriptions = Prescriptions(journal, load_board())

@@ -190,6 +190,7 @@ def test_prescriptions_count_up_and_come_back_as_they_were_told(api: Api) -> Non
     assert (api.engine.prescribed.caps_ua, api.engine.prescribed.lease_us) == ({"A": 20_500}, 3_000_000)
 
 
+@pytest.mark.req("SR-163")
 def test_a_contraindication_closes_stimulation_unless_it_was_released(api: Api) -> None:
     patient, clinician = api.phone("patient"), api.phone("clinician")
     assert patient.post("sessions", json=OPEN).json()["code"] == "no_prescription"

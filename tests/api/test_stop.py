@@ -135,6 +135,7 @@ def test_a_worse_cause_stays_named(api: Api, monkeypatch: pytest.MonkeyPatch) ->
     assert (told["state"], told["cause"]) == ("estop_held", "emergency_stop")
 
 
+@pytest.mark.req("SR-165")
 def test_the_page_has_one_button_and_needs_no_script(api: Api) -> None:
     browser = api.stranger()
     page = browser.get("stop")

@@ -96,6 +96,7 @@ def test_an_assessment_comes_with_norms_and_the_warning_about_them(api: Api) -> 
     assert told["warnings"] == ["norms_wide"]
 
 
+@pytest.mark.req("SR-173")
 @pytest.mark.parametrize("mode", ["running", "armed", "electrode_check", "self_test"])
 def test_nothing_is_read_while_output_may_be_on(api: Api, mode: str) -> None:
     api.engine._set(mode=mode)
@@ -110,6 +111,7 @@ def test_without_a_sensor_there_is_no_training_with_one(api: Api) -> None:
     assert (answer.status_code, code(answer)) == (503, "emg_absent")
 
 
+@pytest.mark.req("SR-163")
 def test_a_sensor_inside_is_closed_by_what_closes_stimulation_and_guided_training_is_not(api: Api) -> None:
     phone = api.phone("patient")
     assert code(begin(phone, sensor="vaginal")) == "answers_missing"

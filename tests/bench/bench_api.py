@@ -107,9 +107,9 @@ class Load:
     async def session(self) -> None:
         """Opens a session, and raises it to 4 mA."""
         await self.ask("POST", "sessions", {"prescription_revision": 1, "answers": NONE_APPLIES})
-        await self.ask("POST", "sessions/current/actions", {"action": "check_electrodes", "epoch": 1})
         self.begin(self.beat())
         await asyncio.sleep(1)
+        await self.ask("POST", "sessions/current/actions", {"action": "check_electrodes", "epoch": 1})
         status, _, state = await self.ask("POST", "sessions/current/actions", {"action": "start", "epoch": 1})
         assert status == 200, state
         for ma in (2, 4):

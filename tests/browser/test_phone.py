@@ -106,6 +106,7 @@ def test_the_next_hand_finds_nothing_on_the_phone(device: Device, phone: Phone) 
     assert "answers" not in page.evaluate(KEPT)["local"]
 
 
+@pytest.mark.req("SR-166")
 def test_the_page_opens_without_the_device_and_shows_nothing_that_was(device: Device, phone: Phone) -> None:
     """Its own files are kept, and nothing else: no answer of the API comes from anywhere but the device."""
     patient = pair(device.api, device.base, lambda url: phone(url, service_workers="allow"), Role.PATIENT, "nb")

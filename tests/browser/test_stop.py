@@ -38,6 +38,7 @@ def uncovered(page: Any) -> bool:
     )
 
 
+@pytest.mark.req("SR-165")
 def test_from_every_view_of_every_role_and_logged_out(planned: Served, phone: Phone) -> None:
     page = phone(planned.base)
     Person(page).sees("pair.title")

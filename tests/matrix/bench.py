@@ -19,6 +19,7 @@ from controller.feed import Made
 from controller.session import Session, SessionRefused
 from hw.mock import current
 from safety.errors import LinkError
+from safety.limits import CHECKS_APART_US
 from safety.link import GuardLink, Message
 from tests.support.stack import PHASE_GPIOS, Stack, short_programme, stack
 
@@ -147,10 +148,14 @@ class Listening(GuardLink):
     before = "boot"
     """The mode until then, and since when."""
     entered_us = 0
+    check_again_us = 0
+    """When another electrode check may be asked for."""
 
     def _arrived(self, until_us: int | None) -> list[Message]:
         messages = super()._arrived(until_us)
         for message in messages:
+            if message.get("mode") == "electrode_check":
+                self.check_again_us = message["now_us"] + CHECKS_APART_US
             if self.told is None and "now_us" in message:
                 if message.get("cause") or message.get("ramp_cause"):
                     self.told = message
@@ -361,6 +366,8 @@ class Bench:
         """Gets to the state; gives the tick at which the fault comes, a little later."""
         session, clock = self.session, self.rig.clock
         tick = None
+        if state is not At.IDLE:
+            self._wait(self.link.check_again_us - clock.now())
         if state is At.CHECK:
             assert self.link.request("check_electrodes")["ok"]
         elif state is not At.IDLE:
@@ -394,6 +401,7 @@ class Bench:
         if state in (At.IDLE, At.ARMED, At.PAUSED):
             self._step_until(until)
         if state is At.IDLE:
+            self._step_until(self.link.check_again_us)
             self.session._ask("check_electrodes")
         if state in (At.IDLE, At.CHECK):
             self._while("electrode_check")

@@ -11,9 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
+from typing import Final
 
 from safety import gate, ledger
 from safety.decode import Refusal, decode_in_slices
+from safety.lease import Lease
 from safety.session import Session
 from safety.setpoint import SetPoint
 from safety.supply import Approved
@@ -77,6 +79,10 @@ class Report:
     slice_ns: array[int] = field(default_factory=lambda: array("Q"))
     decode_ns: array[int] = field(default_factory=lambda: array("Q"))
     whole_ns: array[int] = field(default_factory=lambda: array("Q"))
+
+
+HEARD: Final = Lease(0, 1 << 62, echoed=True)
+"""Whether anybody is there is no matter of chunks: here somebody always is."""
 
 
 def kind(refusal: Refusal) -> str:
@@ -158,6 +164,7 @@ class Pair:
         self._programme = programme
 
     def begin(self, now_us: int) -> None:
+        self.session.lease = HEARD
         self.session.begin(now_us)
         self.oracle.begin(now_us, self.session.progress.set_point.revision)
         self.waiting = None

@@ -34,6 +34,7 @@ FADE_MAX_US: Final = 500_000
 RISE_US: Final = 300_000
 STEP_MAX_UA: Final = 2_000
 STEP_APART_US: Final = SECOND
+AHEAD_MAX_US: Final = SECOND
 """docs/limits.md."""
 CODES: Final = 4096
 """docs/hardware.md: current = code / 4096 x full scale."""
@@ -369,6 +370,8 @@ class Oracle:
             broken.append("another ahead")
         if at_us < (self.standing.next_us or 0):
             broken.append("too late")
+        if at_us > (self.standing.next_us or 0) + AHEAD_MAX_US:
+            broken.append("too far")
         for channel, value in to_ua.items():
             if not 0 < value - self.wish.values_ua[channel] <= STEP_MAX_UA:
                 broken.append("step")
@@ -390,4 +393,5 @@ class Oracle:
 
     def ends(self, at_us: int) -> list[str]:
         """The rules that an end asked for at ``at_us`` would break."""
-        return ["too early"] if at_us < (self.standing.next_us or 0) else []
+        ahead_us = at_us - (self.standing.next_us or 0)
+        return ["too early"] if ahead_us < 0 else ["too far"] if ahead_us > AHEAD_MAX_US else []

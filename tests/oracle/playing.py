@@ -246,7 +246,8 @@ class Body:
             bounds = [edge for hill in held for edge in (hill.full_us, hill.fall_us)]
             last = oracle.wish.last_step_us.get(name)
             bounds += [last + SECOND] if last is not None else []
-            bounds += [oracle.standing.next_us or 0, at, at]
+            next_us = oracle.standing.next_us or 0
+            bounds += [next_us, next_us + SECOND, next_us + SECOND + 1, at, at]
             at = rng.choice(bounds) - rng.choice((0, 1))
             value = rng.choice((values[name] + 2_000, values[name] + 2_001, values[name], self.caps[name] + 1))
             to = rng.choice((to, to, {name: value}, {name: self.caps[name]}, {}, {"C": 1}))
@@ -277,7 +278,7 @@ class Body:
         if chance < 0.006:
             self._withdraw()
         elif chance < 0.014 and self.fade_us is None:
-            at = next_us + rng.choice((0, 0, -1, 1, rng.randint(0, 100_000)))
+            at = next_us + rng.choice((0, 0, -1, 1, rng.randint(0, 100_000), rng.choice((SECOND, SECOND + 1))))
             if self.pair.end(at):
                 self.fade_us = at if rng.random() < 0.9 else None
         elif (chance < 0.03 and self.fade_us is None) or (

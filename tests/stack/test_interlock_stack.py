@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from controller.session import SessionRefused
-from safety.limits import CHECK_INTERVAL_US
+from safety.limits import CHECK_INTERVAL_US, CHECKS_APART_US
 from tests.decoder import Pulse
 from tests.support.hand import Hand
 from tests.support.signed import signed
@@ -303,6 +303,33 @@ def child(rig: Stack, programme: Path) -> subprocess.Popen[str]:
     return app
 
 
+@pytest.mark.req("SR-138", "SR-146")
+def test_an_electrode_check_is_for_somebody_who_is_there() -> None:
+    """Not before the page was heard of, not one after the other, and no longer than the app is there."""
+    with stack() as rig:
+        link = rig.link()
+        programme = short_programme(channel='"AB"')
+        assert link.request("load", programme=programme.decode(), **signed(programme, link.latest))["ok"]
+        assert link.request("check_electrodes")["code"] == "lease_stale"
+        link.echoes = True
+        link.check_electrodes()
+        again = link.request("check_electrodes")
+        assert again["code"] == "check_too_soon"
+        assert 0 < again["wait_us"] < CHECKS_APART_US
+        rig.sleep_until(rig.clock.now() + again["wait_us"])
+        assert link.request("check_electrodes")["ok"]
+        rig.sleep_until(rig.clock.now() + 50_000)
+        assert link.latest["mode"] == "electrode_check"
+        rig.links.remove(link)
+        link.close()
+        gone_at = rig.clock.now()
+        rig.clock.wait(gone_at + 200_000)
+        assert rig.live_edges(gone_at + 1_000) == []
+        assert rig.levels() & OUTPUT == 0
+        link = rig.link()
+        assert (link.welcome["mode"], link.welcome["cause"]) == ("stopped", "app_lost")
+
+
 @pytest.mark.parametrize("moment_us", [1_000_000, 1_037_000, 1_081_000])
 def test_a_frozen_app_ends_output(tmp_path: Path, moment_us: int) -> None:
     """SIGSTOP: the last edge comes 300 ms later at most, and the guard says that the app is late."""
@@ -340,6 +367,7 @@ def _checking(rig: Stack) -> AppLink:
     link = rig.link()
     link.echoes = True
     assert link.request("load", programme=PROGRAMME.decode(), **signed(PROGRAMME, link.latest))["ok"]
+    link.heard()
     assert link.request("check_electrodes")["ok"]
     rig.sleep_until(rig.clock.now() + 90_000)
     return link
@@ -429,6 +457,24 @@ def test_the_red_button_in_each_mode(name: str) -> None:
         assert rig.live_edges(pressed_at + CHECK_INTERVAL_US + 5_000) == [], "clearing never resumes"
 
 
+@pytest.mark.req("SR-040", "SR-041")
+def test_a_line_that_another_client_raises_after_a_stop_is_lowered_again() -> None:
+    """Also after a worse cause than any that it is itself."""
+    with stack() as rig, rig.client() as other:
+        link = rig.link()
+        rig.sim.control.ask("estop", pressed=True)
+        rig.sleep_until(rig.clock.now() + 30_000)
+        rig.sim.control.ask("estop", pressed=False)
+        for _ in range(3):
+            rig.sleep_until(rig.clock.now() + 100_000)
+            other.write(25, 1)
+            assert rig.levels() & OUTPUT
+            rig.sleep_until(rig.clock.now() + CHECK_INTERVAL_US + 5_000)
+            assert rig.levels() & OUTPUT == 0
+            told = link.request("status")
+            assert (told["cause"], told["confirmed"]) == ("emergency_stop", True)
+
+
 # --- what is on disk -------------------------------------------------------------------------------------------
 
 
@@ -477,7 +523,14 @@ def test_the_cause_of_a_stop_is_on_disk_and_known_to_the_next_guard(cause: str, 
         hand.until(lambda state: state["cause"] is not None)
         told = hand.link.request("status")
         assert (told["cause"], told["last_cause"]) == (cause, cause)
-        assert (recorded(tmp_path)["cause"], recorded(tmp_path)["clean"]) == (cause, True)
+        assert (recorded(tmp_path)["cause"], recorded(tmp_path)["clean"]) == (cause, False)
+    for last in (False, True):
+        with stack(tmp_path, new_state=False) as rig:
+            link = rig.link()
+            assert (link.latest["cause"], link.latest["last_cause"]) == (cause, cause), "a restart clears nothing"
+            assert link.request("self_test")["code"] == "not_now"
+            if last:
+                assert link.acknowledge()["mode"] == "idle"
     with stack(tmp_path, new_state=False) as rig:
         link = rig.link()
         assert (link.latest["mode"], link.latest["cause"], link.latest["last_cause"]) == ("idle", None, cause)

@@ -125,13 +125,14 @@ def session(server: Serving) -> httpx2.Client:
     assert clinician.put("prescription", json=PRESCRIPTION).status_code == 200
     patient = server.phone("patient")
     assert patient.post("sessions", json={"prescription_revision": 1, "answers": NONE_APPLIES}).status_code == 201
-    checked = patient.post("sessions/current/actions", json={"action": "check_electrodes", "epoch": 1})
-    assert checked.json()["mode"] == "armed"
-    state = until(patient, lambda state: state["lease"]["nonce"] is not None)
-    beat = {"sequence": 1, "nonce": state["lease"]["nonce"]}
-    assert patient.post("sessions/current/heartbeat", json=beat).status_code == 200
-    started = patient.post("sessions/current/actions", json={"action": "start", "epoch": 1})
-    assert started.json()["mode"] == "running"
+    nonce = None
+    for number, (action, mode) in enumerate((("check_electrodes", "armed"), ("start", "running")), 1):
+        told = until(patient, lambda state, before=nonce: state["lease"]["nonce"] not in (None, before))  # type: ignore[misc]
+        nonce = told["lease"]["nonce"]
+        beat = {"sequence": number, "nonce": nonce}
+        assert patient.post("sessions/current/heartbeat", json=beat).status_code == 200
+        done = patient.post("sessions/current/actions", json={"action": action, "epoch": 1})
+        assert done.json()["mode"] == mode
     return patient
 
 

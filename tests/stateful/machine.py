@@ -132,6 +132,10 @@ def has_none(machine: Whole) -> bool:
     return machine.world.session is None and has_app(machine)
 
 
+def checks(machine: Whole) -> bool:
+    return machine.world.mode == "electrode_check" and has_app(machine)
+
+
 def has_lived(machine: Whole) -> bool:
     """What ends a session at once comes when it has had some steps; what is idle may be hit at any time."""
     return has_app(machine) and (machine.world.session is None or machine.lived >= 4)
@@ -281,7 +285,7 @@ class Whole(RuleBasedStateMachine):
         self.world.acknowledge(role)
         self.world.advance(us)
 
-    @precondition(has_session)
+    @precondition(lambda machine: has_session(machine) or checks(machine))
     @rule(us=st.integers(200_000, 4_000_000))
     def the_phone_is_gone(self, us: int) -> None:
         self.world.forget_lease(us)
@@ -346,7 +350,7 @@ class Whole(RuleBasedStateMachine):
     def a_new_guard(self) -> None:
         self.world.revive()
 
-    @precondition(lambda machine: has_session(machine) and has_lived(machine))
+    @precondition(lambda machine: has_lived(machine) and (has_session(machine) or checks(machine)))
     @rule()
     def the_app_is_killed(self) -> None:
         self.world.lose_app()

@@ -24,6 +24,7 @@ from controller.waveform import Encoder
 from hw.clock import VirtualClock
 from hw.mock import current
 from safety.errors import LinkError
+from safety.limits import CHECKS_APART_US
 from safety.link import STOP_SOCKET, Message
 from tests.stateful.electrode import Broken, Rules, pulses
 from tests.support.signed import signed
@@ -39,6 +40,8 @@ ENDS_WITHIN_S: Final = 60
 
 STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+CHECK_ENDS_US: Final = 1_000_000
+"""An electrode check of both channels, whoever hears of it."""
 HANGS_AFTER_S: Final = 180
 """Of the wall's time, from one look to the next: then time stands still, and where that is is told."""
 CHECK_US: Final = 25_000
@@ -47,6 +50,8 @@ SOON_US: Final = 100_000
 RESTS: Final = 20
 """Times 2 s: the longest rest that may be due is 30 s."""
 LEASE_US: Final = 2_000_000
+HEARD_US: Final = 300_000
+"""A nonce comes each 250 ms."""
 
 
 def programme(*phases: str) -> bytes:
@@ -114,6 +119,7 @@ class World:
         self.session: Session | None = None
         self.loaded: str | None = None
         self.mode, self.cause = "boot", None
+        self.check_again_us = 0
         self.broken: set[str] = set()
         self.excused = False
         """The guard may end: its daemon was lost."""
@@ -290,7 +296,9 @@ class World:
         return bool(answer["ok"])
 
     def check(self) -> bool:
-        return bool(self.ask("check_electrodes")["ok"])
+        answer = self.ask("check_electrodes")
+        self.check_again_us = self.now + (CHECKS_APART_US if answer["ok"] else answer.get("wait_us", 0))
+        return bool(answer["ok"])
 
     def start(self) -> bool:
         """By the app, if the guard is armed; the rest that is due is not waited for."""
@@ -426,7 +434,7 @@ class World:
 
     def lose_app(self) -> None:
         """The app is killed."""
-        if self.rules.on and self.mode == "running":
+        if self.rules.on:
             self.rules.ends_by(self.now + APP_LOST_US)
         self.rules.disturbed()
         self.session = None
@@ -442,8 +450,8 @@ class World:
         if not self.ask("status")["ok"]:
             return
         ends = self.rules.on and us > APP_FROZEN_US and self.mode == "running"
-        if ends:
-            self.rules.ends_by(self.now + APP_FROZEN_US)
+        if self.rules.on and us > APP_FROZEN_US:
+            self.rules.ends_by(self.now + (APP_FROZEN_US if ends else CHECK_ENDS_US))
         person = VirtualClock(str(self.rig.folder / "sim.sock"), "person")  # first, or time would go on for nobody
         self._ask("frozen", name="app", value=True)
         try:
@@ -466,7 +474,7 @@ class World:
         self.link.echoes = False
         began = self.now
         over = began + LEASE_US + 500_000 + 250_000
-        if self.rules.on and self.mode == "running" and us > over - began:
+        if self.rules.on and us > over - began:
             self.rules.ends_by(over)
         self.advance(us)
         if self.link is not None:
@@ -576,6 +584,7 @@ class World:
     def arm(self, name: str) -> bool:
         if self.mode not in ("idle", "armed") or not self.load(name):
             return False
+        self.advance(max(HEARD_US, self.check_again_us - self.now))
         if not self.check():
             return False
         self.advance_while(("electrode_check",), 3_000_000)

@@ -21,6 +21,7 @@ class Hand:
         programme = short_programme() if programme is None else programme
         self.session = rig.session(programme, 50_000, link=self.link, show=self.views.append, rises=False, **load)
         assert self.session.load()
+        self.link.heard()
         assert self.session.check_electrodes()
         assert self.session.start(None)
 

@@ -73,6 +73,11 @@ class AppLink(GuardLink):
         while self.latest["mode"] in modes:
             self.receive()
 
+    def heard(self) -> None:
+        """Waits until the guard has heard of this page."""
+        while not self.request("status")["increase_allowed"]:
+            self.receive(self.now() + 20_000)
+
     def arm(self, programme: bytes, caps_ua: dict[str, int] | None = None, **more: object) -> Message:
         """Loads a programme and has the electrodes checked; from then on nonces are echoed. The state that is told."""
         self.echoes = True
@@ -81,8 +86,10 @@ class AppLink(GuardLink):
         return self.check_electrodes()
 
     def check_electrodes(self) -> Message:
-        """A check that must find all well."""
-        asked = self.request("check_electrodes")
+        """A check that must find all well, as soon as there may be one."""
+        self.heard()
+        while (asked := self.request("check_electrodes")).get("code") == "check_too_soon":
+            self.receive(self.now() + asked["wait_us"])
         assert asked["ok"], asked
         self.past("electrode_check")
         assert self.latest["mode"] == "armed", self.latest

@@ -73,6 +73,7 @@ def test_it_reads_for_the_first_listener_and_closes_after_the_last() -> None:
     assert reader._thread is None
 
 
+@pytest.mark.req("SR-173")
 @pytest.mark.parametrize("mode", [str(mode) for mode in Mode if mode not in MAY_READ])
 def test_in_every_mode_in_which_output_may_be_on_no_source_is_asked(mode: str) -> None:
     source, told = HandSource(), Told()
@@ -90,6 +91,7 @@ def test_the_modes_in_which_it_reads_are_those_without_output() -> None:
     assert set(map(str, Mode)) >= MAY_READ
 
 
+@pytest.mark.req("SR-173")
 def test_a_block_that_was_read_while_output_came_on_is_thrown_away_and_the_source_closed() -> None:
     guard, told = Guard(), Told()
 

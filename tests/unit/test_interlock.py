@@ -23,6 +23,7 @@ from safety.interlock import (
     Mode,
     Request,
     State,
+    found,
     step,
 )
 
@@ -35,6 +36,22 @@ LATCHED = (Mode.STOPPED, Mode.ESTOP_HELD, Mode.ESTOP_RELEASED, Mode.LOCKOUT)
 
 def ask(request: Request, **more: object) -> Inputs:
     return replace(QUIET, request=request, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.req("SR-040", "SR-041")
+@pytest.mark.parametrize("state", [
+    State(Mode.STOPPED, "person"),
+    State(Mode.LOCKOUT, "rail_stuck", locked_by="rail_stuck"),
+    State(Mode.ESTOP_RELEASED, "emergency_stop"),
+])  # fmt: skip
+def test_lines_that_are_not_low_are_lowered_again_for_as_long_as_it_takes(state: State) -> None:
+    live = replace(QUIET, live=True)
+    for inputs in (live, replace(live, faults=("guard_restarted",)), replace(live, request=Request.START)):
+        after, actions = step(state, inputs, 1)
+        assert after == state
+        assert actions[0] is Action.STOP_AGAIN
+    assert step(state, QUIET, 1)[1] == ()
+    assert step(RUNNING, replace(live, drained=False), 1) == (RUNNING, ()), "a pulse plays"
 
 
 # --- every state that can be reached ----------------------------------------------------------------------------------
@@ -54,11 +71,14 @@ assert {(CAUSES[code].act, CAUSES[code].clears) for codes in KINDS for code in c
 } == {(cause.act, cause.clears) for cause in CAUSES.values()}
 CONTACTS = ((False, False), (True, False), (True, True), (None, False))
 NOW, DUE, LATER = 100_000, 100_000, 100_001
+RAMPED_US = limits.RAMPED_STOP_MAX_US + RAMP_OVER_US
+FAR = NOW + RAMPED_US + 1
 
 
 def inputs() -> Iterator[Inputs]:
     """Every combination of what a check can bring."""
     asked = [(None, False), *((request, False) for request in Request), (Request.ACKNOWLEDGE, True)]
+    yield replace(QUIET, live=True)
     for (a, b), faults, stop, drained, passed, (request, clinician) in product(
         CONTACTS, KINDS, (False, True), (False, True), (None, False, True), asked
     ):
@@ -66,8 +86,9 @@ def inputs() -> Iterator[Inputs]:
 
 
 def moments(state: State) -> Iterator[State]:
-    """The same state with each of its times due, and not yet."""
-    for deadline, until, apart in product((DUE, LATER), (DUE, LATER), (49_999, 50_001)):
+    """The same state with each of its times due, not yet, and for a ramp not as soon as one that begins now."""
+    untils = (DUE, LATER) if state.ending is None else (DUE, LATER, FAR)
+    for deadline, until, apart in product((DUE, LATER), untils, (49_999, 50_001)):
         yield replace(
             state,
             deadline_us=None if state.deadline_us is None else deadline,
@@ -85,18 +106,18 @@ def shape(state: State) -> State:
 def reached() -> dict[State, None]:
     """Every shape that can be reached from the start, with the rules of ``check`` held at each step on the way."""
     begin = State()
-    found = {begin: None, shape(replace(begin, cause="guard_restarted", mode=Mode.STOPPED)): None}
-    waiting = list(found)
+    seen = {begin: None, shape(replace(begin, cause="guard_restarted", mode=Mode.STOPPED)): None}
+    waiting = list(seen)
     all_inputs = list(inputs())
     while waiting:
         for state in set(moments(waiting.pop())):
             for one in all_inputs:
                 after, actions = step(state, one, NOW)
                 check(state, one, after, actions)
-                if (key := shape(after)) not in found:
-                    found[key] = None
+                if (key := shape(after)) not in seen:
+                    seen[key] = None
                     waiting.append(key)
-    return found
+    return seen
 
 
 def check(state: State, one: Inputs, after: State, actions: tuple[Action, ...]) -> None:
@@ -104,6 +125,7 @@ def check(state: State, one: Inputs, after: State, actions: tuple[Action, ...]) 
     told = (state, one, after, actions)
     stops = bool(one.stop or one.estop_a is not False or one.estop_b is not False)
     stops = stops or any(CAUSES[code].act is not Act.RAMP for code in one.faults if code not in RESET_CODES)
+    stops = stops or bool(state.mode is Mode.ELECTRODE_CHECK and one.faults)
     if stops:
         assert (after.stopped, after.output) == (True, False), told
         assert Action.ENABLE not in actions, told
@@ -137,6 +159,10 @@ def check(state: State, one: Inputs, after: State, actions: tuple[Action, ...]) 
         assert Action.STOP_NOW in actions or Action.DISABLE in actions, told
     if after.stopped and after.cause != state.cause:
         assert (actions[0], actions[-1]) == (Action.STOP_NOW, Action.RECORD), told
+    if after.mode is Mode.RUNNING and any(CAUSES[code].act is Act.RAMP for code in one.faults):
+        assert (after.until_us or FAR) <= NOW + RAMPED_US, told
+    if Action.BEGIN_RAMP in actions and one.request is None:
+        assert after.ending_cause, told
     assert list(actions) == sorted(actions, key=list(Action).index), told
 
 
@@ -151,8 +177,7 @@ ENABLING = (
 
 @pytest.mark.req("SR-040", "SR-041", "SR-042", "SR-043", "SR-044", "SR-130", "SR-138", "SR-152")
 def test_every_state_that_can_be_reached_keeps_the_rules() -> None:
-    found = reached()
-    counted = Counter(state.mode for state in found)
+    counted = Counter(state.mode for state in reached())
     assert set(counted) == set(Mode), counted
     assert sum(counted.values()) > 40, counted
 
@@ -162,15 +187,19 @@ def test_every_state_that_can_be_reached_keeps_the_rules() -> None:
 def test_each_cause_from_each_state(code: str) -> None:
     """Whatever the state: the output ends in one step, or (a ramp) begins to end, and the worst is named."""
     cause = CAUSES[code]
-    for state in reached():
-        later = replace(state, deadline_us=state.deadline_us and LATER, until_us=state.until_us and LATER)
+    for state, until in product(reached(), (LATER, FAR)):
+        later = replace(state, deadline_us=state.deadline_us and LATER, until_us=state.until_us and until)
         later = replace(later, disagree_since_us=None)
         after, actions = step(later, replace(QUIET, faults=(code,), drained=False), NOW)
-        if cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME):
+        if state.mode is not Mode.ELECTRODE_CHECK and (
+            cause.act is Act.RAMP and (state.mode is Mode.RUNNING or cause.clears is Clears.RESUME)
+        ):
             assert after.stopped == state.stopped
             if state.mode is Mode.RUNNING:
                 assert after.ending is not None
-                assert (Action.BEGIN_RAMP in actions) == (state.ending is None)
+                assert (Action.BEGIN_RAMP in actions) == (state.ending is None or until == FAR)
+                assert after.until_us is not None
+                assert after.until_us <= NOW + RAMPED_US, "also where a person had asked for one that is over later"
             continue
         assert after.cause == (code if state.cause is None else worst([code, state.cause]))
         assert not after.output
@@ -315,9 +344,36 @@ def test_a_lost_lease_matters_only_where_something_plays() -> None:
     for state in (State(Mode.IDLE, tested=True), ARMED, PAUSED):
         assert step(state, lost, 1) == (state, ())
     assert step(RUNNING, lost, 1)[1] == (Action.BEGIN_RAMP,)
-    assert step(ARMED, replace(lost, request=Request.START), 1) == (ARMED, (Action.REFUSE,))
+    for request in (Request.START, Request.CHECK):
+        assert step(ARMED, replace(lost, request=request), 1) == (ARMED, (Action.REFUSE,))
     ending = replace(RUNNING, ending=Mode.IDLE, until_us=50)
     assert step(ending, replace(lost, drained=False), 1) == (ending, ())
+
+
+@pytest.mark.req("SR-138", "SR-146")
+@pytest.mark.parametrize("code", ["lease_lost", "threshold_over"])
+def test_an_electrode_check_is_stopped_by_what_ramps_a_session_down(code: str) -> None:
+    checking = State(Mode.ELECTRODE_CHECK, tested=True, until_us=50)
+    state, actions = step(checking, replace(QUIET, faults=(code,), drained=False), 1)
+    assert (state, actions) == (State(Mode.STOPPED, code), (Action.STOP_NOW, Action.RECORD))
+    assert step(state, replace(QUIET, faults=(code,), request=Request.ACKNOWLEDGE), 2)[0].mode is Mode.SELF_TEST
+
+
+@pytest.mark.req("SR-056", "SR-141", "SR-146")
+@pytest.mark.parametrize(("until", "anew"), [(1 + RAMPED_US, False), (2 + RAMPED_US, True), (600_000_000, True)])
+@pytest.mark.parametrize("ending", [Mode.PAUSED, Mode.IDLE])
+def test_an_end_that_was_asked_for_later_does_not_keep_what_is_lost_from_its_ramp(
+    ending: Mode, until: int, anew: bool
+) -> None:
+    asked = replace(RUNNING, ending=ending, until_us=until)
+    for code, then in (("lease_lost", ending), ("threshold_over", ending), ("battery_low", Mode.STOPPED)):
+        held = replace(QUIET, faults=(code,), drained=False)
+        state, actions = step(asked, held, 1)
+        assert (state.ending, state.until_us) == (then, 1 + RAMPED_US)
+        assert (Action.BEGIN_RAMP in actions) == anew
+        assert step(state, held, 20_001)[1] == (), "once"
+        late, actions = step(state, held, 1 + RAMPED_US)
+        assert (late.cause or "", actions[0]) == (code if anew or then is Mode.STOPPED else "app_late", Action.STOP_NOW)
 
 
 @pytest.mark.req("SR-141")
@@ -395,6 +451,20 @@ def test_a_lockout_behind_a_worse_cause_still_needs_the_clinician() -> None:
     assert (behind.mode, behind.cause, behind.locked_by) == (Mode.LOCKOUT, "tripped", "direct_current")
 
 
+@pytest.mark.req("SR-041", "SR-150")
+def test_what_was_latched_when_a_guard_ended_is_latched_when_the_next_one_begins() -> None:
+    assert found(()) == State()
+    for code, cause in CAUSES.items():
+        begun = found((code,))
+        assert (begun.cause, begun.locked_by) == (code, code if cause.act is Act.LOCKOUT else None)
+        assert begun.mode in LATCHED
+        assert begun.mode is not Mode.ESTOP_HELD
+        assert step(begun, QUIET, 1)[0] == begun
+    both = found(("emergency_stop", "current_high"))
+    assert both == State(Mode.ESTOP_RELEASED, "emergency_stop", locked_by="current_high")
+    assert step(both, Inputs(True, True), 1)[0].mode is Mode.ESTOP_HELD
+
+
 # --- the red button ---------------------------------------------------------------------------------------------------
 
 
@@ -432,13 +502,28 @@ def test_either_contact_stops_by_itself_and_so_does_one_that_cannot_be_read(
     assert step(RUNNING, Inputs(a, b), 1)[0].cause == code
 
 
+def test_a_daemon_that_answers_and_not_as_it_was_left_is_not_lost() -> None:
+    """Somebody closed the guard's handle, say: the contacts could not be read, and why is known."""
+    state, actions = step(RUNNING, Inputs(None, None, ("not_what_was_approved",)), 1)
+    assert (state.mode, state.cause, actions[0]) == (Mode.STOPPED, "not_what_was_approved", Action.STOP_NOW)
+    assert step(RUNNING, Inputs(None, None, ("app_lost",)), 1)[0].cause == "daemon_lost"
+
+
 @pytest.mark.req("SR-046")
 @pytest.mark.parametrize(("apart", "present"), [(50_000, False), (50_001, True)])
 def test_contacts_that_disagree_are_a_fault_of_their_own(apart: int, present: bool) -> None:
     state, _ = step(State(), Inputs(False, True), 1_000)
     assert state.disagree_since_us == 1_000
-    state, _ = step(replace(state, mode=Mode.STOPPED, cause="person"), Inputs(False, True), 1_000 + apart)
-    assert state.cause == "emergency_stop"  # the worse of the two stays in front
+    assert state.cause == "emergency_stop"
+    held, actions = step(state, Inputs(False, True), 1_000 + apart)
+    assert (held.mode, held.cause) == (
+        Mode.ESTOP_HELD,
+        "estop_contacts_disagree" if present else "emergency_stop",
+    ), "a press does not hide a contact that does not follow"
+    assert (Action.RECORD in actions) is present
+    released, _ = step(held, QUIET, 2_000_000)
+    assert (released.mode, released.cause) == (Mode.ESTOP_RELEASED, held.cause), "nor does the release"
+    assert step(released, ask(Request.ACKNOWLEDGE), 2_000_001)[0].mode is Mode.SELF_TEST
     seen = step(State(disagree_since_us=1_000), Inputs(False, None, ("daemon_lost",)), 1_000 + apart)[0]
     assert (seen.cause == "estop_contacts_disagree") is present
     agreed, _ = step(state, QUIET, 200_000)

@@ -9,10 +9,12 @@ from datetime import date
 import pytest
 
 from safety import ledger, limits
-from safety.decode import Lines, Refusal
+from safety.decode import Refusal
 from safety.gate import History
+from safety.lease import Lease
 from safety.ledger import UNKNOWN, Record
 from safety.session import Session
+from tests.support.chunks import LINES, train
 from tests.support.signed import prescribed
 from tests.support.stack import short_programme
 
@@ -55,7 +57,7 @@ def test_the_fourth_session_of_a_day_is_refused() -> None:
 
 
 def session(record: Record) -> Session:
-    return Session(Lines(1, 2, 4, 8, 16, 32, 64), 50_000, record, 0)
+    return Session(LINES, 50_000, record, 0)
 
 
 @pytest.mark.req("SR-082")
@@ -118,15 +120,100 @@ def test_a_session_begins_after_the_rest_and_after_a_silence(length: int, wait: 
 @pytest.mark.parametrize(
     ("record", "found"),
     [
-        (Record(), None),
-        (Record(cause="tripped"), None),
-        (Record(clean=False), "guard_restarted"),
-        (Record(locked_by="current_high"), "current_high"),
-        (Record(clean=False, locked_by="current_high"), "current_high"),
+        (Record(), ()),
+        (Record(cause="tripped"), ()),
+        (Record(clean=False), ("guard_restarted",)),
+        (Record(clean=False, cause="tripped"), ("tripped",)),
+        (Record(clean=False, cause="of another build"), ("guard_restarted",)),
+        (Record(locked_by="current_high"), ("current_high",)),
+        (Record(clean=False, cause="tripped", locked_by="current_high"), ("tripped", "current_high")),
     ],
 )
-def test_with_what_a_guard_starts_stopped(record: Record, found: str | None) -> None:
+def test_with_what_a_guard_starts_stopped(record: Record, found: tuple[str, ...]) -> None:
     assert ledger.load(ledger.dump(record)).found() == found
+
+
+@pytest.mark.req("SR-041", "SR-150")
+def test_a_stop_is_on_record_until_it_is_acknowledged() -> None:
+    stopped = session(Record(contraction_us=(4_000_000, 0)))
+    stopped.close("lead_off", 0)
+    assert stopped.record.found() == ("lead_off",), "also if the guard ends between the two writes"
+    stopped.latched("lead_off", None)
+    kept = ledger.load(ledger.dump(stopped.record))
+    assert (kept.found(), kept.contraction_us) == (("lead_off",), stopped.record.contraction_us)
+    stopped.acknowledged()
+    assert (stopped.record.found(), stopped.record.cause) == ((), "lead_off")
+    open_one = replace(stopped.record, clean=False, cause=None)
+    assert ledger.load(ledger.dump(open_one)).contraction_us == UNKNOWN.contraction_us
+
+
+@pytest.mark.req("SR-041", "SR-150")
+def test_a_start_that_is_refused_takes_back_its_debit_and_no_lockout() -> None:
+    before = Record(day="2020-03-01", sessions=1, cause="person")
+    for latched in ((None, None), ("rail_stuck", "rail_stuck"), ("emergency_stop", "current_high")):
+        starting = session(replace(before, sessions=2, clean=False, cause=None))
+        starting.not_started(before, *latched)
+        kept = starting.record
+        assert kept.sessions == 1
+        assert (kept.clean, kept.cause, kept.locked_by) == (
+            (True, "person", None) if latched[0] is None else (False, *latched)
+        )
+
+
+@pytest.mark.req("SR-056")
+@pytest.mark.parametrize(
+    ("ahead", "code"), [(-1, "end_too_early"), (0, None), (1_000_000, None), (1_000_001, "end_too_far")]
+)
+@pytest.mark.parametrize("next_us", [None, 7_000_000])
+def test_an_end_is_named_soon(next_us: int | None, ahead: int, code: str | None) -> None:
+    """One that is far ahead would keep what else ends a session from doing so."""
+    running = session(Record())
+    running.progress = replace(running.progress, session_us=next_us)
+    refusal = running.ends((next_us or 0) + ahead)
+    assert (refusal.code if refusal else None) == code
+    assert (running.progress.end_us is None) == (code is not None)
+
+
+@pytest.mark.req("SR-138", "SR-146")
+def test_an_electrode_check_needs_a_page_and_a_pause_after_the_last() -> None:
+    used = session(Record())
+    programme = short_programme(channel='"AB"')
+
+    def code(now_us: int) -> str | None:
+        refusal = used.not_checkable(now_us)
+        return refusal.code if refusal else None
+
+    assert code(0) == "nothing_loaded"
+    assert used.load(programme.decode(), prescribed(programme, {"A": 2_000, "B": 1_999}), 0) is None
+    assert code(0) == "over_cap"
+    assert used.load(programme.decode(), prescribed(programme, {"A": 2_000, "B": 2_000}), 0) is None
+    assert code(0) == "lease_stale", "nobody was heard of yet"
+    used.lease = Lease(5_000_000, 9_000_000, echoed=True)
+    assert code(10_000_000) is None
+    assert code(10_000_001) == "lease_stale"
+    used.checked_us = 6_500_001
+    assert (code(9_500_000), used.check_wait_us(9_500_000)) == ("check_too_soon", 1)
+    assert (code(9_500_001), used.check_wait_us(9_500_001)) == (None, 0)
+
+
+@pytest.mark.req("SR-146")
+@pytest.mark.parametrize(("silent_us", "code"), [(1_000_000, None), (1_000_001, "stale_set_point")])
+def test_a_granted_step_is_forgotten_when_the_page_falls_silent_before(silent_us: int, code: str | None) -> None:
+    running = session(Record())
+    running.lease = Lease(5_000_000, 0, echoed=True)
+    assert running.load(short_programme().decode(), prescribed(short_programme(), {"A": 9_000}), 0) is None
+    running.begin(0)
+    assert running.not_heard(0) is not None, "what was heard before the load was of another"
+    running.lease = Lease(5_000_000, 0, echoed=True)
+    felt = History(0, 600_000, continuous=False)
+    running.progress = replace(
+        running.progress, session_us=600_000, played_us=600_000, channels={"A": felt, "B": History()}
+    )
+    assert running.raise_({"at_us": 600_000, "to_ua": {"A": 2_000}}) is None
+    asked = running.progress.set_point.revision
+    judged = running.judge(600_000, asked + 1, train([], 0), silent_us)
+    assert (judged.code if isinstance(judged, Refusal) else None) == code
+    assert (running.progress.set_point.ahead is None) == (code is not None)
 
 
 def test_a_lockout_is_on_record_until_it_is_acknowledged() -> None:
@@ -187,7 +274,7 @@ def test_what_is_no_record_is_unknown(text: str | None) -> None:
 
 @pytest.mark.req("SR-082")
 def test_an_unclean_record_keeps_its_day_and_takes_the_longest_contraction() -> None:
-    record = Record(False, "2020-03-01", 2, 5 * MINUTE, (4, 5), "tripped", "current_high")
+    record = Record(False, "2020-03-01", 2, 5 * MINUTE, (4, 5), None, "current_high")
     found = ledger.load(ledger.dump(record))
     assert found == replace(record, contraction_us=UNKNOWN.contraction_us)
     assert found.clean is False

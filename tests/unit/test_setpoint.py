@@ -49,7 +49,7 @@ def test_the_size_of_a_step(step: int, verdict: str | None) -> None:
     ],
 )
 def test_only_while_a_contraction_is_held(at: int, verdict: str | None) -> None:
-    assert code(grant_raise(SetPoint(), {"A": 2000}, at, -100, SCHEDULE, CAPS)) == verdict
+    assert code(grant_raise(SetPoint(), {"A": 2000}, at, at, SCHEDULE, CAPS)) == verdict
 
 
 @pytest.mark.req("SR-032")
@@ -88,6 +88,15 @@ def test_one_step_at_a_time() -> None:
 def test_not_for_what_is_approved_already() -> None:
     assert code(grant_raise(SetPoint(), {"A": 1}, HOLD_US, HOLD_US, SCHEDULE, CAPS)) is None
     assert code(grant_raise(SetPoint(), {"A": 1}, HOLD_US, HOLD_US + 1, SCHEDULE, CAPS)) == "raise_too_late"
+
+
+@pytest.mark.req("SR-031", "SR-146")
+@pytest.mark.parametrize(("ahead", "verdict"), [(1_000_000, None), (1_000_001, "raise_too_far")])
+def test_not_far_ahead(ahead: int, verdict: str | None) -> None:
+    """Whoever asks is there now; forty contractions later nobody may be."""
+    at = 8_000_000
+    assert code(grant_raise(SetPoint(), {"A": 1}, at, at - ahead, SCHEDULE, CAPS)) == verdict
+    assert code(grant_raise(SetPoint(), {"A": 1}, 8_000_000 + 7_500_000, 0, SCHEDULE, CAPS)) == "raise_too_far"
 
 
 @pytest.mark.req("SR-010", "SR-031")
