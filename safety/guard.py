@@ -299,9 +299,11 @@ class Guard:
                 self._instruments().enable(False)
             case Action.CLOSE_SESSION:
                 self._session.close(self.state.cause, now)
+                if self._leaves:
+                    self._session.acknowledged()
                 self.write()
                 self._seal()
-            case Action.RECORD if not (self._leaving.is_set() and self.state.cause == "person"):
+            case Action.RECORD if not self._leaves:
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
 
@@ -309,6 +311,11 @@ class Guard:
         """What is wrong with the calibration now: a clock that was set back makes no record young again."""
         known = self._session.record.day
         return self._calibrated(max(self._today(), self._today() if known is None else date.fromisoformat(known)))
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether it has stopped only because it was told to leave: nobody need acknowledge that."""
+        return self._leaving.is_set() and self.state.cause == "person"
 
     def _seal(self) -> None:
         """Signs what was played, once the session is over. A disk that does not take it is told, and nothing else."""
