@@ -20,6 +20,8 @@ def _whole(value: object) -> object:
 
 WHOLE = BeforeValidator(_whole)
 ChannelName = Literal["A", "B"]
+FILE_MAX = limits.PROGRAMME_MAX_BYTES // 2
+"""Characters of a file that comes in a request, whose body is bounded."""
 Looked = Literal["none", "asked", "allowed", "open"]
 RoleName = Literal["viewer", "patient", "clinician"]
 Milliamps = Annotated[
@@ -329,7 +331,7 @@ class PrescriptionIn(In):
 class PrescriptionText(In):
     """The text of a prescription file."""
 
-    text: Annotated[str, Field(min_length=1, max_length=limits.PROGRAMME_MAX_BYTES)]
+    text: Annotated[str, Field(min_length=1, max_length=FILE_MAX)]
     language: Literal["nb", "en"] = "nb"
 
 
@@ -497,7 +499,7 @@ class ProgrammeCheckIn(In):
     """A form, or the text of a file."""
 
     form: ProgrammeForm | None = None
-    text: Annotated[str, Field(max_length=limits.PROGRAMME_MAX_BYTES)] | None = None
+    text: Annotated[str, Field(max_length=FILE_MAX)] | None = None
     max_ma: Milliamps | None = Field(None, description="For the figures, mA; missing: the highest that passes.")
     area_mm2: Annotated[AreaMm2, WHOLE] | None = None
 
@@ -541,7 +543,7 @@ class ProgrammeCheckOut(Out):
 class ProgrammeIn(In):
     """A programme file to be kept. `replaces`: the SHA-256 of the one that is kept under this id; null: none is."""
 
-    text: Annotated[str, Field(min_length=1, max_length=limits.PROGRAMME_MAX_BYTES)]
+    text: Annotated[str, Field(min_length=1, max_length=FILE_MAX)]
     replaces: Sha256 | None = None
 
 

@@ -66,6 +66,7 @@ _TABLE: Final = {
         "prescription_programme": "the programme cannot be read, or is another one than named",
         "prescription_replayed": "this prescription is in force already",
         "prescription_unsigned": "the prescription is not signed",
+        "programme_invalid": "the programme could not be played",
         "programme_shipped": "this id is one of the library's",
         "programme_kept": "another version of this programme is kept than the one to be replaced",
         "programme_full": "no more programmes of one's own can be kept",
@@ -93,7 +94,6 @@ _TABLE: Final = {
     421: {"host_foreign": "the device is not called that"},
     422: {
         "request_invalid": "the request is not of the form that is documented",
-        "programme_invalid": "the programme could not be played",
     },
     428: {
         "rev_missing": "a raise names the set-point that it starts from (If-Match)",

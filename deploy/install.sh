@@ -59,8 +59,10 @@ packages() {
 }
 
 users() {
-  getent group pelvistim >/dev/null || groupadd --system pelvistim
-  local user
+  local group user
+  for group in pelvistim i2c; do # i2c: of Raspberry Pi OS, which owns the bus
+    getent group "$group" >/dev/null || groupadd --system "$group"
+  done
   for user in "$guard" "$app"; do
     getent passwd "$user" >/dev/null ||
       useradd --system --gid pelvistim --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$user"

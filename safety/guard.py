@@ -25,7 +25,7 @@ from safety.decode import Refusal
 from safety.desk import Desk
 from safety.edges import STOP_US, Edges
 from safety.electrode import Finding
-from safety.enrolled import verify
+from safety.enrolled import enrolled, verify
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
@@ -494,6 +494,10 @@ class Guard:
     def verify(self, text: bytes, key: object, signature: object) -> Refusal | None:
         """Whether a clinician who is enrolled here signed this."""
         return verify(self._folder, text, key, signature)
+
+    def enrolled(self) -> list[str]:
+        """The public keys of the clinicians who are, each a line as in its file."""
+        return [key.line() for key in enrolled(self._folder)]
 
     def status(self) -> dict[str, Any]:
         """Where the guard stands (docs/decisions/0009-the-link.md)."""

@@ -5,7 +5,7 @@ import { store } from "./store.js";
 import { language, number, refusal, t } from "./text.js";
 import { Signing, cannotSign } from "./key.js";
 
-const SIZE_MAX = 48 * 1024; // of a file; a request may have 64 KiB
+const SIZE_MAX = 32 * 1024; // of a file, as the device takes it
 
 export class Bring extends Component {
   async pick(event) {
@@ -19,7 +19,8 @@ export class Bring extends Component {
     event?.preventDefault();
     const asked = { text: this.state.text ?? "", language: language() };
     if (!asked.text.trim()) return;
-    this.setState({ read: null, refused: null, problems: [], done: null });
+    this.setState({ read: null, refused: asked.text.length > SIZE_MAX ? t("bring.large") : null, problems: [], done: null });
+    if (asked.text.length > SIZE_MAX) return;
     try { this.setState({ read: { ...(await call("POST", "/prescription/read", asked)), language: asked.language } }); } catch (error) {
       this.setState({ refused: refusal(error.code), problems: error.problem?.problems ?? [] });
     }

@@ -28,7 +28,14 @@ from tests.support.served import WAIT_S, serving
 EXAMPLES = 10
 ENDLESS = (f"{V1}/live", f"{V1}/emg/live")
 REFUSALS = ["2xx", "401", "403", "404", "409", "412", "428", "429"]
-CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": REFUSALS}}}
+REJECTIONS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "5xx"]
+"""What schemathesis takes for a refusal, and 413: a text over its length may make a body over that."""
+CONFIG = {
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": REFUSALS},
+        "negative_data_rejection": {"expected-statuses": REJECTIONS},
+    }
+}
 WHO = ("nobody", *(str(role) for role in Role))
 
 

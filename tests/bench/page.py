@@ -22,18 +22,34 @@ PARTS: Final = (
 TAKEN_ALONE: Final = ("tests.bench.bench_api", "tests.bench.growth")
 """Parts of the page that a longer bench makes; their figures are in the same file."""
 FIRST: Final = {
-    "edges": ("start to start off by, joins included, at most", "underruns"),
-    "naive": ("waves (ours): phase width off by", "time.sleep loop: phase width off by"),
-    "chunk": (
-        "stress-50hz: share of 100 ms",
-        "stress-50hz: the same on a Zero 2 W, estimated",
-    ),
-    "intensity": ("from the request to the first pulse with it",),
-    "ends": ("app process SIGKILL: last current", "guard SIGSTOP: last current"),
-    "tests.bench.bench_api": ("from the request to lines confirmed low",),
-    "start": ("`pelvistim serve` to the printed links", "resident then"),
+    "edges": {
+        "start to start off by, joins included, at most": "a minute in real time: pulses late or early by, at most",
+        "underruns": "the same: chunks that came too late",
+    },
+    "naive": {
+        "waves (ours): phase width off by": "phase width off by, as a wave",
+        "time.sleep loop: phase width off by": "the same train written by a loop that sleeps",
+    },
+    "chunk": {
+        "stress-50hz: share of 100 ms": "a chunk compiled, judged and sent: share of its 100 ms",
+        "stress-50hz: the same on a Zero 2 W, estimated": "the same on a Zero 2 W, estimated",
+    },
+    "intensity": {
+        "from the request to the first pulse with it": "from a change of the strength to the first pulse with it"
+    },
+    "ends": {
+        "app process SIGKILL: last current": "from SIGKILL of the app to the last current",
+        "guard SIGSTOP: last current": "from SIGSTOP of the guard to the last current",
+    },
+    "tests.bench.bench_api": {
+        "from the request to lines confirmed low": "STOPP under load: from the request to lines confirmed low"
+    },
+    "start": {
+        "`pelvistim serve` to the printed links": "`pelvistim serve` to the printed links",
+        "resident then": "resident memory then",
+    },
 }
-"""What README shows of it; there its name is that of the page."""
+"""What README shows of it, and in which words."""
 
 
 def part(name: str, told: Mapping[str, Any]) -> str:
@@ -47,11 +63,7 @@ def part(name: str, told: Mapping[str, Any]) -> str:
 
 def readme(results: Mapping[str, Any]) -> str:
     return table({
-        figure: results[name]["figures"][figure]
-        for name, figures in FIRST.items()
-        if name in results
-        for figure in figures
-        if figure in results[name]["figures"]
+        words: results[name]["figures"][figure] for name, figures in FIRST.items() for figure, words in figures.items()
     })  # fmt: skip
 
 

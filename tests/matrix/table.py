@@ -19,6 +19,8 @@ RAMP_MS: Final = 600
 USUAL: Final = Course()
 BRIEF: Final = Course(end_ms=300)
 """For what shows nowhere in a session."""
+LONG: Final = Course(hold_ms=2_500, rest_ms=3_400)
+"""For what takes up to two seconds: a hold of more than that."""
 DENSE: Final = Course(hold_ms=2_000, rest_ms=2_900, frequency_hz="100.0", width_us=800)
 """As much charge as 2 mA can be: a missing phase is 160 uA of direct current."""
 
@@ -169,11 +171,15 @@ ROWS: Final = (
         why="before the first pulses of a session it is the load that the session begins with",
     ),
     _row(
-        "electrode-drying A 20000",
-        dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
+        "electrode-drying A 10000",
+        {
+            **dict.fromkeys(STATES, later(SESSION, "load_drift", within_ms=0)),
+            At.HOLD: once("load_drift", within_ms=0),
+        },
         FELT,
         100,
         "idle",
+        course=LONG,
         why="the load has to rise before it has drifted",
     ),
     _row("adc-dead", everywhere("adc_stuck"), FAULT, 40, "refused"),
@@ -183,6 +189,7 @@ ROWS: Final = (
         {
             **everywhere("adc_offset"),
             **dict.fromkeys((At.UP, At.DOWN, At.REST), once("current_high")),
+            At.HOLD: once("adc_offset", "current_high"),
             At.CHECK: later(SESSION, "adc_offset"),
         },
         FAULT,
@@ -206,7 +213,7 @@ ROWS: Final = (
             At.CHECK: once("rail_stuck", within_ms=100),
             At.ARMED: later(SESSION, "rail_lost"),
             At.UP: once("rail_stuck", within_ms=100),
-            At.HOLD: later(SESSION, "rail_stuck", within_ms=0),
+            At.HOLD: once("rail_stuck", within_ms=100),
             At.DOWN: once("rail_stuck", within_ms=100),
             At.REST: once("adc_stuck", within_ms=1_100),
             At.PAUSED: later(SESSION, "rail_lost"),

@@ -34,7 +34,7 @@ def test_no_table_of_figures_stands_beside_those_that_are_made() -> None:
 def test_every_part_was_measured() -> None:
     assert {*page.PARTS, *page.TAKEN_ALONE} == set(RESULTS)
     shown = readme(RESULTS)
-    assert all(figure in shown for figures in page.FIRST.values() for figure in figures)
+    assert all(words in shown for figures in page.FIRST.values() for words in figures.values())
 
 
 def test_the_plots_are_of_what_was_measured() -> None:

@@ -35,6 +35,26 @@ def test_the_hash_is_of_every_chunk_with_its_length() -> None:
     assert (one.chunks, one.bytes) == (2, 3)
 
 
+def test_how_a_seal_and_a_plan_are_written() -> None:
+    """What is signed and hashed must be the same in years."""
+    made = seal.make(None, "s1", START, LATER, ChunkHash(), PLAN, 4)
+    fields = json.loads(made.text())
+    assert list(fields) == sorted(fields)
+    assert made.text() == json.dumps(fields, separators=(",", ":")).encode()
+    text = b'{"caps_ua":{"A":5,"B":7},"programme":"x\\u00f8"}'
+    assert seal.plan_hash("x\u00f8", {"B": 7, "A": 5}) == hashlib.sha256(text).hexdigest()
+
+
+@pytest.mark.parametrize(("length", "taken"), [(0, False), (1, True), (64, True), (65, False)])
+def test_how_long_a_sessions_name_may_be(length: int, taken: bool) -> None:
+    assert seal.SESSION_ID_MAX == 64
+    if taken:
+        assert seal.make(None, "s" * length, START, LATER, ChunkHash(), PLAN, 0).session == "s" * length
+        return
+    with pytest.raises(SealError):
+        seal.make(None, "s" * length, START, LATER, ChunkHash(), PLAN, 0)
+
+
 def test_a_session_is_sealed_and_everybody_can_check_it(tmp_path: Path) -> None:
     one = Signer(tmp_path)
     made = check(session(one, "s1", b"abc", b"de"), public_key(tmp_path))

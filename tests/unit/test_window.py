@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.decode import Chunk, Pulse
-from safety.window import WAVE_SLACK_US, Asked, Played, allowed, between, look, plan, quiet_us, recent
+from safety.window import WAVE_SLACK_US, Asked, Played, allowed, between, look, plan, quiet_us, recent, silent
 
 BEGINS = 1_000_000
 
@@ -239,3 +239,29 @@ def test_a_reading_that_took_long_is_judged_with_the_slack_that_is_asked_for() -
     assert between(ONE, seen, 0, START - 12, START - 12 + 6, 10).asked[0] == Asked(1000, 0, 250)
     assert not between(ONE, look(ONE, 0, START - 30, 10), 0, START - 30, START - 20, 10).asked[0].must
     assert between(ONE, look(ONE, 0, START - 30, 10), 0, START - 30, START - 11, 10).asked[0] == Asked()
+
+
+@pytest.mark.parametrize("channel", ["A", "B"])
+@pytest.mark.parametrize(
+    ("since", "until", "slack", "found"),
+    [
+        (12_601, 90_000, None, True),  # 2 ms after the last edge, at 10 600
+        (12_600, 90_000, None, False),
+        (0, 7_999, None, True),
+        (0, 8_000, None, False),
+        (10_601, 90_000, 0, True),
+        (0, 9_999, 0, True),
+        (10_600, 90_000, 0, False),
+    ],
+)
+def test_when_no_current_may_have_flowed(since: int, until: int, slack: int | None, found: bool, channel: str) -> None:
+    slacks = () if slack is None else (slack,)
+    for code, quiet in ((1000, found), (0, True)):
+        played = [chunk(pulse(10_000, code, channel))]
+        assert silent(played, BEGINS + since, BEGINS + until, *slacks) is quiet
+
+
+def test_the_last_moment_at_which_a_pulse_may_be_under_way_is_not_quiet() -> None:
+    over = BEGINS + 10_600 + WAVE_SLACK_US
+    assert quiet_us([chunk(pulse(10_000))], over, 5_000) == over + 1
+    assert quiet_us([chunk(pulse(10_000))], over + 1, 5_000) == over + 1
