@@ -72,12 +72,13 @@ class Threshold:
             return self.now
 
     def allow(self, role: Role, now_s: float) -> Looking:
-        """The patient allows it, on a phone of her own role."""
+        """The patient allows it, on a phone of her own role. Said twice it lasts no longer."""
         with self._lock:
             if role is not Role.PATIENT:
                 raise ThresholdRefused("only the patient's own phone can allow it", code="patient_needed")
             self._going(now_s)
-            self.now = replace(self.now, allowed_s=now_s)
+            if self.now.allowed_s is None:
+                self.now = replace(self.now, allowed_s=now_s)
             return self.now
 
     def may_open(self, device: str, now_s: float) -> None:
@@ -112,7 +113,7 @@ class Threshold:
             return self.now
 
     def _going(self, now_s: float) -> None:
-        if self.now.by is None:
-            raise ThresholdRefused("nobody asked", code="threshold_not_asked")
+        if self.now.by is None or self.now.session is not None:  # one yes is for one session
+            raise ThresholdRefused("nobody asked, or not anew", code="threshold_not_asked")
         if self.now.left_s(now_s) == 0:
             raise ThresholdRefused("the fifteen minutes are over", code="threshold_expired")

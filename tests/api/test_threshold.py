@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from api.threshold import LASTS_S
 from controller.chain import Kind
+from controller.port import Action
 from controller.prescription import CONTRAINDICATIONS
 from tests.support.api import PRESCRIPTION, Api
 
@@ -88,6 +89,21 @@ def test_it_expires_after_fifteen_minutes(two: Two, allowed: bool) -> None:
     }  # fmt: skip
     assert code(two.patient.post("threshold/allow")) == "threshold_expired"
     assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_expired"
+
+
+@pytest.mark.req("SR-192")
+def test_one_yes_is_for_one_session_and_lasts_no_longer_when_it_is_said_twice(two: Two) -> None:
+    two.clinician.post("threshold")
+    two.patient.post("threshold/allow")
+    two.now_s += 600
+    assert two.patient.post("threshold/allow").json()["left_s"] == LASTS_S - 600
+    assert two.clinician.post("threshold/session", json=ANSWERS).status_code == 201
+    assert code(two.patient.post("threshold/allow")) == "threshold_not_asked"
+    two.api.engine.act(Action.END, None).result()
+    assert two.api.engine.now.mode == "idle"
+    assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+    assert two.api.engine.now.session is None
+    two.run()  # with a new yes
 
 
 @pytest.mark.req("SR-192")
