@@ -1,6 +1,7 @@
 """Looking for the caps: the clinician asks, the patient allows it, marks are taken down. Pure; currents in uA.
 
-Who was asked and who allowed it is known here alone. The guard bounds the rest: a nonce of its own, once, 15 minutes.
+Who was asked and who allowed it is known here alone, and the 15 minutes are counted from her yes. The guard bounds the
+rest: a nonce of its own, once, 15 minutes from the opening.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Looking:
     marks: tuple[Mark, ...] = field(default=())
 
     def left_s(self, now_s: float) -> float:
-        """How long it may still last, or the patient may still allow it."""
+        """How long it may still last, or the patient may still allow it; 0 once it was taken back."""
+        if self.by is None:
+            return 0.0
         return max(0.0, (self.asked_s if self.allowed_s is None else self.allowed_s) + LASTS_S - now_s)
 
     def proposed_ua(self) -> dict[str, int]:
@@ -96,11 +99,13 @@ class Threshold:
             self.now = replace(self.now, session=session)
             return self.now
 
-    def mark(self, session: str | None, mark: Mark) -> Looking:
+    def mark(self, session: str | None, mark: Mark, now_s: float) -> Looking:
         """Takes one down. ``session``: the one that runs now."""
         with self._lock:
             if session is None or session != self.now.session:
                 raise ThresholdRefused("no such session runs", code="threshold_not_running")
+            if self.now.left_s(now_s) == 0:
+                raise ThresholdRefused("the fifteen minutes are over", code="threshold_expired")
             if mark.amplitude_ua == 0:
                 raise ThresholdRefused(f"channel {mark.channel} is at zero", code="threshold_zero")
             self.now = replace(self.now, marks=(*self.now.marks, mark))
