@@ -94,6 +94,9 @@ def programme_of(wanted: Prescription) -> Programme:
             raise EngineRefused("prescription_programme", str(error)) from None
         if programme.id != wanted.programme:
             raise EngineRefused("prescription_programme", f"the programme calls itself {programme.id!r}")
+        shipped = shipped_programmes().get(programme.id)
+        if shipped is not None and load_programme(shipped).text != programme.text:
+            raise EngineRefused("programme_shipped", f"{programme.id} is the library's, and this would read back as it")
     else:
         path = shipped_programmes().get(wanted.programme)
         if path is None:
