@@ -143,6 +143,8 @@ const Closed = () => html`<section class="card closed">
   <a class="button main" href="#/guided">${t("guided.open")}</a>
 </section>`;
 
+export const plays = (programme) => [...new Set((programme?.phases ?? []).flatMap((phase) => phase.channels))];
+
 export function Start() {
   const { plan, programme, blocks, step } = store;
   if (plan === undefined) return html`<p>${t("loading")}</p>`;
@@ -162,7 +164,8 @@ export function Start() {
     <p>${t("today.plan", { minutes: number(plan.minutes), day: number(plan.sessions_per_day), week: number(plan.sessions_per_week) })}</p>
     <p>${t("today.done", { done: number(done.week), of: number(plan.sessions_per_week) })}</p>
     <progress max=${plan.sessions_per_week} value=${Math.min(done.week, plan.sessions_per_week)} aria-label=${t("today.week")}></progress>
-    ${left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
+    ${plays(programme).some((name) => !plan.caps_ma[name]) ? html`<p><strong>${t("refusal.cap_missing")}</strong></p>`
+      : left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
       : html`<p class="good"><strong>${t(done.today >= plan.sessions_per_day ? "today.enough" : "today.week_enough")}</strong></p>`}
     <a class="button" href="#/guided">${t("guided.open")}</a>
     <a class="button" href="#/diary">${t("diary.title")}</a>
