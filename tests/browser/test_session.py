@@ -66,8 +66,16 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     page.mouse.move(box["x"] + 40, box["y"] + 20)
     page.mouse.down()
     patient.shows("set-A", MA[language])
-    page.mouse.up()
+    back.wait_for(state="detached")
+    page.mouse.up()  # over whatever stands there now
 
+    patient.presses("pause")
+    patient.sees("part.paused")
+    patient.presses("resume")
+    back.wait_for()
+    patient.part("hold")
+    patient.part("ramp_down", "rest")
+    assert patient.figure("set-A") == MA[language].replace("1", "0")  # nobody holds it any more
     patient.presses("end")
     patient.sees("after.title")
     page.locator("[name=comfort]").fill("4")
