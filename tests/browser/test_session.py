@@ -80,13 +80,16 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     patient.sees("after.title")
     page.locator("[name=comfort]").fill("4")
     page.locator("[name=pain_after]").fill("1")
+    patient.presses("after.send")
+    assert page.locator("[name=strength]:invalid").count() == 1, "what nobody chose is not told"
+    page.locator("[name=strength]").click()
     page.locator("[name=note]").fill("fint")
     patient.presses("after.send")
     patient.sees("today.done", done=1, of=5)
     patient.presses("nav.patient.history")
     page.locator(".points svg").first.wait_for()
     rated = served.ask("clinician", "GET", "/sessions")[0]
-    assert rated["rating"]["comfort"] == 4
+    assert (rated["rating"]["comfort"], rated["rating"]["strength"], rated["rating"]["pain_before"]) == (4, 3, None)
     assert rated["rating"]["note"] == "fint"
     assert rated["comfortable_ma"]["A"] > 0
 
@@ -179,6 +182,8 @@ def test_a_complaint_closes_stimulation_too(planned: Served, phone: Phone) -> No
     patient = Person(phone(planned.link("patient")))
     patient.starts()
     patient.presses("end")
+    for name in ("comfort", "strength", "pain_after"):
+        patient.page.locator(f"[name={name}]").click()
     patient.page.locator("[name=burning]").check()
     patient.presses("after.send")
     patient.sees("closed.title")
