@@ -188,7 +188,7 @@ MEANING: Final = {
     # what was delivered, and how it was
     "comfort": "1 (unpleasant) to 5 (pleasant).",
     "strength": "How well the squeeze was felt, 1 (hardly) to 5 (clearly).",
-    "pain_before": "0 (none) to 10.",
+    "pain_before": "0 (none) to 10; null: not told.",
     "pain_after": "0 (none) to 10.",
     "adverse": "Complaints after the session.",
     "felt_from_ma": "By channel, where the current was first felt, in mA.",

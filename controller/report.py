@@ -162,7 +162,8 @@ def _thresholds(rows: list[Row], first: date, last: date) -> dict[str, Any]:
 
 
 def _rated(found: Iterable[Record], name: str) -> Points:
-    return [(one.began, float(one.rating[name])) for one in found if one.rating is not None and name in one.rating]
+    told = ((one.began, (one.rating or {}).get(name)) for one in found)
+    return [(at, float(value)) for at, value in told if value is not None]
 
 
 def _told(days: Iterable[Any], name: str) -> Points:

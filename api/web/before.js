@@ -1,9 +1,10 @@
 // Before a session: the plan of today, the questions, the red button, the preparation.
 import { html } from "./html.js";
 import { command, loadAll } from "./net.js";
-import { keep, kept, remember, remembered, set, store } from "./store.js";
+import { keep, remember, remembered, set, store } from "./store.js";
 import { cause, date, inLanguage, number, t } from "./text.js";
 import { Lying, Picture } from "./pictures.js";
+import { Scale } from "./after.js";
 
 export const QUESTIONS = [
   "pregnant", "recent_birth_or_surgery", "pacemaker_or_implant", "epilepsy", "bleeding", "bladder_does_not_empty",
@@ -36,7 +37,6 @@ const released = () => new Set(store.plan.released.map((one) => one.contraindica
 
 function afterAnswers(answers) {
   remember("answers", { answers, at: Date.now() });
-  keep("pain", store.pain ?? kept("pain") ?? 0);
   if (QUESTIONS.some((one) => answers[one] && !released().has(one))) {
     set({ step: null });
     openSession(answers); // refused and journalled by the device, which then stays closed until the clinician has looked
@@ -84,9 +84,7 @@ function Questions() {
   </section>`;
 }
 
-const Pain = () => html`<label class="scale">${t("pain.before")}
-  <input type="range" min="0" max="10" step="1" defaultValue=${store.pain ?? 0} onInput=${(event) => keep("pain", Number(event.target.value))} />
-  <output>${t("pain.of", { n: store.pain ?? 0 })}</output></label>`;
+const Pain = () => html`<${Scale} name="pain" label=${t("pain.before")} required=${false} chose=${(pain) => keep("pain", pain)} />`;
 
 const Later = () => html`<button type="button" class="link" onClick=${() => set({ step: null, anew: false })}>${t("later")}</button>`;
 

@@ -46,8 +46,8 @@ def test_a_session_is_rated_and_the_newest_rating_counts(patient: TestClient) ->
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"comfort": 0}, {"comfort": 6}, {"pain_after": 11}, {"pain_before": "3"}, {"adverse": ["dizzy"]}, {"more": 1},
-     {"note": "x" * 501}, {"felt_from_ma": {"C": 1.0}}],
+    [{"comfort": 0}, {"comfort": 6}, {"pain_after": 11}, {"pain_after": None}, {"pain_before": "3"},
+     {"adverse": ["dizzy"]}, {"more": 1}, {"note": "x" * 501}, {"felt_from_ma": {"C": 1.0}}],
 )  # fmt: skip
 def test_a_rating_of_another_form_is_refused(patient: TestClient, wrong: dict[str, Any]) -> None:
     assert patient.post("sessions/s1/rating", json=RATING | wrong).json()["code"] == "request_invalid"

@@ -76,7 +76,8 @@ def test_what_a_session_leaves(planned: Served, phone: Phone, tmp_path: Path) ->
     patient.raises_to("1,0")
     patient.part("rest")
     patient.presses("end")
-    page.locator("[name=comfort]").fill("4")
+    for name in ("comfort", "strength", "pain_after"):
+        page.locator(f"[name={name}]").fill("4")
     patient.presses("after.send")
     patient.presses("diary.title")
     for day, leaks, pads, near in (("diary.today", "2", "1", "4"), ("diary.yesterday", "0", "", "")):

@@ -98,6 +98,8 @@ def test_ratings_pain_and_thresholds_are_those_that_were_told() -> None:
     assert told["ratings"]["comfort"]["points"] == [{"at": "2027-01-04T10:00:00.000+00:00", "value": 4.0}]
     assert (told["pain"]["pain_before"]["n"], told["pain"]["pain_after"]["n"]) == (1, 1)
     assert [point["value"] for point in told["felt_from_ma"]["A"]["points"]] == [3.0]
+    untold = made(*session("2027-01-04", **rating | {"pain_before": None}))["pain"]
+    assert (untold["pain_before"]["n"], untold["pain_after"]["n"]) == (0, 1)
 
 
 def test_what_a_clinician_found_and_did_not_observe() -> None:
