@@ -243,9 +243,9 @@ def test_whoever_waits_for_a_slow_daemon_sees_it_by_its_clock(sim: Sim, wire: Wi
     clock.close()
 
 
-@pytest.mark.parametrize(("each_ms", "cause"), [(0.3, None), (12, "daemon_slow")])
+@pytest.mark.parametrize(("each_ms", "cause"), [(0.2, None), (12, "daemon_slow")])
 def test_a_session_with_a_slow_daemon_is_the_same_each_time(each_ms: float, cause: str | None) -> None:
-    """What the guard finds in each check, the clock alone decides: one takes 9 ms, or too long."""
+    """What the guard finds in each check, the clock alone decides: one takes 6 ms, or too long."""
 
     def play() -> tuple[list[tuple[int, int, int]], int, str | None]:
         with stack() as rig:
