@@ -137,10 +137,10 @@ export function Check({ state, mine }) {
   const good = state.mode === "armed";
   const check = async () => {
     set({ checking: true });
-    const checked = await act("check_electrodes", state.epoch);
-    if (!checked && store.told?.code === "check_too_soon") { // a person who was quick: it comes by itself
-      await new Promise((go) => setTimeout(go, store.told.problem.after_ms));
-      await act("check_electrodes", state.epoch);
+    for (let tries = 0; tries < 6 && !(await act("check_electrodes", state.epoch)); tries++) {
+      const wait_ms = { check_too_soon: store.told?.problem?.after_ms, lease_stale: 500 }[store.told?.code]; // it comes by itself
+      if (wait_ms === undefined) break;
+      await new Promise((go) => setTimeout(go, wait_ms));
     }
     set({ checking: false });
   };
