@@ -94,7 +94,7 @@ def _require(holds: bool, code: str) -> None:
 
 
 def run(
-    port: Port, figures: Figures, now_us: int, *, rearm: bool = False, uncalibrated: str | None
+    port: Port, figures: Figures, now_us: int, *, rearm: bool, uncalibrated: str | None
 ) -> Steps[str | None]:
     """The self-test from ``now_us`` on. Gives None, or the code (``CODES``) of the first step that failed.
 

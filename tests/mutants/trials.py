@@ -50,6 +50,8 @@ class Trials(ForkRunner):
         return self._families[_family(test)]
 
     def signal_work_complete(self) -> None:
+        if not self._work:
+            return
         reader, writer = os.pipe()
         if not os.fork():
             with change_cwd("mutants"), os.fdopen(writer, "w") as answers, open(os.devnull, "w") as nowhere:
