@@ -36,6 +36,12 @@ def told(service: Service, response: Response) -> models.StateOut:
     return state
 
 
+async def must_have_tried_button(service: Service) -> None:
+    """Before a day's first session, whoever opens it. Raises ApiRefused; a simulated board has no button to fail."""
+    if not service.engine.state().simulated and not await service.button_tried():
+        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
+
+
 def _must_control(service: Service, device: Device, *, towards_output: bool) -> None:
     """While a clinician looks for the caps, only a clinician's phone leads towards output."""
     session = service.engine.state().session
@@ -127,8 +133,7 @@ async def open_session(
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
-    if not service.engine.state().simulated and not await service.button_tried():
-        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
+    await must_have_tried_button(service)
     await service.command(
         device,
         "open_session",

@@ -20,6 +20,7 @@ from api.proofs import Proofs
 from api.stop import Stopped, Stopper, Stopping
 from api.threshold import Threshold
 from api.views import looked, state_out
+from controller.button import tried
 from controller.chain import Kind, Row
 from controller.journal import Journal, utc_now
 from controller.keys import Signs
@@ -102,10 +103,9 @@ class Service:
         return state, self.control.standing, self.journal_ok, self.engine.prescription(), threshold
 
     async def button_tried(self) -> bool:
-        """Whether the red button was pressed and let out again today, by the date of this machine's clock."""
-        today = utc_now()[: len("2027-03-15")]
-        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE)
-        return any(row.at.startswith(today) and row.fields["mode"] == "estop_released" for row in reversed(rows))
+        """Whether the red button was tried today, by the date of this machine's clock (``controller/button.py``)."""
+        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE, Kind.CAUSE)
+        return tried(rows, utc_now()[: len("2027-03-15")])
 
     async def settle(self, row: Future[Row]) -> None:
         """Waits until a row is durable. Raises JournalError when it is not."""

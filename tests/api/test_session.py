@@ -205,18 +205,35 @@ def test_a_contraindication_closes_stimulation_unless_it_was_released(api: Api) 
     assert patient.post("sessions", json={**against, "prescription_revision": 2}).status_code == 201
 
 
+def pressed(api: Api, day: str, *shown: tuple[str, str | None]) -> None:
+    """What the engine writes of modes and causes as it sees them, on a day."""
+    api.journal._now = lambda: day
+    for mode, cause in shown:
+        api.journal.append(Kind.STATE, mode=mode)
+        if cause is not None:
+            api.journal.append(Kind.CAUSE, code=cause).result()
+
+
+@pytest.mark.req("SR-151")
 def test_the_red_button_is_tried_before_the_first_session_of_a_day(api: Api) -> None:
-    """Pressed and turned out again; pressed alone, or yesterday, is not enough."""
+    """Pressed and turned out again today, both contacts following."""
     api.phone("clinician").put("prescription", json=PRESCRIPTION)
     phone = api.phone("patient")
     api.engine.now = replace(api.engine.now, simulated=False)
     today, yesterday = utc_now(), (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    for at, mode in ((yesterday, "estop_released"), (today, "estop_held"), (today, "idle")):
-        api.journal._now = lambda at=at: at
-        api.journal.append(Kind.STATE, mode=mode).result()
-        assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried"
+    held, out = ("estop_held", "emergency_stop"), ("estop_released", "emergency_stop")
+    disagree = (("estop_held", "estop_contacts_disagree"), ("estop_released", "estop_contacts_disagree"))
+    for day, *shown in (
+        (yesterday, held, out),
+        (today, out),  # pressed yesterday, and found so at a start
+        (today, held, ("idle", None)),
+        (today, ("estop_released", None), ("stopped", "emergency_stop")),
+        (today, held, *disagree, ("self_test", None), ("idle", None)),
+    ):
+        pressed(api, day, *shown)
+        assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried", shown
     assert not [one for one in api.engine.asked if one[0] == "open_session"]
-    api.journal.append(Kind.STATE, mode="estop_released").result()
+    pressed(api, today, held, out)
     assert phone.post("sessions", json=OPEN).status_code == 201
 
 

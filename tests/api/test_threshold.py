@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ def test_one_yes_is_for_one_session_and_lasts_no_longer_when_it_is_said_twice(tw
     assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
     assert two.api.engine.now.session is None
     two.run()  # with a new yes
+
+
+@pytest.mark.req("SR-151")
+def test_the_red_button_is_tried_before_a_procedure_too(two: Two) -> None:
+    """It may be the day's first session. What was refused for want of it used nothing up: her yes still stands."""
+    two.api.engine.now = replace(two.api.engine.now, simulated=False)
+    two.clinician.post("threshold")
+    two.patient.post("threshold/allow")
+    assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "button_not_tried"
+    assert ("open_threshold",) not in two.api.engine.asked
+    for mode in ("estop_held", "estop_released"):
+        two.api.journal.append(Kind.STATE, mode=mode)
+        two.api.journal.append(Kind.CAUSE, code="emergency_stop").result()
+    assert two.clinician.post("threshold/session", json=ANSWERS).status_code == 201
 
 
 @pytest.mark.req("SR-192")
