@@ -303,11 +303,10 @@ class GuardEngine:
     # --- what is asked --------------------------------------------------------------------------------------------
 
     def _prescribe(self, wanted: Prescription) -> Prescription:
-        """The caps of a session that runs are those it was begun with; one that was only opened is opened anew."""
-        if self._session is not None:
-            if self._session.started:
-                raise EngineRefused("not_now", "a session runs")
-            self._close_session(self._session, None)
+        """The caps of a session that runs are those it was begun with; one that was only opened is opened anew, once
+        the guard has taken the prescription: what is refused changes nothing."""
+        if self._session is not None and self._session.started:
+            raise EngineRefused("not_now", "a session runs")
         today, is_new = self._today(), wanted.signature is None
         if is_new:
             text = programme_of(wanted).text
@@ -318,6 +317,8 @@ class GuardEngine:
             wanted = self._keys.sign(replace(wanted, revision=revision))
         self._settle()
         self._ask(lambda: self._request("prescribe", **link_fields(wanted, today)))
+        if self._session is not None:
+            self._close_session(self._session, None)
         put = self._prescriptions.put(wanted)
         self._publish()
         return put

@@ -35,7 +35,7 @@ class Prescriptions:
         now = 0 if self.present is None else self.present.revision
         if wanted.signature is None and wanted.revision != now + 1:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision}; the next is {now + 1}")
-        if wanted == self.present:
+        if self.present is not None and signed_text(wanted) == signed_text(self.present):
             raise EngineRefused("prescription_replayed", f"revision {now} is in force already")
         refuse_unfit(wanted, self._board)
 
