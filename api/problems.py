@@ -29,6 +29,7 @@ _TABLE: Final = {
         "origin_foreign": "the request comes from another page than the device's own",
         "plain_http_refused": "without TLS only the device itself is served",
         "not_controlling": "another phone, or none, controls the session",
+        "not_left_to_patient": "the prescription leaves this to the clinician; stop and lowering are always possible",
         "patient_needed": "only the patient, or somebody at the device, can allow that",
     },
     404: {

@@ -178,7 +178,7 @@ class Awake extends Component {
 }
 
 // What the clinician left to the patient; STOPP is nobody's to take.
-const may = (what) => store.me.role === "clinician" || !store.plan || store.plan.patient_may.includes(what);
+const may = (what) => store.me.role === "clinician" || store.state.session?.looking || store.state.paused_by || !store.plan || store.plan.patient_may.includes(what);
 
 let cued = "";
 function Cues({ part }) {

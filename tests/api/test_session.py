@@ -132,6 +132,46 @@ def test_an_action_of_an_older_session_is_refused(api: Api, patient: TestClient)
     assert other.post("sessions/current/actions", json={"action": "end"}).json()["code"] == "not_controlling"
 
 
+@pytest.mark.req("SR-193")
+def test_a_patient_may_what_the_prescription_leaves_to_her_and_always_what_is_safe(api: Api) -> None:
+    """Pause and early end are the clinician's to leave; stop, lowering, and the end of what does not run are not."""
+
+    def begun(revision: int, may: list[str], *actions: str) -> TestClient:
+        plan = {**PRESCRIPTION, "revision": revision, "patient_may": may}
+        assert api.phone("clinician").put("prescription", json=plan).status_code == 200
+        phone = api.phone("patient")
+        assert phone.post("sessions", json={**OPEN, "prescription_revision": revision}).status_code == 201
+        for action in ("check_electrodes", *actions):
+            assert ask(phone, action) is None
+        return phone
+
+    def ask(phone: TestClient, action: str) -> str | None:
+        body = {"action": action, "epoch": api.engine.now.epoch}
+        code = phone.post("sessions/current/actions", json=body).json().get("code")
+        return None if code is None else str(code)
+
+    assert ask(begun(1, []), "end") is None, "before it runs"
+    patient = begun(2, [], "start")
+    assert (ask(patient, "pause"), ask(patient, "end")) == ("not_left_to_patient", "not_left_to_patient")
+    assert not [one for one in api.engine.asked if one[:2] == ("act", "pause")]
+    assert api.engine.now.mode == "running"
+    raise_to(patient, 2.0)
+    assert raise_to(patient, 0, "")[0] == 200
+    api.engine._set(mode="paused", paused_by="lease_lost")
+    assert ask(patient, "end") is None, "the device paused it: nobody is held to it"
+    api.engine._set(paused_by=None)
+    patient = begun(3, ["pause"], "start", "pause")
+    assert ask(patient, "end") == "not_left_to_patient"
+    clinician = api.phone("clinician")
+    clinician.post("sessions/current/control", json={"action": "claim"})
+    patient.post("sessions/current/control", json={"action": "allow"})
+    assert ask(clinician, "end") is None
+    patient = begun(4, ["end_early"], "start")
+    assert (ask(patient, "pause"), ask(patient, "end")) == ("not_left_to_patient", None)
+    begun(5, [], "start")
+    assert api.stranger().post("stop").json()["confirmed"] is True
+
+
 def test_a_clinician_gets_control_when_the_patient_allows_it(api: Api, patient: TestClient) -> None:
     clinician = api.phone("clinician")
 

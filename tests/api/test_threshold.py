@@ -27,7 +27,12 @@ class Two:
         self.api, self.now_s = api, 1_000.0
         api.service.clock_s = lambda: self.now_s
         self.clinician, self.patient = api.phone("clinician"), api.phone("patient")
-        assert self.clinician.put("prescription", json={**PRESCRIPTION, "caps_ma": {"B": 15.0}}).status_code == 200
+        assert (
+            self.clinician.put(
+                "prescription", json={**PRESCRIPTION, "caps_ma": {"B": 15.0}, "patient_may": []}
+            ).status_code
+            == 200
+        )
 
     def run(self) -> None:
         """To a session that runs."""
@@ -171,6 +176,9 @@ def test_only_the_clinician_leads_towards_output(two: Two) -> None:
     two.patient.post("sessions/current/control", json={"action": "allow"})
     assert two.raised(two.clinician, 2.0).status_code == 200
     assert two.raised(two.patient, 1.0).status_code == 200, "lowering is anybody's"
+    two.patient.post("sessions/current/control", json={"action": "claim"})
+    pause = two.patient.post("sessions/current/actions", json={"action": "pause", "epoch": epoch})
+    assert pause.status_code == 200, "here she may, whatever the prescription leaves to her in her own sessions"
     assert two.patient.delete("threshold").status_code == 200
     assert two.api.engine.now.session is None, "the patient takes her word back, and it ends"
     assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
