@@ -130,6 +130,7 @@ def test_what_is_wrong_with_a_machine_is_told(tmp_path: Path) -> None:
     assert not is_bad(host.look(made_up(tmp_path / "laptop", laptop, {})))
 
 
+@pytest.mark.req("SR-169")
 def test_the_table_is_whole_and_in_both_languages() -> None:
     for code, entry in table()["problem"].items():
         assert entry["check"] in table()["check"]

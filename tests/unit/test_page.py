@@ -35,6 +35,7 @@ SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".j
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-169")
 def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
     assert {"nb", "en"} <= set(LANGUAGES)
     nb = LANGUAGES["nb"]
