@@ -117,12 +117,14 @@ function Prepare() {
   const kind = plan.electrode.kind;
   const inside = kind !== "surface";
   const place = plan.electrode.placement;
-  const points = inside ? ["own", "bladder", "tampon", "gel", "lie", "place", "reach"] : ["skin", "stick", "lie", "reach"];
+  const points = inside ? ["own", "whole", "bladder", "tampon", "gel", "lie", "place", "off", "reach"] : ["skin", "stick", "places", "lie", "off", "reach"];
   return html`<section class="card">
     <h1>${t("prepare.title")}</h1>
     <div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
+    <p>${t("prepare.electrode", { kind: t(`kind.${kind}`), area: number(plan.electrode.area_mm2 / 100) })}</p>
     <ol>${points.filter((one) => one !== "tampon" || kind === "vaginal probe").map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>
     ${place && html`<p><strong>${t("prepare.recorded", { depth: number(place.depth_mm), turn: number(place.turn_degrees) })}</strong></p>`}
+    <p>${t("prepare.never")}</p>
     <p class="small">${t("prepare.menstruation")}</p>
     <button type="button" class="main" aria-disabled=${busy} onClick=${() => !busy && openSession(remembered("answers").answers)}>
       ${busy ? t("prepare.testing") : t("prepare.ready")}</button>

@@ -117,7 +117,7 @@ export class Looked extends Standing {
         ${state.threshold === "asked" ? html`<p>${t("look.request_text")}</p><p>${t("look.request_free")}</p>${this.left("look.left_answer")}
           <button type="button" class="main" onClick=${() => this.ask("POST", "/threshold/allow")}>${t("look.yes")}</button>
           <button type="button" onClick=${no}>${t("look.no")}</button>`
-        : html`<p role="status"><strong>${t("look.said_yes")}</strong></p><p>${t("look.said_yes_text")}</p>${this.left("look.left")}
+        : html`<p role="status"><strong>${t("look.said_yes")}</strong></p><p>${t("look.said_yes_text")}</p><p>${t("prepare.never")}</p>${this.left("look.left")}
           <button type="button" onClick=${no}>${t("look.changed")}</button>`}</section>`;
     }
     const started = ["running", "paused"].includes(state.mode);

@@ -94,6 +94,40 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert not left
 
 
+@pytest.mark.req("SR-170")
+def test_what_is_shown_before_a_session_is_complete_for_probes_and_for_surface_electrodes() -> None:
+    """That it is shown: ``tests/browser/test_session.py``."""
+    prepare = (WEB / "before.js").read_text("utf-8").partition("function Prepare()")[2].partition("// ---")[0]
+    probe, surface = (set(re.findall(r'"(\w+)"', one)) for one in re.findall(r"\[([^\]]*reach[^\]]*)\]", prepare))
+    assert {"own", "whole", "place", "off", "reach"} <= probe
+    assert {"skin", "stick", "places", "off", "reach"} <= surface
+    assert {"prepare.electrode", "prepare.never"} <= set(re.findall(r't\("([\w.]+)"', prepare))
+    for language, asked in {
+        "nb": (
+            "kjører",
+            "badekar",
+            "sove",
+            "kortbølge",
+            "Lader, skjerm og nettverkskabel",
+            "halsen, hodet eller brystet",
+            "ren",
+            "hel",
+        ),
+        "en": (
+            "drive",
+            "bath",
+            "sleep",
+            "shortwave",
+            "charger, screen and network cable",
+            "the neck, the head or the chest",
+            "clean",
+            "whole",
+        ),
+    }.items():
+        shown = " ".join(text for key, text in LANGUAGES[language].items() if key.startswith("prepare."))
+        assert not [one for one in asked if one not in shown]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_frightens_or_blames(language: str) -> None:
     words = FRIGHTENS[language]
