@@ -122,7 +122,9 @@ class ChannelOut(Out):
     """One channel."""
 
     set_point_ma: float
-    measured_ma: float = Field(description="The largest current sensed in the last window, in mA.")
+    measured_ma: float | None = Field(
+        description="The largest current sensed in the last window, in mA; null while nothing plays."
+    )
     ceiling_ma: float = Field(description="The prescription's cap, in mA.")
     allowed_ma: float = Field(description="The highest set-point that would be granted now, in mA.")
     after_ms: int | None = Field(description="When a higher one would be, in ms from now; null: not known.")

@@ -46,11 +46,12 @@ TOWARDS_OUTPUT = frozenset({Action.CHECK_ELECTRODES, Action.START, Action.RESUME
 @dataclass(frozen=True)
 class Channel:
     """One channel. ``ceiling_ua``: the prescription's cap. ``allowed_ua``: the highest set-point granted now; a higher
-    one, if any, ``after_us`` from now (None: not known). ``load_ohm`` and ``finding`` are of the last electrode check.
+    one, if any, ``after_us`` from now (None: not known). ``measured_ua``: None while nothing plays, so that nothing
+    measured is compared with what was asked. ``load_ohm`` and ``finding`` are of the last electrode check.
     """
 
     set_point_ua: int
-    measured_ua: int
+    measured_ua: int | None
     ceiling_ua: int
     allowed_ua: int
     after_us: int | None = None

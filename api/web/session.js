@@ -117,7 +117,7 @@ function Channel({ name, state, mine }) {
     </div>
     ${running && (mine || paused) && html`<p class="why" data-why=${name} role=${paused ? "status" : null}>${why(state, channel)}</p>`}
     <dl class="small">
-      <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${ma(channel.measured_ma)} mA</dd></div>
+      <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${channel.measured_ma === null ? "–" : `${ma(channel.measured_ma)} mA`}</dd></div>
       <div><dt>${t("ceiling")}</dt><dd>${ma(channel.ceiling_ma)} mA</dd></div>
       <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm && store.me.role === "clinician" ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
       <div><dt>${t("felt_from")}</dt><dd>${felt ? `${ma(felt)} mA` : mine && state.mode === "running" && channel.set_point_ma > 0

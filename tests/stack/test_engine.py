@@ -144,11 +144,14 @@ def test_without_heartbeats_nothing_rises_and_then_the_session_pauses(person: Pe
     assert person.act(Action.RESUME, 1).channels["A"].set_point_ua == 0
 
 
+@pytest.mark.req("SR-176")
 def test_pause_resume_end_and_the_next_session(person: Person) -> None:
     person.start()
     person.raise_to(2_000)
+    person.until(lambda state: (state.channels["A"].measured_ua or 0) > 1_500)
     person.act(Action.PAUSE)
-    person.until(lambda state: state.mode == "paused")
+    paused = person.until(lambda state: state.mode == "paused")
+    assert paused.channels["A"].measured_ua is None, "what was measured before is not what comes now"
     person.wait(1_000_000)
     person.act(Action.RESUME, 1)
     person.raise_to(2_000)
@@ -244,13 +247,16 @@ def test_a_stop_is_told_written_down_and_acknowledged(person: Person) -> None:
     assert person.verify().findings == ()
 
 
+@pytest.mark.req("SR-176")
 def test_a_guard_that_died_is_told_and_found_again(person: Person) -> None:
     person.start()
     person.raise_to(2_000)
+    person.until(lambda state: (state.channels["A"].measured_ua or 0) > 1_500)
     guard = person.rig.sim.processes[-1]
     os.kill(guard.pid, signal.SIGKILL)
     guard.wait()
     lost = person.until(lambda state: state.cause == "guard_lost")
+    assert lost.channels["A"].measured_ua is None
     assert (lost.mode, lost.confirmed, lost.session, lost.clears) == ("stopped", False, None, None)
     assert not person.engine.healthy()
     with pytest.raises(LinkError):

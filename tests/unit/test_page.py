@@ -94,6 +94,17 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     assert not left
 
 
+@pytest.mark.req("SR-176")
+def test_a_measured_current_is_called_so_wherever_the_page_shows_one() -> None:
+    """When there is none to show: ``tests/stack/test_engine.py``."""
+    shown = [line for line in SCRIPTS.splitlines() if re.search(r"\.measured_[mu]a", line)]
+    assert len(shown) >= 2
+    assert not [line for line in shown if 't("measured")' not in line and "name.measured" not in line]
+    for words in LANGUAGES.values():
+        assert len({words[key] for key in ("measured", "strength", "ceiling")}) == 3
+        assert len({words[f"column.{name}"] for name in ("measured", "set")}) == 2
+
+
 @pytest.mark.req("SR-170")
 def test_what_is_shown_before_a_session_is_complete_for_probes_and_for_surface_electrodes() -> None:
     """That it is shown: ``tests/browser/test_session.py``."""
