@@ -62,6 +62,7 @@ _TABLE: Final = {
         "blocked": "a clinician must release stimulation first",
         "button_not_tried": "the red button is tried before the first session of the day",
         "day_spent": "the sessions of this day are used up",
+        "day_unknown": "no phone confirmed that it is another day than the one whose sessions are used up",
         "week_spent": "the sessions of this week are used up",
         "prescription_expired": "what is prescribed is no longer valid",
         "prescription_cap": "a cap is outside what board and programme allow",

@@ -152,7 +152,7 @@ async def open_session(
     await service.command(
         device,
         "open_session",
-        lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers),
+        lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers, wanted.day),
         towards_output=True,
         prescription_revision=wanted.prescription_revision,
         answers=wanted.answers,
@@ -187,6 +187,7 @@ async def control(service: TheService, device: APatient, wanted: models.ControlI
     responses=documented(
         *(*PATIENT, *GUARD, "not_controlling", "epoch_missing", "old_epoch", "not_now", "no_session"),
         *("lease_stale", "check_too_soon", "over_cap", "journal_not_written", "not_left_to_patient"),
+        "day_unknown",
     ),
 )
 async def act(response: Response, service: TheService, device: APatient, wanted: models.ActionIn) -> models.StateOut:

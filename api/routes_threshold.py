@@ -109,7 +109,7 @@ async def open_session(
     state = await service.command(
         device,
         "open_threshold",
-        lambda: service.engine.open_threshold(wanted.answers),
+        lambda: service.engine.open_threshold(wanted.answers, wanted.day),
         towards_output=True,
         answers=wanted.answers,
     )

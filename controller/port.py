@@ -140,12 +140,13 @@ class Engine(Protocol):
     def prescribe(self, prescription: Prescription) -> Future[Prescription]:
         """Puts one in force, durable. Refused: ``prescription_revision`` unless it is one above that in force."""
 
-    def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
-        """Self-test and load of what is prescribed. Refused among others: ``prescription_revision``,
-        ``contraindicated``, ``not_now``, ``day_spent``.
+    def open_session(self, revision: int, answers: Mapping[str, bool], day: str | None) -> Future[State]:
+        """Self-test and load of what is prescribed. ``day``: the ISO date by the phone that opens it, without which no
+        new day begins for the budgets; when they are used up the start is then refused as ``day_unknown``. Refused
+        among others: ``prescription_revision``, ``contraindicated``, ``not_now``, ``day_spent``.
         """
 
-    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+    def open_threshold(self, answers: Mapping[str, bool], day: str | None) -> Future[State]:
         """The same, for a clinician who looks for the caps: signed anew, and with the ceilings where no cap is set.
         Refused as well: ``key_locked``, ``key_missing``.
         """

@@ -13,7 +13,7 @@ export const QUESTIONS = [
   "cannot_stop_it",
 ];
 
-const today = () => new Date().toISOString().slice(0, 10);
+export const today = () => new Date().toISOString().slice(0, 10);
 
 function counts() {
   const from = new Date(Date.now() - 6 * 86_400_000).toISOString().slice(0, 10);
@@ -23,7 +23,7 @@ function counts() {
 
 async function openSession(answers) {
   set({ opening: true });
-  const opened = await command("POST", "/sessions", { prescription_revision: store.plan.revision, answers }, { withinMs: 20_000 });
+  const opened = await command("POST", "/sessions", { prescription_revision: store.plan.revision, answers, day: today() }, { withinMs: 20_000 });
   set({ opening: false });
   if (opened) set({ step: null });
   else if (store.told?.code === "button_not_tried") { remember("button", null); set({ step: "button" }); }

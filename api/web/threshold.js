@@ -3,7 +3,7 @@ import { Component, html } from "./html.js";
 import { call, command, controls, loadAll } from "./net.js";
 import { keep, set, store } from "./store.js";
 import { clock, ma, number, t } from "./text.js";
-import { AskAll, answersOf, plays } from "./before.js";
+import { AskAll, answersOf, plays, today } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
 import { Check, Running, STEP_MA, lower, used } from "./session.js";
@@ -55,7 +55,7 @@ export class Threshold extends Standing {
   async open(event) {
     event.preventDefault();
     set({ opening: true });
-    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target) }))) await loadAll(); // it may have closed stimulation
+    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target), day: today() }))) await loadAll(); // it may have closed stimulation
     set({ opening: false });
   }
   propose() {

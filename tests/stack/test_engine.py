@@ -171,7 +171,9 @@ def test_pause_resume_end_and_the_next_session(person: Person) -> None:
 
 def test_what_is_prescribed_is_held(person: Person) -> None:
     def ask(revision: int, **answers: bool) -> str:
-        return refused(lambda: person.has(person.engine.open_session(revision, {**NONE_APPLIES, **answers}))).code
+        return refused(
+            lambda: person.has(person.engine.open_session(revision, {**NONE_APPLIES, **answers}, TODAY))
+        ).code
 
     person.until(lambda state: state.mode == "idle")
     assert ask(2) == "prescription_revision"
@@ -195,6 +197,30 @@ def test_what_is_prescribed_is_held(person: Person) -> None:
     assert ask(3) == "day_spent"
     person.prescribe(sessions_per_week=1)
     assert ask(4) == "week_spent"
+
+
+@pytest.mark.req("SR-167")
+def test_no_day_is_known_that_the_phone_did_not_confirm(person: Person) -> None:
+    """A machine whose date was set forward, or that came up with any, opens no budget by itself."""
+    person.until(lambda state: state.mode == "idle")
+    person.prescribe(sessions_per_day=1)
+
+    def begun(day: str, phone: str | None) -> str | None:
+        person.today, person.confirms = day, lambda _: phone
+        person.wait(12_000_000)  # the rest that the muscle is due
+        code = None
+        try:
+            person.start()
+        except EngineRefused as refused:
+            code = refused.code
+        if person.state.session is not None:
+            person.act(Action.END)
+            person.finish()
+        return code
+
+    assert begun("2026-02-01", "2026-02-01") is None
+    assert begun("2026-02-02", None) == "day_unknown"
+    assert begun("2026-02-02", "2026-02-01") is None, "a time zone"
 
 
 def test_a_cap_that_is_missing_gives_nothing(person: Person) -> None:

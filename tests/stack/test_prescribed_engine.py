@@ -100,11 +100,11 @@ def test_a_clinician_looks_for_the_caps_and_what_was_sent_is_proved(person: Pers
     person.until(lambda state: state.mode == "idle")
     against = {**NONE_APPLIES, "pregnant": True}
     with pytest.raises(EngineRefused) as refused:
-        person.has(person.engine.open_threshold(against))
+        person.has(person.engine.open_threshold(against, TODAY))
     assert refused.value.code == "contraindicated"
     closed = blocks(person.rows(Kind.BLOCK))[0].id
     person.journal.append(Kind.BLOCK, event="released", block=closed, who="c", reason="seen").result()
-    state = person.has(person.engine.open_threshold(NONE_APPLIES))
+    state = person.has(person.engine.open_threshold(NONE_APPLIES, TODAY))
     assert state.session is not None
     assert state.session.looking
     assert {name: one.ceiling_ua for name, one in state.channels.items()} == {"A": 50_000, "B": 15_000}
