@@ -60,7 +60,7 @@ def files() -> dict[str, File]:
     """
     found = {}
     for path in sorted(WEB.rglob("*")):
-        if path.suffix in KINDS and path.name != WORKER:
+        if path.suffix in KINDS and path.name not in (WORKER, "vendor.json"):
             name = path.relative_to(WEB).as_posix()
             found["/" if name == "index.html" else f"/web/{name}"] = _file(KINDS[path.suffix], path.read_bytes())
     return found | {f"/{WORKER}": _file(KINDS[".js"], _worker(found))}

@@ -54,7 +54,8 @@ export function answersOf(form) {
   return Object.fromEntries(QUESTIONS.map((one) => [one, told.get(one) === "yes"]));
 }
 
-function Questions() {
+// `done` takes the answers elsewhere than to a session with current; `later` leads back there.
+export function Questions({ done = afterAnswers, later }) {
   const before = remembered("answers");
   if (before && !store.anew) {
     return html`<section class="card">
@@ -62,25 +63,26 @@ function Questions() {
       <p>${t("again.text", { date: date(before.at) })}</p>
       <details><summary>${t("again.list")}</summary><ul>${QUESTIONS.map((one) => html`<li>${t(`question.${one}`)}
         <strong> ${before.answers[one] ? t("yes") : t("no")}</strong></li>`)}</ul></details>
-      <${Pain} />
-      <button type="button" class="main" onClick=${() => afterAnswers(before.answers)}>${t("again.same")}</button>
+      ${!later && html`<${Pain} />`}
+      <button type="button" class="main" onClick=${() => done(before.answers)}>${t("again.same")}</button>
       <button type="button" onClick=${() => set({ anew: true })}>${t("again.new")}</button>
-      <${Later} />
+      <${Later} later=${later} />
     </section>`;
   }
   const submit = (event) => {
     event.preventDefault();
+    const answers = answersOf(event.target);
     set({ anew: false });
-    afterAnswers(answersOf(event.target));
+    done(answers);
   };
   return html`<section class="card">
     <h1>${t("questions.title")}</h1><p>${t("questions.text", { n: QUESTIONS.length })}</p>
     <form onSubmit=${submit}>
       <${AskAll} />
-      <${Pain} />
+      ${!later && html`<${Pain} />`}
       <button type="submit" class="main">${t("next")}</button>
     </form>
-    <${Later} />
+    <${Later} later=${later} />
   </section>`;
 }
 
@@ -88,7 +90,7 @@ const Pain = () => html`<label class="scale">${t("pain.before")}
   <input type="range" min="0" max="10" step="1" defaultValue=${store.pain ?? 0} onInput=${(event) => keep("pain", Number(event.target.value))} />
   <output>${t("pain.of", { n: store.pain ?? 0 })}</output></label>`;
 
-const Later = () => html`<button type="button" class="link" onClick=${() => set({ step: null, anew: false })}>${t("later")}</button>`;
+const Later = ({ later }) => html`<button type="button" class="link" onClick=${() => { set({ step: null, anew: false }); later?.(); }}>${t("later")}</button>`;
 
 // --- the red button ---------------------------------------------------------------------------------------------------
 
@@ -164,6 +166,7 @@ export function Start() {
     <progress max=${plan.sessions_per_week} value=${Math.min(done.week, plan.sessions_per_week)} aria-label=${t("today.week")}></progress>
     ${left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
       : html`<p class="good"><strong>${t(done.today >= plan.sessions_per_day ? "today.enough" : "today.week_enough")}</strong></p>`}
+    ${!remembered("taught") && html`<a class="button" href="#/technique">${t("teach.begin")}</a>`}
     <a class="button" href="#/guided">${t("guided.open")}</a>
     <a class="button" href="#/diary">${t("diary.title")}</a>
   </section>`;
