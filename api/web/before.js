@@ -115,17 +115,17 @@ function RedButton() {
 
 // --- preparation ------------------------------------------------------------------------------------------------------
 
+export const Preparing = ({ kind, without }) => html`<div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
+  <ol>${(kind === "surface" ? ["skin", "stick", "lie", "reach"] : ["own", "bladder", "tampon", "gel", "lie", "place", "reach"])
+    .filter((one) => one !== without && (one !== "tampon" || kind === "vaginal probe")).map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>`;
+
 function Prepare() {
   const { plan, state } = store;
   const busy = store.opening || !["idle", "armed"].includes(state?.mode); // after the red button it tests itself first
-  const kind = plan.electrode.kind;
-  const inside = kind !== "surface";
   const place = plan.electrode.placement;
-  const points = inside ? ["own", "bladder", "tampon", "gel", "lie", "place", "reach"] : ["skin", "stick", "lie", "reach"];
   return html`<section class="card">
     <h1>${t("prepare.title")}</h1>
-    <div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
-    <ol>${points.filter((one) => one !== "tampon" || kind === "vaginal probe").map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>
+    <${Preparing} kind=${plan.electrode.kind} />
     ${place && html`<p><strong>${t("prepare.recorded", { depth: number(place.depth_mm), turn: number(place.turn_degrees) })}</strong></p>`}
     <p class="small">${t("prepare.menstruation")}</p>
     <button type="button" class="main" aria-disabled=${busy} onClick=${() => !busy && openSession(remembered("answers").answers)}>

@@ -59,8 +59,8 @@ function Drawn({ one, effect }) { // each point is one week, in its middle; of `
   const from = Date.parse(effect.first_day), first = one.points[0]?.value;
   const value = one.code === "overall" ? (point) => 100 * Math.exp((point.value - first) / 1000) : (point) => point.value / UNITS[one.code][1];
   const points = one.points.map((point) => ({ at: day(from + (7 * point.week - 4) * DAY_MS), value: value(point) }));
-  const unit = one.code === "overall" ? "%" : UNITS[one.code][0];
-  return html`<${Points} title=${`${named(one.code)}${unit ? `, ${unit}` : ""}`} lines=${[["", { n: points.length, points }]]} from=${effect.first_day} to=${day(from + (12 * 7 - 1) * DAY_MS)}
+  const unit = one.code === "overall" ? t("effect.of_first") : UNITS[one.code][0] || named(one.code);
+  return html`<${Points} title=${unit} lines=${[["", { n: points.length, points }]]} from=${effect.first_day} to=${day(from + (12 * 7 - 1) * DAY_MS)}
     top=${one.code === "goal" ? 10 : undefined} note=${`${t("effect.weeks", { n: number(points.length) })} ${t(one.more_is_better ? "effect.more" : "effect.less")}`} />`;
 }
 

@@ -127,12 +127,12 @@ export class Guided extends Component {
     return html`<section class="card"><h1>${t("guided.title")}</h1>
       <ul><li>${t("technique.up")}</li><li>${t("technique.not")}</li><li>${t("technique.breathe")}</li><li>${t("technique.check")}</li></ul>
       <a class=${`button ${remembered("taught") ? "" : "main"}`} href="#/technique">${t("teach.begin")}</a>
+      <a class="button" href="#/muscle">${t("muscle.title")}</a><a class="button" href="#/effect">${t("effect.title")}</a>
       <p>${t("guided.text")}</p>
       ${refused && html`<p class="told" role="alert">${refusal(refused)}</p>`}
       ${current && html`<${StillOpen} done=${() => this.load()} />`}
       ${plans && !current && html`<${Choices} plans=${plans} kind="guided" begin=${(wanted) => this.begin(wanted)} />`}
       ${!plans && !refused && html`<p role="status">${t("loading")}</p>`}
-      <a class="button main" href="#/muscle">${t("muscle.title")}</a><a class="button" href="#/effect">${t("effect.title")}</a>
     </section>`;
   }
 }

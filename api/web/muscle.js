@@ -1,10 +1,9 @@
 // A training with a sensor: where it is, the questions, getting ready, the moving picture, and what it came to.
 import "./sheet.js";
 import { Component, html } from "./html.js";
-import { Questions } from "./before.js";
+import { Preparing, Questions } from "./before.js";
 import { cue } from "./cues.js";
 import { call, command, loadAll } from "./net.js";
-import { Lying, Picture } from "./pictures.js";
 import { Awake } from "./session.js";
 import { remember, remembered, store } from "./store.js";
 import { refusal, seconds, t } from "./text.js";
@@ -36,7 +35,7 @@ function look() { // the page's own colours and size of text, which may have cha
 }
 
 // `level`: where the ball is, in percent; null: not known. `still`: nothing wanders, only the part that is on is shown.
-function scene(canvas, { parts, here, at, level, trail, good, still, colours }) {
+function scene(canvas, { parts, here, at, level, trail, good, scaled, still, colours }) {
   const ratio = Math.min(2, devicePixelRatio), { clientWidth: w, clientHeight: h } = canvas;
   if (canvas.width !== Math.round(w * ratio)) canvas.width = Math.round(w * ratio);
   if (canvas.height !== Math.round(h * ratio)) canvas.height = Math.round(h * ratio);
@@ -53,7 +52,7 @@ function scene(canvas, { parts, here, at, level, trail, good, still, colours }) 
     draw.strokeStyle = colours.line;
     draw.beginPath(); draw.moveTo(left, y(percent)); draw.lineTo(w, y(percent)); draw.stroke();
     draw.fillStyle = colours.quiet;
-    draw.fillText(`${percent}`, 2, y(percent));
+    if (scaled) draw.fillText(`${percent}`, 2, y(percent)); // of what is not known yet there is no percent
   }
   draw.save();
   draw.beginPath(); draw.rect(left, 0, w - left, h); draw.clip();
@@ -109,7 +108,7 @@ class Live extends Component {
     this.source?.close();
   }
   open() {
-    this.source = new EventSource("/api/v1/emg/live");
+    try { this.source = new EventSource("/api/v1/emg/live"); } catch { return; } // then nothing comes, and that is said
     this.source.addEventListener("emg", (event) => this.take(JSON.parse(event.data)));
     this.source.addEventListener("training", (event) => this.told(JSON.parse(event.data)));
     this.source.onopen = () => this.lookAgain();
@@ -153,24 +152,24 @@ class Live extends Component {
     const does = said(here, this.scaled ? level : null, at);
     this.tell(here, at, bad, does, now);
     if (!this.canvas || at === null) return;
-    scene(this.canvas, { parts, here, at, level, trail: this.trail, good: does === "good" || does === "gone", still: this.calm.matches, colours: this.colours });
+    scene(this.canvas, { parts, here, at, level, trail: this.trail, good: this.does === "good" || this.does === "gone", scaled: this.scaled, still: this.calm.matches, colours: this.colours });
   }
   tell(here, at, bad, does, now) { // what is said in words: drawn anew when it is another, once a second at most
-    if (here !== this.here) { this.does = null; this.spokeAt = now; }
+    if (here !== this.here) { this.does = null; this.spokeAt = -WORD_MS; } // of a new part the first word comes at once
     else if (does !== this.does && now - this.spokeAt > WORD_MS) { this.does = does; this.spokeAt = now; }
     if (here && here.what !== this.here?.what) cue(here.what === "squeeze" ? "up" : "down");
     this.here = here;
     const left = here ? Math.ceil((endOf(here) - at) / 1000) : 0, hum = this.signal === "hum";
-    const key = [here?.start_ms, left, bad, this.does, hum].join();
+    const key = [here?.start_ms, left, bad, this.does, hum, at === null].join();
     if (key === this.key) return;
     Object.assign(this, { key, colours: look() });
-    this.setState({ here, left, bad, does: this.does, hum });
+    this.setState({ here, left, bad, does: this.does, hum, ready: at !== null });
   }
-  render({ training }, { here, left, bad, does, hum, unsure }) {
+  render({ training }, { here, left, bad, does, hum, unsure, ready }) {
     const squeeze = here?.what === "squeeze";
     const hint = bad ? NO_MEASUREMENT[bad] : does ? `muscle.${does}` : here ? (squeeze ? `task.${here.task}` : here.task === "between" ? "task.between" : "task.rest") : "loading";
     return html`<div class="session"><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
-      <p class="now"><span role="status">${t(here ? (squeeze ? "guided.squeeze" : "guided.release") : "guided.ready")}</span> <strong aria-hidden="true">${left > 0 && seconds(left * 1000)}</strong></p>
+      <p class="now"><span role="status">${t(here ? (squeeze ? "guided.squeeze" : "guided.release") : ready ? "guided.done" : "guided.ready")}</span> <strong aria-hidden="true">${left > 0 && seconds(left * 1000)}</strong></p>
       <canvas class=${`scene ${bad ? "old" : ""}`} role="img" aria-label=${t("muscle.picture")} ref=${(canvas) => { this.canvas = canvas; }}></canvas>
       <${Place} parts=${training.parts} here=${here} />
       <p class="hint say">${t(hint)}</p>
@@ -182,9 +181,7 @@ class Live extends Component {
 
 // --- before and after it ---
 
-const Prepare = ({ where, ready, later }) => html`<section class="card"><h1>${t("prepare.title")}</h1><p>${t(`kind.${KINDS[where]}`)}</p>
-  <div class="pictures"><${Picture} kind=${KINDS[where]} /><${Lying} /></div>
-  <ol>${(isInside(where) ? ["own", "bladder", ...(where === "vaginal" ? ["tampon"] : []), "gel", "lie", "place"] : ["skin", "stick", "lie"]).map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>
+const Prepare = ({ where, ready, later }) => html`<section class="card"><h1>${t("prepare.title")}</h1><${Preparing} kind=${KINDS[where]} without="reach" />
   <p>${t("muscle.check_first")}</p>
   <button type="button" class="main" onClick=${ready}>${t("prepare.ready")}</button>
   <button type="button" class="link" onClick=${later}>${t("later")}</button></section>`;
@@ -207,7 +204,7 @@ export class Muscle extends Component {
   }
   async over(id) {
     const one = await command("GET", `/training/${id}`);
-    this.setState({ training: null, one });
+    if (one) this.setState({ training: null, one }); else await this.load();
   }
   wants(wanted) {
     const { where } = this.state;

@@ -64,11 +64,32 @@ def furnish(api: Api) -> None:
             note(Kind.DIARY, event="day", day=at[:10], note="Hoppet litt." if day == 20 else "", **written)
         if 7 <= day < 28 and day % 7 not in (2, 5):
             a_session(note, day - 7)
+        if day in TRAINED:
+            a_training(note, day)
     api.journal._now = clock
 
 
 MARKS = (("sensory", 3_500, None), ("sensory", 4_000, None), ("motor", 7_500, "palpated"), ("motor", 7_000, None),
          ("comfortable", 13_500, None))  # fmt: skip
+
+
+TRAINED = (8, 10, 15, 17, 22, 24, 27)
+STAGE = {"mean_nv": 36_400, "peak_nv": 58_200, "spread_permille": 91, "parts": 5}
+
+
+def a_training(note: Callable[..., Any], day: int) -> None:
+    """Half a score for letting go; the last one is an assessment."""
+    last, name = day == TRAINED[-1], f"t-{day}"
+    kind = {"what": "assessment", "name": "glazer"} if last else {"what": "biofeedback", "name": "sprint"}
+    note(Kind.TRAINING, event="opened", training=name, sensor="surface", who="p", simulated=True, **kind)
+    told: dict[str, Any] = {"ended_by": "over", "whole": True, "warnings": []}
+    if last:
+        told["protocol"] = dict.fromkeys(("rest_before", "flick", "hold", "endurance", "rest_after"), STAGE)
+    else:
+        measures = {"strength_nv": 30_000 + 400 * day, "hold_ms": 7_200, "rest_nv": 6_100, "let_go_ms": 640}
+        score = {"effort": 41, "release": 24, "total": 65}
+        told |= {"score": score, "measures": measures, "warnings": ["does_not_let_go"]}
+    note(Kind.TRAINING, event="closed", training=name, **told)
 
 
 def a_session(note: Callable[..., Any], day: int) -> None:
@@ -103,7 +124,17 @@ def to(person: Person, view: str) -> None:
     person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
 
 
-THERE = {"diary": ".days", "report": ".points svg", "dose": "table", "output": "table", "kept": "h1"}
+THERE = {
+    "technique": "figure svg",
+    "muscle": "fieldset",
+    "effect": "[data-verdict]",
+    "perfect": "form",
+    "diary": ".days",
+    "report": ".points svg",
+    "dose": "table",
+    "output": "table",
+    "kept": "h1",
+}
 """What shows that a view is there, whole."""
 
 
@@ -196,6 +227,20 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     patient.presses("guided.begin", name=patient.words["guided.marathon"])
     patient.part("hold")
     yield "guided-squeeze", patient
+    for view in later(patient, "technique", "effect", "muscle"):
+        yield view, patient
+    page.locator("[name=where][value=surface]").check()
+    patient.presses("guided.begin", name=patient.words["guided.technique"])
+    patient.sees("muscle.check_first")
+    yield "muscle-ready", patient
+    patient.presses("prepare.ready")
+    page.locator("canvas").wait_for()
+    api.sensor.let(61.5)  # the check, and half of the first squeeze
+    patient.sees("squeeze_of", n=1, of=5)
+    yield "muscle-live", patient
+    patient.presses("end")
+    patient.sees("result.not_whole")
+    yield "result", patient
     to(patient, "history")
     page.locator(".points svg").nth(2).wait_for()
     yield "history", patient
@@ -234,7 +279,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()
     yield "journal", clinician
-    for view in later(clinician, "report", f"dose/{STOPPED}"):  # a patient's have less
+    for view in later(clinician, "report", f"dose/{STOPPED}", "perfect"):  # a patient's have less
         yield view, clinician
     to(clinician, "devices")
     clinician.page.locator(".actions button").first.click()
