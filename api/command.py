@@ -45,9 +45,9 @@ from controller.launch import GuardRefused
 from controller.run import NOT_CERTIFIED
 from controller.serve import PORT_PLAIN, PORT_TLS
 from controller.training.room import Room
-from safety.enrolled import PublicKey, enrol, enrolled
+from safety.enrolled import PublicKey, enrol, enrolled, read_key
 from safety.errors import InputRefused, LinkError, Problem
-from safety.link import runtime_root
+from safety.link import GuardLink, runtime_root
 
 REFUSED: Final = 2
 NAME: Final = "device.local"
@@ -103,9 +103,14 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         after.callback(room.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None
-        known = partial(enrolled, guard)
+        known = partial(enrolled, guard) if guarded.simulated else partial(_told, link)
         service = _service(args, app, guarded.folder, journal, engine, room, keys, known, names, listener, served)
         yield Server(service, listener, runtime, served)
+
+
+def _told(link: GuardLink) -> tuple[PublicKey, ...]:
+    """The clinicians' keys, as a guard whose folder is not ours named them at its greeting."""
+    return tuple(read_key(line) for line in link.welcome["enrolled"])
 
 
 def _runtime_folder(after: contextlib.ExitStack) -> Path:

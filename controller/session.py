@@ -106,14 +106,21 @@ class Session:
         self._ask("load", programme=self._timeline.programme.text.decode(), **self._signed)
         self._loaded = True
         while self._alone and not self._ask("status")["increase_allowed"]:  # nothing comes out for who was not heard of
-            message = self._link.receive(self._link.now() + LOOK_US)
-            if message is not None and self._is_stop(message):
+            if not self._wait(LOOK_US):
                 return False
         return True
 
     def check_electrodes(self) -> bool:
         """Has the electrodes checked. False when it was stopped meanwhile. Raises SessionRefused with the finding."""
-        self._ask("check_electrodes")
+        while True:
+            try:
+                self._ask("check_electrodes")
+                break
+            except SessionRefused as refused:
+                if refused.code != "check_too_soon" or not self._alone:
+                    raise
+                if not self._wait(refused.status["wait_us"]):
+                    return False
         if not self._await_while("electrode_check"):
             return False
         status = self._link.latest
@@ -158,6 +165,15 @@ class Session:
                 self.outcome.notes.append("stopped while the rest after the last contraction was waited for")
                 return False
         self.outcome.notes.append(f"waited {wait_us / 1e6:.1f} s for the rest after the last contraction")
+        return True
+
+    def _wait(self, us: int) -> bool:
+        """Waits; False when somebody stopped meanwhile, and the stop is carried through."""
+        until = self._link.now() + us
+        while self._link.now() < until:
+            message = self._link.receive(until)
+            if message is not None and self._is_stop(message):
+                return False
         return True
 
     def _await_while(self, *modes: str) -> bool:

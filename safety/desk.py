@@ -49,6 +49,7 @@ class Port(Protocol):
     @property
     def signer(self) -> Signer: ...
     def verify(self, text: bytes, key: object, signature: object) -> Refusal | None: ...
+    def enrolled(self) -> list[str]: ...
     def uncalibrated(self) -> str | None: ...
 
 
@@ -175,6 +176,8 @@ class Desk:
             reason["wait_us"] = self._session.check_wait_us(now)
         if message["type"] == "challenge" and refusal is None and self._challenge is not None:
             reason["challenge"] = self._challenge[0]
+        if message["type"] == "hello" and refusal is None:
+            reason["enrolled"] = self._guard.enrolled()
         self.tell("reply", re=message.get("id"), ok=refusal is None, **reason, **self._guard.status())
 
     def _hello(self, app: Peer, message: link.Message) -> Refusal | None:

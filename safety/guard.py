@@ -25,7 +25,7 @@ from safety.decode import Refusal
 from safety.desk import Desk
 from safety.edges import STOP_US, Edges
 from safety.electrode import Finding
-from safety.enrolled import verify
+from safety.enrolled import enrolled, verify
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
@@ -299,9 +299,11 @@ class Guard:
                 self._instruments().enable(False)
             case Action.CLOSE_SESSION:
                 self._session.close(self.state.cause, now)
+                if self._leaves:
+                    self._session.acknowledged()
                 self.write()
                 self._seal()
-            case Action.RECORD if not (self._leaving.is_set() and self.state.cause == "person"):
+            case Action.RECORD if not self._leaves:
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
 
@@ -309,6 +311,11 @@ class Guard:
         """What is wrong with the calibration now: a clock that was set back makes no record young again."""
         known = self._session.record.day
         return self._calibrated(max(self._today(), self._today() if known is None else date.fromisoformat(known)))
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether it has stopped only because it was told to leave: nobody need acknowledge that."""
+        return self._leaving.is_set() and self.state.cause == "person"
 
     def _seal(self) -> None:
         """Signs what was played, once the session is over. A disk that does not take it is told, and nothing else."""
@@ -487,6 +494,10 @@ class Guard:
     def verify(self, text: bytes, key: object, signature: object) -> Refusal | None:
         """Whether a clinician who is enrolled here signed this."""
         return verify(self._folder, text, key, signature)
+
+    def enrolled(self) -> list[str]:
+        """The public keys of the clinicians who are, each a line as in its file."""
+        return [key.line() for key in enrolled(self._folder)]
 
     def status(self) -> dict[str, Any]:
         """Where the guard stands (docs/decisions/0009-the-link.md)."""

@@ -130,7 +130,11 @@ export function Check({ state, mine }) {
   const good = state.mode === "armed";
   const check = async () => {
     set({ checking: true });
-    await act("check_electrodes", state.epoch);
+    const checked = await act("check_electrodes", state.epoch);
+    if (!checked && store.told?.code === "check_too_soon") { // a person who was quick: it comes by itself
+      await new Promise((go) => setTimeout(go, store.told.problem.after_ms));
+      await act("check_electrodes", state.epoch);
+    }
     set({ checking: false });
   };
   return html`<section class="card">

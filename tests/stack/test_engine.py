@@ -223,6 +223,10 @@ def test_a_finding_of_the_electrode_check_is_an_answer(person: Person) -> None:
     assert (state.mode, state.channels["A"].finding) == ("idle", "electrode_open")
     assert refused(person.act, Action.START, 1).code == "not_now"
     person.rig.fault("clear")
+    soon = refused(person.act, Action.CHECK_ELECTRODES, 1)
+    assert soon.code == "check_too_soon"
+    assert soon.after_us is not None
+    person.wait(soon.after_us)
     assert person.act(Action.CHECK_ELECTRODES, 1).mode == "armed"
 
 

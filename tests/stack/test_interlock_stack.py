@@ -369,7 +369,7 @@ def _checking(rig: Stack) -> AppLink:
     assert link.request("load", programme=PROGRAMME.decode(), **signed(PROGRAMME, link.latest))["ok"]
     link.heard()
     assert link.request("check_electrodes")["ok"]
-    rig.sleep_until(rig.clock.now() + 90_000)
+    rig.sleep_until(rig.clock.now() + 40_000)
     return link
 
 

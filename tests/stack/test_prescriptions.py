@@ -97,6 +97,7 @@ def test_what_was_changed_after_it_was_signed(link: AppLink) -> None:
 
 @pytest.mark.req("SR-160")
 def test_whose_key_is_not_enrolled_signs_nothing_here(rig: Stack, link: AppLink) -> None:
+    assert link.welcome["enrolled"] == [KEY.public.line()]
     stranger = make_key("A stranger")
     told = link_fields(stranger.sign(wanted(link)), None)
     assert load(link, told)["code"] == "prescription_foreign"

@@ -273,7 +273,7 @@ def test_a_start_that_is_stopped_at_once_costs_nothing(tmp_path: Path) -> None:
         answer = driver.link.request("start", day="2020-03-01")
         assert (answer["code"], answer["cause"]) == ("not_now", "emergency_stop")
         after = json.loads((tmp_path / "ledger.json").read_bytes())
-        assert after == {**json.loads(before), "day": "2020-03-01", "cause": "emergency_stop"}
+        assert after == {**json.loads(before), "day": "2020-03-01", "clean": False, "cause": "emergency_stop"}
         assert rig.phase_edges(driver.armed_at) == []
 
 

@@ -408,7 +408,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     for piece in code(page):
         for word in piece.split():
             name = word.partition("::")[0].strip(",;:()")
-            if not PATH.fullmatch(name) or name in outputs or name.startswith(".venv/"):
+            if not PATH.fullmatch(name) or name in outputs or name.startswith((".venv/", "build/")):
                 continue
             found = list(ROOT.glob(name.rstrip("/"))) or ("/" not in name and list((ROOT / "tests").rglob(name)))
             assert found, f"{page.name}: {name}"

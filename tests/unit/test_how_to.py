@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,9 +66,10 @@ def insert(file: Path, below: str, text: str) -> None:
 
 def command(text: str, tree: Path) -> str:
     """What a person types, with this Python for that of .venv and the copy for what is installed."""
+    python = shlex.quote(sys.executable)
     words = {"pelvistim": "-m controller.cli", "python -m pytest": "-m pytest -p no:cacheprovider", "python": ""}
     typed = re.sub(
-        r"\.venv/bin/(pelvistim|python -m pytest|python)", lambda found: f"{sys.executable} {words[found[1]]}", text
+        r"\.venv/bin/(pelvistim|python -m pytest|python)", lambda found: f"{python} {words[found[1]]}", text
     )
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     result = subprocess.run(

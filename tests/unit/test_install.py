@@ -80,7 +80,7 @@ def test_where_the_daemon_cannot_run_the_installer_says_so_and_changes_nothing(
 @pytest.mark.parametrize("script", ["install", "uninstall"])
 def test_a_session_is_never_interrupted(script: str) -> None:
     shell = f"""
-    . {DEPLOY}/common.sh
+    . "{DEPLOY}/common.sh"
     systemd_runs() {{ true; }}
     has_units() {{ true; }}
     systemctl() {{ case $1 in is-active) [ "$guard_is" != down ] ;; *) echo "$guard_is" ;; esac; }}
