@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 WEB: Final = Path(__file__).with_name("web")
 WORKER: Final = "worker.js"
+VENDORED: Final = "vendor.json"
 KINDS: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -28,7 +29,7 @@ KINDS: Final = {
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
 }
-"""What is served of the folder; anything else in it (licences) is not."""
+"""What is served of the folder; anything else in it (licences, the list of what is vendored) is not."""
 POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -60,7 +61,7 @@ def files() -> dict[str, File]:
     """
     found = {}
     for path in sorted(WEB.rglob("*")):
-        if path.suffix in KINDS and path.name not in (WORKER, "vendor.json"):
+        if path.suffix in KINDS and path.name not in (WORKER, VENDORED):
             name = path.relative_to(WEB).as_posix()
             found["/" if name == "index.html" else f"/web/{name}"] = _file(KINDS[path.suffix], path.read_bytes())
     return found | {f"/{WORKER}": _file(KINDS[".js"], _worker(found))}

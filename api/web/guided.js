@@ -140,15 +140,11 @@ export class Guided extends Component {
 // --- the technique, page by page; nothing is measured ---
 
 // A pelvis from the side: the floor hangs between pubic bone and tailbone, and lifts.
-const floor = (y) => html`<path d=${`M52 84Q100 ${y} 148 78`} class="probe" />`;
-const BONES = html`<path d="M40 40c-8 16-4 34 12 44M160 30c8 20 4 36-12 48" /><path d="M70 30c-4 20 4 30 30 30s34-10 30-30" class="soft" />`;
+const pelvis = (floor, more) => html`<g class="ink"><path d="M40 40c-8 16-4 34 12 44M160 30c8 20 4 36-12 48" /><path d="M70 30c-4 20 4 30 30 30s34-10 30-30" class="soft" />
+  <path d=${`M52 84Q100 ${floor} 148 78`} class="probe" /><path d=${more} /></g>`;
 const PAGE_PICTURES = {
-  lift: html`<g class="ink">${BONES}${floor(62)}<path d="M100 112V84m-7 8 7-8 7 8" /></g>`,
-  release: html`<g class="ink">${BONES}${floor(118)}<path d="M100 76v18m-7-8 7 8 7-8" /></g>`,
-  others: html`${LYING}<g class="ink"><path d="M70 70c6-6 14-6 20 0M88 98c8 6 16 6 22 0M124 50c8-4 14 0 16 8" class="band" /></g>`,
-  breathe: html`<g class="ink"><path d="M62 24c-20 30-20 60 0 92M138 24c20 30 20 60 0 92" /><path d="M74 60c8-20 44-20 52 0 6 22-58 22-52 0Z" class="soft" />
-    <path d="M100 20v22m-6-6 6 6 6-6M80 98q20 14 40 0" class="probe" /></g>`,
-  fingers: html`<g class="ink"><path d="M50 30c0 40 20 56 50 56s50-16 50-56" class="soft" /><path d="M100 128V92m10 36V92" class="probe" /><path d="M126 96V80m-5 6 5-6 5 6" /></g>`,
+  lift: pelvis(62, "M100 112V84m-7 8 7-8 7 8"), release: pelvis(118, "M100 76v18m-7-8 7 8 7-8"), others: LYING, breathe: LYING,
+  fingers: pelvis(62, "M90 136V92q5-8 10 0 5-8 10 0v44M100 92v36"),
 };
 const PAGES = Object.keys(PAGE_PICTURES);
 

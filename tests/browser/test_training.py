@@ -191,6 +191,12 @@ def test_effect_says_one_of_three_words_and_the_clinician_enters_a_palpation(sta
     to(patient, "history")
     patient.presses("effect.title")
     patient.sees("effect.streak", n=13)  # of seven days each, back from today
+    weeks = "async (days) => (await import('/web/aim.js')).streak(days, '2027-03-15').weeks"
+    for days, in_a_row in (
+        (["2027-03-03", "2027-02-28"], 2),
+        (["2027-02-20"], 0),
+    ):  # one week off is forgiven, two are not
+        assert page.evaluate(weeks, days) == in_a_row
     verdicts = page.locator("[data-verdict]")
     shown = verdicts.evaluate_all("all => all.map((one) => one.dataset.verdict)")
     answer = page.evaluate("async () => await (await fetch('/api/v1/effect')).json()")
