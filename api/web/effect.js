@@ -69,7 +69,7 @@ const Measure = ({ one, effect }) => html`<article><h2>${named(one.code)}</h2>
   <div class="points"><${Drawn} one=${one} effect=${effect} /></div></article>`;
 
 function Done({ trainings }) {
-  const { week, weeks } = streak(trainings.map((one) => one.began.slice(0, 10)), day(Date.now()));
+  const { week, weeks } = streak([...trainings, ...store.sessions].map((one) => one.began.slice(0, 10)), day(Date.now()));
   return html`<p>${t("effect.days", { n: number(week) })} ${weeks > 1 && html`${t("effect.streak", { n: number(weeks) })}`}</p>`;
 }
 

@@ -181,9 +181,11 @@ class Live extends Component {
 
 // --- before and after it ---
 
-const Prepare = ({ where, ready, later }) => html`<section class="card"><h1>${t("prepare.title")}</h1><${Preparing} kind=${KINDS[where]} without="reach" />
-  <p>${t("muscle.check_first")}</p>
-  <button type="button" class="main" onClick=${ready}>${t("prepare.ready")}</button>
+const isOff = () => store.state?.mode === "idle" && !store.stale; // in and out only when that is certain
+
+const Prepare = ({ where, check, ready, later }) => html`<section class="card"><h1>${t("prepare.title")}</h1><${Preparing} kind=${KINDS[where]} without="reach" />
+  ${check && html`<p>${t("muscle.check_first")}</p>`}
+  ${isOff() ? html`<button type="button" class="main" onClick=${ready}>${t("prepare.ready")}</button>` : html`<p class="told">${refusal("output_enabled")}</p>`}
   <button type="button" class="link" onClick=${later}>${t("later")}</button></section>`;
 
 export class Muscle extends Component {
@@ -211,17 +213,17 @@ export class Muscle extends Component {
     this.setState({ wanted, step: isInside(where) ? "ask" : "prepare" });
     scrollTo(0, 0);
   }
-  render(_, { where, plans, current, training, one, step, refused }) {
+  render(_, { where, plans, current, training, one, step, refused, wanted }) {
     const later = () => this.setState({ step: null });
     if (training) return html`<${Live} key=${training.id} training=${training} over=${(id) => this.over(id)} />`;
     if (one) {
       return html`<section class="card"><h1>${t("guided.done")}</h1>
-        ${isInside(one.sensor) && html`<p>${t("after.out")} ${t("after.wash")}</p>`}<${Result} one=${one} />
+        ${isInside(one.sensor) && isOff() && html`<p>${t("after.out")} ${t("after.wash")}</p>`}<${Result} one=${one} />
         <button type="button" class="main" onClick=${() => { this.setState({ one: null }); this.load(); }}>${t("guided.back")}</button>
         <a class="button" href="#/effect">${t("effect.title")}</a></section>`;
     }
     if (step === "ask") return html`<${Questions} done=${(answers) => { remember("answers", { answers, at: Date.now() }); this.setState({ answers, step: "prepare" }); scrollTo(0, 0); }} later=${later} />`;
-    if (step === "prepare") return html`<${Prepare} where=${where} ready=${() => this.begin()} later=${later} />`;
+    if (step === "prepare") return html`<${Prepare} where=${where} check=${wanted.kind !== "assessment"} ready=${() => this.begin()} later=${later} />`;
     const wants = (wanted) => this.wants(wanted);
     return html`<section class="card"><a class="back-link" href="#/guided">‹ ${t("guided.title")}</a><h1>${t("muscle.title")}</h1><p>${t("muscle.how")}</p>
       ${refused && html`<p class="told" role="alert">${refusal(refused)}</p>`}
