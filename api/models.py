@@ -599,7 +599,7 @@ class RatingIn(In):
 
     comfort: Of5
     strength: Of5
-    pain_before: Of10
+    pain_before: Of10 | None = None
     pain_after: Of10
     adverse: Annotated[list[Adverse], Field(max_length=len(ADVERSE))] = []
     felt_from_ma: dict[ChannelName, Milliamps] = {}

@@ -51,6 +51,8 @@ _TABLE: Final = {
         "step_too_large": "the step upward is too large",
         "too_soon": "the step upward came too soon after the one before",
         "above_cap": "more than is prescribed",
+        "over_cap": "more than the cap of this channel",
+        "cap_missing": "a channel of the programme has no cap yet: a clinician must find it first",
         "prescription_revision": "the prescription is another one than named",
         "contraindicated": "an answer speaks against stimulation",
         "clinician_needed": "only a clinician can clear this",

@@ -97,7 +97,9 @@ class Prescribed(Out):
 
 
 class Week(Out):
-    """Seven days. `prescribed` is null where nothing was prescribed at their beginning, or they are not whole."""
+    """Seven days. `prescribed` is null where nothing was prescribed at their beginning, or not to their end, or they
+    are not whole.
+    """
 
     from_: str = Field(alias="from")
     sessions: Count
@@ -115,8 +117,8 @@ class Adherence(Out):
 
 
 class DoseTotal(Out):
-    """What came, of all sessions. Charge of the first phases of all pulses. `planned_`: in the contractions that began,
-    at the set-points in force; null where a session does not tell of it.
+    """What came, of all sessions of training. Charge of the first phases of all pulses. `planned_`: in the contractions
+    that began, at the set-points in force; null where a session does not tell of it.
     """
 
     contractions: Count

@@ -54,7 +54,7 @@ async def prescription(service: TheService, device: APatient) -> models.Prescrip
     responses=documented(
         *(*PATIENT, *GUARD, "prescription_revision", "programme_unknown", "not_now", "journal_not_written"),
         *("prescription_cap", "prescription_channel", "prescription_programme", "programme_changed"),
-        *("key_missing", "key_locked"),
+        *("programme_shipped", "key_missing", "key_locked"),
         *("prescription_changed", "prescription_foreign", "prescription_downgraded", "prescription_replayed"),
         *("prescription_replaced", "prescription_expired", "prescription_not_yet", "prescription_malformed"),
     ),

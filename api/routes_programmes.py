@@ -91,7 +91,9 @@ def output_table(
 @router.get(
     "/prescription/programme",
     summary="The programme that is prescribed",
-    responses=documented(*PATIENT, "no_prescription", "prescription_programme", "programme_changed"),
+    responses=documented(
+        *(*PATIENT, "no_prescription", "prescription_programme", "programme_changed", "programme_shipped")
+    ),
 )
 def prescribed(service: TheService, device: APatient) -> models.ProgrammeOut:
     """As it was signed, at its highest cap: another one may be kept under its id by now."""

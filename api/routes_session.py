@@ -112,7 +112,7 @@ async def heartbeat(service: TheService, device: APatient, beat: models.Heartbea
     tags=["session"],
     responses=documented(
         *(*PATIENT, *GUARD, "no_prescription", "prescription_revision", "contraindicated", "blocked", "not_now"),
-        *("day_spent", "week_spent", "prescription_expired", "journal_not_written", "button_not_tried"),
+        *("day_spent", "week_spent", "cap_missing", "prescription_expired", "journal_not_written", "button_not_tried"),
     ),
 )
 async def open_session(
@@ -166,7 +166,7 @@ async def control(service: TheService, device: APatient, wanted: models.ControlI
     tags=["session"],
     responses=documented(
         *(*PATIENT, *GUARD, "not_controlling", "epoch_missing", "old_epoch", "not_now", "no_session"),
-        *("lease_stale", "check_too_soon", "journal_not_written"),
+        *("lease_stale", "check_too_soon", "over_cap", "journal_not_written"),
     ),
 )
 async def act(response: Response, service: TheService, device: APatient, wanted: models.ActionIn) -> models.StateOut:

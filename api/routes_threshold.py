@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import asdict
 from typing import Final
 
@@ -18,6 +20,7 @@ from api.views import threshold_out
 from controller.chain import Kind
 from controller.port import Action
 from controller.prescription import CONTRAINDICATIONS
+from safety.errors import PelviStimError
 
 router = APIRouter(tags=["threshold"])
 GOING: Final = ("threshold_not_asked", "threshold_expired")
@@ -25,6 +28,17 @@ GOING: Final = ("threshold_not_asked", "threshold_expired")
 
 def _out(service: TheService, now: Looking) -> models.ThresholdOut:
     return threshold_out(now, service.clock_s(), service.engine.state().session)
+
+
+async def _end_in_time(service: TheService, session: str) -> None:
+    """Ends the session, ramped, when the time the patient gave is over: the guard's own began later, at the opening."""
+    await asyncio.sleep(service.threshold.now.left_s(service.clock_s()))
+    playing = service.engine.state().session
+    if playing is None or playing.id != session:
+        return
+    service.note(Kind.THRESHOLD, event="expired", session=session)
+    with contextlib.suppress(PelviStimError):  # it has ended, or the guard is gone and has stopped
+        await asyncio.wrap_future(service.engine.act(Action.END, None))
 
 
 @router.get("/threshold", summary="Where it stands", responses=documented(*PATIENT))
@@ -82,7 +96,7 @@ async def open_session(
     """Signs for the guard's nonce, and opens the prescribed programme with no cap where none is set.
 
     From here on it is a session as any other: check, start, raise and lower, at most 2 mA a step, never above a
-    ceiling. The guard ramps it down when the 15 minutes are over.
+    ceiling. It is ended when the 15 minutes since the patient's yes are over.
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
@@ -98,6 +112,7 @@ async def open_session(
     )
     if state.session is not None:
         service.threshold.opened(state.session.id)
+        service.looking = asyncio.create_task(_end_in_time(service, state.session.id))
     return told(service, response)
 
 
@@ -105,7 +120,9 @@ async def open_session(
     "/threshold/marks",
     status_code=201,
     summary="Take a mark down",
-    responses=documented(*PATIENT, "threshold_not_running", "threshold_zero", "journal_not_written"),
+    responses=documented(
+        *(*PATIENT, "threshold_not_running", "threshold_zero", "threshold_expired", "journal_not_written")
+    ),
 )
 async def mark(service: TheService, device: AClinician, wanted: models.MarkIn) -> models.ThresholdOut:
     """Takes down the set-point of a channel as it is now: again for as many times as wanted, to show the spread."""
@@ -113,7 +130,7 @@ async def mark(service: TheService, device: AClinician, wanted: models.MarkIn) -
     session = state.session.id if state.session is not None and state.mode == "running" else None
     how = wanted.how if wanted.mark == "motor" else None
     found = Mark(wanted.channel, wanted.mark, state.channels[wanted.channel].set_point_ua, how)
-    now = service.threshold.mark(session, found)
+    now = service.threshold.mark(session, found, service.clock_s())
     row = service.note(Kind.THRESHOLD, event="mark", who=device.id, session=session, **asdict(found))
     await service.settle(row)
     return _out(service, now)

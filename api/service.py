@@ -69,6 +69,7 @@ class Service:
     announcer: Announcer | None = None
     control: Control = field(default_factory=Control)
     threshold: Threshold = field(default_factory=Threshold)
+    looking: asyncio.Task[None] | None = None  # ends the procedure in time
     clock_s: Callable[[], float] = time.monotonic
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True

@@ -1,6 +1,7 @@
 """Looking for the caps: the clinician asks, the patient allows it, marks are taken down. Pure; currents in uA.
 
-Who was asked and who allowed it is known here alone. The guard bounds the rest: a nonce of its own, once, 15 minutes.
+Who was asked and who allowed it is known here alone, and the 15 minutes are counted from her yes. The guard bounds the
+rest: a nonce of its own, once, 15 minutes from the opening.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Looking:
     marks: tuple[Mark, ...] = field(default=())
 
     def left_s(self, now_s: float) -> float:
-        """How long it may still last, or the patient may still allow it."""
+        """How long it may still last, or the patient may still allow it; 0 once it was taken back."""
+        if self.by is None:
+            return 0.0
         return max(0.0, (self.asked_s if self.allowed_s is None else self.allowed_s) + LASTS_S - now_s)
 
     def proposed_ua(self) -> dict[str, int]:
@@ -72,12 +75,13 @@ class Threshold:
             return self.now
 
     def allow(self, role: Role, now_s: float) -> Looking:
-        """The patient allows it, on a phone of her own role."""
+        """The patient allows it, on a phone of her own role. Said twice it lasts no longer."""
         with self._lock:
             if role is not Role.PATIENT:
                 raise ThresholdRefused("only the patient's own phone can allow it", code="patient_needed")
             self._going(now_s)
-            self.now = replace(self.now, allowed_s=now_s)
+            if self.now.allowed_s is None:
+                self.now = replace(self.now, allowed_s=now_s)
             return self.now
 
     def may_open(self, device: str, now_s: float) -> None:
@@ -95,11 +99,13 @@ class Threshold:
             self.now = replace(self.now, session=session)
             return self.now
 
-    def mark(self, session: str | None, mark: Mark) -> Looking:
+    def mark(self, session: str | None, mark: Mark, now_s: float) -> Looking:
         """Takes one down. ``session``: the one that runs now."""
         with self._lock:
             if session is None or session != self.now.session:
                 raise ThresholdRefused("no such session runs", code="threshold_not_running")
+            if self.now.left_s(now_s) == 0:
+                raise ThresholdRefused("the fifteen minutes are over", code="threshold_expired")
             if mark.amplitude_ua == 0:
                 raise ThresholdRefused(f"channel {mark.channel} is at zero", code="threshold_zero")
             self.now = replace(self.now, marks=(*self.now.marks, mark))
@@ -112,7 +118,7 @@ class Threshold:
             return self.now
 
     def _going(self, now_s: float) -> None:
-        if self.now.by is None:
-            raise ThresholdRefused("nobody asked", code="threshold_not_asked")
+        if self.now.by is None or self.now.session is not None:  # one yes is for one session
+            raise ThresholdRefused("nobody asked, or not anew", code="threshold_not_asked")
         if self.now.left_s(now_s) == 0:
             raise ThresholdRefused("the fifteen minutes are over", code="threshold_expired")

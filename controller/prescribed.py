@@ -65,10 +65,15 @@ class Prescriptions:
             raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
 
     def may_come(self, today: str) -> None:
-        """Raises EngineRefused when its sessions are used up; the guard counts by itself, this only says it sooner."""
+        """Raises EngineRefused when a cap is still to be found, or its sessions are used up; the guard lets nothing out
+        either, this only says it sooner.
+        """
         wanted = self.present
         if wanted is None:
             raise EngineRefused("no_prescription", "nothing is prescribed")
+        missing = sorted(name for name in _used(programme_of(wanted)) if not wanted.caps_ua.get(name))
+        if missing:
+            raise EngineRefused("cap_missing", f"no cap is set for {', '.join(missing)}")
         opened = [record.began[:10] for record in records(self._journal.rows(Kind.SESSION))]
         week = (date.fromisoformat(today) - timedelta(days=6)).isoformat()
         if opened.count(today) >= wanted.sessions_per_day:
@@ -94,6 +99,9 @@ def programme_of(wanted: Prescription) -> Programme:
             raise EngineRefused("prescription_programme", str(error)) from None
         if programme.id != wanted.programme:
             raise EngineRefused("prescription_programme", f"the programme calls itself {programme.id!r}")
+        shipped = shipped_programmes().get(programme.id)
+        if shipped is not None and load_programme(shipped).text != programme.text:
+            raise EngineRefused("programme_shipped", f"{programme.id} is the library's, and this would read back as it")
     else:
         path = shipped_programmes().get(wanted.programme)
         if path is None:
@@ -104,10 +112,15 @@ def programme_of(wanted: Prescription) -> Programme:
     return programme
 
 
+def _used(programme: Programme) -> set[str]:
+    """The channels on which it gives something."""
+    return {channel for phase in programme.phases for channel in getattr(phase, "channels", ())}
+
+
 def refuse_unfit(wanted: Prescription, board: Board) -> None:
     """Raises EngineRefused when board or limits could not give what is prescribed, with the field that is wrong."""
     programme, full = programme_of(wanted), board.full_scale_ua
-    used = {channel for phase in programme.phases for channel in getattr(phase, "channels", ())}
+    used = _used(programme)
     for channel, cap_ua in wanted.caps_ua.items():
         if cap_ua and channel not in used:
             words = f"caps {channel}: {programme.id} gives nothing there; leave it out"

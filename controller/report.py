@@ -38,9 +38,13 @@ Points = Sequence[tuple[str, float]]
 
 
 def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician: bool) -> dict[str, Any]:
-    """The report of a period, both days included. ``code`` stands for the person; a clinician's has every deviation."""
+    """The report of a period, both days included. ``code`` stands for the person; a clinician's has every deviation.
+
+    A session in which a clinician looked for the caps is no training: no sum counts it, its marks are told.
+    """
     kept = list(rows)
-    found = [one for one in records(kept) if _within(one.began, first, last)]
+    everything = [one for one in records(kept) if _within(one.began, first, last)]
+    found = [one for one in everything if one.opened.get("looking") is not True]
     days = [one for one in diary(kept).days if first.isoformat() <= one.day <= last.isoformat()]
     prescribed = [row for row in kept if row.kind == Kind.PRESCRIPTION and row.at[:10] <= last.isoformat()]
     events = _events(kept, first, last)
@@ -49,7 +53,7 @@ def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician
         "version": VERSION,
         "code": code,
         "audience": "clinician" if clinician else "patient",
-        "simulated": any(one.opened.get("simulated") is True for one in found),
+        "simulated": any(one.opened.get("simulated") is True for one in everything),
         "period": {"from": first.isoformat(), "to": last.isoformat(), "days": max(0, (last - first).days + 1)},
         "prescription": _prescription(prescribed[-1].fields) if prescribed else None,
         "adherence": _adherence(found, prescribed, first, last),
@@ -158,7 +162,8 @@ def _thresholds(rows: list[Row], first: date, last: date) -> dict[str, Any]:
 
 
 def _rated(found: Iterable[Record], name: str) -> Points:
-    return [(one.began, float(one.rating[name])) for one in found if one.rating is not None and name in one.rating]
+    told = ((one.began, (one.rating or {}).get(name)) for one in found)
+    return [(at, float(value)) for at, value in told if value is not None]
 
 
 def _told(days: Iterable[Any], name: str) -> Points:
@@ -177,7 +182,8 @@ def _completed(one: Record) -> bool:
 
 
 def _adherence(found: list[Record], prescribed: list[Row], first: date, last: date) -> dict[str, Any]:
-    """Sessions against what was prescribed, in weeks from the first day on; one that is not whole is not judged.
+    """Sessions that ended in order against what was prescribed, in weeks from the first day on; one that is not whole,
+    or goes beyond the last day the prescription is valid, is not judged.
 
     ``within_prescribed``: sessions of judged weeks, each week's at most as many as were prescribed for it.
     """
@@ -185,9 +191,10 @@ def _adherence(found: list[Record], prescribed: list[Row], first: date, last: da
     begins = first
     while begins <= last:
         ends = begins + timedelta(days=6)
-        count = sum(_within(one.began, begins, min(ends, last)) for one in found)
+        count = sum(_completed(one) and _within(one.began, begins, min(ends, last)) for one in found)
         before = [row.fields for row in prescribed if row.at[:10] <= begins.isoformat()]
-        wanted = before[-1].get("sessions_per_week") if before and ends <= last else None
+        valid = before and ends.isoformat() <= (before[-1].get("valid_until") or date.max.isoformat())
+        wanted = before[-1].get("sessions_per_week") if valid and ends <= last else None
         weeks.append({"from": begins.isoformat(), "sessions": count, "prescribed": wanted})
         begins = ends + timedelta(days=1)
     judged = [week for week in weeks if week["prescribed"] is not None]

@@ -117,13 +117,20 @@ def between(
 ) -> Seen:
     """The same for a reading that came at a time that is known less well: ``seen`` is how it was when it was asked for.
 
-    What must have played is what had when it was asked for, what may have is all until it was answered.
+    What must have played is what had when it was asked for, what may have is all until it was answered; and any pulse
+    in between may be the one that was under way at the reading.
     """
     if answered_us - asked_us <= slack_us // 2:
         return seen
     late = look(played, since_us, answered_us, slack_us)
     a, b = [may._replace(must=must.must) for may, must in zip(late.asked, seen.asked, strict=True)]
-    return Seen((a, b), seen.in_flight | late.in_flight)
+    meanwhile = {
+        span.channel
+        for one in played
+        for span in one.spans
+        if span.end_us >= asked_us - slack_us and span.start_us <= answered_us + slack_us
+    }
+    return Seen((a, b), frozenset(seen.in_flight | late.in_flight | meanwhile))
 
 
 def silent(played: Sequence[Played], from_us: int, until_us: int, slack_us: int = WAVE_SLACK_US) -> bool:

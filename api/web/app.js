@@ -84,7 +84,7 @@ function Latched({ state }) {
   const off = state.confirmed === true;
   const clinician = state.clears === "clinician";
   const held = state.mode === "estop_held";
-  const may = store.me.role !== "viewer" && (!clinician || store.me.role === "clinician");
+  const may = (!store.locked || state.session) && store.me.role !== "viewer" && (!clinician || store.me.role === "clinician");
   return html`<section class="card latched">
     <h1 class=${off ? "" : "bad"}>${t(off ? "stopped" : "not_confirmed")}</h1>
     <p>${cause(state.cause)}</p>
@@ -101,7 +101,9 @@ function View() {
   const { me, state, told } = store;
   if (me === undefined) return html`<p role="status">${t(store.offline ? "unreachable" : "loading")}</p>`;
   if (me === null) return html`<${Pair} />`;
-  if (store.locked && !state?.session) return html`<${Locked} />`;
+  if (store.locked && !state?.session) { // no PIN hides what to do while the output may be on
+    return html`${state?.cause && state.confirmed !== true && html`<${Latched} state=${state} />`}<${Locked} />`;
+  }
   const patient = me.role === "patient";
   const here = VIEWS[me.role][store.route] ?? VIEWS[me.role][""];
   const main = here === VIEWS[me.role][""];

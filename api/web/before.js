@@ -1,9 +1,10 @@
 // Before a session: the plan of today, the questions, the red button, the preparation.
 import { html } from "./html.js";
 import { command, loadAll } from "./net.js";
-import { keep, kept, remember, remembered, set, store } from "./store.js";
+import { keep, remember, remembered, set, store } from "./store.js";
 import { cause, date, inLanguage, number, t } from "./text.js";
 import { Lying, Picture } from "./pictures.js";
+import { Scale } from "./after.js";
 
 export const QUESTIONS = [
   "pregnant", "recent_birth_or_surgery", "pacemaker_or_implant", "epilepsy", "bleeding", "bladder_does_not_empty",
@@ -36,7 +37,6 @@ const released = () => new Set(store.plan.released.map((one) => one.contraindica
 
 function afterAnswers(answers) {
   remember("answers", { answers, at: Date.now() });
-  keep("pain", store.pain ?? kept("pain") ?? 0);
   if (QUESTIONS.some((one) => answers[one] && !released().has(one))) {
     set({ step: null });
     openSession(answers); // refused and journalled by the device, which then stays closed until the clinician has looked
@@ -86,9 +86,7 @@ export function Questions({ done = afterAnswers, later }) {
   </section>`;
 }
 
-const Pain = () => html`<label class="scale">${t("pain.before")}
-  <input type="range" min="0" max="10" step="1" defaultValue=${store.pain ?? 0} onInput=${(event) => keep("pain", Number(event.target.value))} />
-  <output>${t("pain.of", { n: store.pain ?? 0 })}</output></label>`;
+const Pain = () => html`<${Scale} name="pain" label=${t("pain.before")} required=${false} chose=${(pain) => keep("pain", pain)} />`;
 
 const Later = ({ later }) => html`<button type="button" class="link" onClick=${() => { set({ step: null, anew: false }); later?.(); }}>${t("later")}</button>`;
 
@@ -145,6 +143,8 @@ const Closed = () => html`<section class="card closed">
   <a class="button main" href="#/guided">${t("guided.open")}</a>
 </section>`;
 
+export const plays = (programme) => [...new Set((programme?.phases ?? []).flatMap((phase) => phase.channels))];
+
 export function Start() {
   const { plan, programme, blocks, step } = store;
   if (plan === undefined) return html`<p>${t("loading")}</p>`;
@@ -164,7 +164,8 @@ export function Start() {
     <p>${t("today.plan", { minutes: number(plan.minutes), day: number(plan.sessions_per_day), week: number(plan.sessions_per_week) })}</p>
     <p>${t("today.done", { done: number(done.week), of: number(plan.sessions_per_week) })}</p>
     <progress max=${plan.sessions_per_week} value=${Math.min(done.week, plan.sessions_per_week)} aria-label=${t("today.week")}></progress>
-    ${left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
+    ${plays(programme).some((name) => !plan.caps_ma[name]) ? html`<p><strong>${t("refusal.cap_missing")}</strong></p>`
+      : left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
       : html`<p class="good"><strong>${t(done.today >= plan.sessions_per_day ? "today.enough" : "today.week_enough")}</strong></p>`}
     ${!remembered("taught") && html`<a class="button" href="#/technique">${t("teach.begin")}</a>`}
     <a class="button" href="#/guided">${t("guided.open")}</a>

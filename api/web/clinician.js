@@ -26,7 +26,7 @@ export const Journal = () => html`<section class="card"><h1>${t("journal.title")
   <${Blocks} />
   ${store.sessions.length === 0 && html`<p>${t("history.none")}</p>`}
   ${store.sessions.map((one) => html`<article key=${one.id}><h2>${moment(one.began)}</h2><p>${programmeTitle(one.programme)}</p><${Delivered} one=${one} />
-    ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before, after: one.rating.pain_after })}
+    ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before ?? "–", after: one.rating.pain_after })}
       ${one.rating.adverse.length > 0 && html` <strong>${one.rating.adverse.map((what) => t(`adverse.${what}`)).join(", ")}</strong>`}
       ${one.rating.note && html` <q>${one.rating.note}</q>`}</p>`}
     <p class="noprint files"><a href=${`#/dose/${one.id}`}>${t("dose.title")}</a></p></article>`)}

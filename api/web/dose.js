@@ -62,7 +62,7 @@ function Whole({ one }) {
       ${one.pauses.map((pause) => html`<li>${moment(pause.at)}: ${pause.ms === null ? t("dose.pause_open") : t("dose.pause", { seconds: number(pause.ms / 1000) })}</li>`)}
       ${causes.map((event) => html`<li>${moment(event.at)}: ${cause(event.code)}</li>`)}
       ${cuts.map((cut) => html`<li>${moment(cut.at)}: ${t("dose.cut", { us: number(cut.us) })}</li>`)}</ul>`}
-    ${one.rating && html`<h2>${t("after.title")}</h2><p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before, after: one.rating.pain_after })}
+    ${one.rating && html`<h2>${t("after.title")}</h2><p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before ?? "–", after: one.rating.pain_after })}
       ${one.rating.adverse.length > 0 && html` <strong>${one.rating.adverse.map((what) => t(`adverse.${what}`)).join(", ")}</strong>`}
       ${one.rating.note && html` <q>${one.rating.note}</q>`}</p>`}
     <h2>${t("dose.title")}</h2><p class="small">${t("dose.note")} ${t("dose.deviation_note")}</p>

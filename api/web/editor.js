@@ -28,7 +28,10 @@ const asSent = (form) => ({ ...form, cycles: sent(form.cycles), electrode: { ...
   phase: form.phase.map((phase) => Object.fromEntries(Object.entries(phase).map(([name, value]) => [name, typeof value === "string" && name !== "channel" ? sent(value) : value]))) });
 const Wrong = ({ one }) => html`<span class="wrong">${t(`problem.${one.code}`)} <span class="code">[${one.code}]</span></span>`;
 const AT_FIELDS = ["id", "source", "area_cm2", "cycles", "nb", "en"]; // of the whole, and told beside them
-const fresh = (kind) => ({ name: { nb: t(`editor.${kind}`), en: t(`editor.${kind}`) }, ...NEW[kind] });
+const NAMES = { // a programme has both languages, whichever the page speaks
+  contractions: { nb: "Knip", en: "Squeezes" }, continuous: { nb: "Jevn strøm", en: "Continuous" }, pause: { nb: "Pause", en: "Pause" },
+};
+const fresh = (kind) => ({ name: NAMES[kind], ...NEW[kind] });
 
 export class Editor extends Component {
   componentDidMount() { this.list(); }

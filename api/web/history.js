@@ -26,7 +26,7 @@ class Row extends Component {
     return html`<details onToggle=${() => this.open()}><summary>${moment(one.began)}
       <span class="quiet"> ${programmeTitle(one.programme)}${one.cause ? ` – ${cause(one.cause)}` : ""}</span></summary>
       <${Delivered} one=${one} />
-      ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before, after: one.rating.pain_after })}
+      ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before ?? "–", after: one.rating.pain_after })}
         ${one.rating.note && html`<br /><q>${one.rating.note}</q>`}</p>`}
       ${whole?.events.filter((event) => event.kind === "cause").map((event) => html`<p class="small">${moment(event.at)}: ${cause(event.code)}</p>`)}
       <p class="noprint files"><a href=${`#/dose/${one.id}`}>${t("dose.title")}</a> <a href=${`/api/v1/sessions/${one.id}/export?format=csv`} download>CSV</a> <a href=${`/api/v1/sessions/${one.id}/export?format=json`} download>JSON</a></p></details>`;
@@ -48,7 +48,7 @@ export function History() {
   const [from, to] = [byWeek[0].at, day(Date.parse(byWeek.at(-1).at) + 6 * DAY_MS)];
   const planned = store.plan?.sessions_per_week ?? 0;
   const few = (n) => t(n < 6 ? "history.few" : "history.points", { n: number(n) });
-  const points = (all, value) => series(all.map((one) => ({ at: one.began, value: value(one) })).filter((one) => one.value !== undefined));
+  const points = (all, value) => series(all.map((one) => ({ at: one.began, value: value(one) })).filter((one) => one.value != null));
   const drawn = (title, lines, note, more = {}) => html`<${Points} title=${t(title)} lines=${lines} note=${note} from=${from} to=${to} ...${more} />`;
   return html`<section class="card"><h1>${t("history.title")}</h1>
     <div class="points">${drawn("history.weeks", [["", series(byWeek)]], planned ? t("history.planned", { n: number(planned) }) : few(byWeek.length), { bars: true })}

@@ -53,8 +53,10 @@ let asking = false;
 export function let_go() { if (holding) { holding = null; changed(); } }
 
 onState(async (state) => {
-  if (!holding || asking || state.mode !== "running") return;
+  if (!holding) return;
   const channel = state.channels[holding];
+  if (state.mode !== "running" || !controls() || channel.set_point_ma >= (store.back[holding] ?? 0)) { let_go(); return; }
+  if (asking) return;
   const target = Math.min(store.back[holding] ?? 0, channel.allowed_ma);
   if (target < channel.set_point_ma + 0.1) return;
   asking = true;
@@ -63,6 +65,8 @@ onState(async (state) => {
       { headers: { "If-Match": state.rev } }));
   } catch { /* not yet: asked again while it is held */ } finally { asking = false; }
 });
+// The button goes when it has done its work or a pause comes: the finger is then lifted from something else.
+for (const lifted of ["pointerup", "pointercancel", "lostpointercapture", "keyup"]) document.addEventListener(lifted, let_go, true);
 addEventListener("blur", let_go);
 document.addEventListener("visibilitychange", let_go);
 document.addEventListener("stop", let_go);
@@ -75,20 +79,23 @@ onState((state, before) => {
   if (Object.keys(back).length) keep("back", back);
 });
 
-function Back({ name, channel }) {
-  const target = store.back[name];
-  if (!target || channel.set_point_ma >= target) return null;
-  const hold = (event) => {
-    event.preventDefault();
-    event.target.setPointerCapture?.(event.pointerId);
-    holding = name;
-    changed();
-  };
-  const key = (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); holding = name; changed(); } };
-  return html`<button type="button" class=${`back ${holding === name ? "held" : ""}`} aria-pressed=${holding === name}
-    onPointerDown=${hold} onPointerUp=${let_go} onPointerCancel=${let_go} onLostPointerCapture=${let_go}
-    onKeyDown=${key} onKeyUp=${let_go} onBlur=${let_go} onContextMenu=${(event) => event.preventDefault()}>
-    ${t(holding === name ? "back_held" : "back", { ma: ma(target) })}</button>`;
+class Back extends Component {
+  componentWillUnmount() { let_go(); }
+  render({ name, channel }) {
+    const target = store.back[name];
+    if (!target || channel.set_point_ma >= target) return null;
+    const hold = (event) => {
+      event.preventDefault();
+      event.target.setPointerCapture?.(event.pointerId);
+      holding = name;
+      changed();
+    };
+    // A key that is kept down repeats itself: only its first press begins, never one from before a pause.
+    const key = (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); if (!event.repeat) { holding = name; changed(); } } };
+    return html`<button type="button" class=${`back ${holding === name ? "held" : ""}`} aria-pressed=${holding === name}
+      onPointerDown=${hold} onKeyDown=${key} onBlur=${let_go} onContextMenu=${(event) => event.preventDefault()}>
+      ${t(holding === name ? "back_held" : "back", { ma: ma(target) })}</button>`;
+  }
 }
 
 // --- one channel ------------------------------------------------------------------------------------------------------
@@ -130,10 +137,10 @@ export function Check({ state, mine }) {
   const good = state.mode === "armed";
   const check = async () => {
     set({ checking: true });
-    const checked = await act("check_electrodes", state.epoch);
-    if (!checked && store.told?.code === "check_too_soon") { // a person who was quick: it comes by itself
-      await new Promise((go) => setTimeout(go, store.told.problem.after_ms));
-      await act("check_electrodes", state.epoch);
+    for (let tries = 0; tries < 6 && !(await act("check_electrodes", state.epoch)); tries++) {
+      const wait_ms = { check_too_soon: store.told?.problem?.after_ms, lease_stale: 500 }[store.told?.code]; // it comes by itself
+      if (wait_ms === undefined) break;
+      await new Promise((go) => setTimeout(go, wait_ms));
     }
     set({ checking: false });
   };

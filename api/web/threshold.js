@@ -3,7 +3,7 @@ import { Component, html } from "./html.js";
 import { call, command, controls, loadAll } from "./net.js";
 import { keep, set, store } from "./store.js";
 import { clock, ma, number, t } from "./text.js";
-import { AskAll, answersOf } from "./before.js";
+import { AskAll, answersOf, plays } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
 import { Check, Running, STEP_MA, lower, used } from "./session.js";
@@ -49,10 +49,7 @@ function Found({ now }) {
       ${never.map((one) => html`<tr><th scope="row">${one.channel}: ${t("look.not_observed")}</th><td>1</td><td>${t("look.up_to", { ma: ma(one.amplitude_ma) })}</td></tr>`)}</tbody></table>`;
 }
 
-const silent = (plan, programme) => { // channels that the programme uses and that have no cap yet
-  const plays = new Set((programme?.phases ?? []).flatMap((phase) => phase.channels));
-  return [...plays].filter((name) => plan.caps_ma[name] == null);
-};
+const silent = (plan, programme) => plays(programme).filter((name) => plan.caps_ma[name] == null); // no cap yet
 
 export class Threshold extends Standing {
   async open(event) {

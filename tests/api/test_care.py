@@ -15,6 +15,7 @@ from controller.journal import Journal
 from controller.port import EngineRefused, Playing
 from controller.prescribed import Prescriptions
 from controller.prescription import Prescription, Signature
+from controller.programme import load_programme, programme_path
 from hw.board import load_board
 from tests.support.api import Api
 
@@ -45,8 +46,8 @@ def test_a_session_is_rated_and_the_newest_rating_counts(patient: TestClient) ->
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"comfort": 0}, {"comfort": 6}, {"pain_after": 11}, {"pain_before": "3"}, {"adverse": ["dizzy"]}, {"more": 1},
-     {"note": "x" * 501}, {"felt_from_ma": {"C": 1.0}}],
+    [{"comfort": 0}, {"comfort": 6}, {"pain_after": 11}, {"pain_after": None}, {"pain_before": "3"},
+     {"adverse": ["dizzy"]}, {"more": 1}, {"note": "x" * 501}, {"felt_from_ma": {"C": 1.0}}],
 )  # fmt: skip
 def test_a_rating_of_another_form_is_refused(patient: TestClient, wrong: dict[str, Any]) -> None:
     assert patient.post("sessions/s1/rating", json=RATING | wrong).json()["code"] == "request_invalid"
@@ -79,6 +80,29 @@ def test_a_complaint_closes_stimulation_until_a_clinician_releases_it(api: Api, 
 SIGNATURE = Signature("a" * 64, "b" * 128)
 PLAN = Prescription(1, "stress-50hz", {"A": 15_000}, "vaginal probe", 1_000, None, 20, 3, 21, 12, 2_000_000, ())
 PLAN = replace(PLAN, signature=SIGNATURE)
+
+
+BOTH = load_programme(programme_path("stress-50hz")).text.decode()
+BOTH = BOTH.replace('id = "stress-50hz"', 'id = "both"').replace('channel = "A"', 'channel = "AB"')
+
+
+@pytest.mark.parametrize(
+    ("caps_ua", "refused"),
+    [({}, True), ({"A": 15_000}, True), ({"A": 15_000, "B": 0}, True), ({"A": 1, "B": 1}, False)],
+)
+def test_no_session_opens_before_each_channel_has_a_cap(tmp_path: Path, caps_ua: dict[str, int], refused: bool) -> None:
+    """The caps may still be looked for."""
+    journal = Journal(tmp_path, "d" * 64)
+    prescriptions = Prescriptions(journal, load_board())
+    prescriptions.put(replace(PLAN, programme="both", programme_text=BOTH, caps_ua=caps_ua))
+    prescriptions.may_open("2027-01-01")
+    if refused:
+        with pytest.raises(EngineRefused) as told:
+            prescriptions.may_come("2027-01-01")
+        assert told.value.code == "cap_missing"
+    else:
+        prescriptions.may_come("2027-01-01")
+    journal.close()
 
 
 @pytest.mark.req("SR-163")

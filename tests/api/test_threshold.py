@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from api.threshold import LASTS_S
 from controller.chain import Kind
+from controller.port import Action
 from controller.prescription import CONTRAINDICATIONS
 from tests.support.api import PRESCRIPTION, Api
 
@@ -88,6 +90,57 @@ def test_it_expires_after_fifteen_minutes(two: Two, allowed: bool) -> None:
     }  # fmt: skip
     assert code(two.patient.post("threshold/allow")) == "threshold_expired"
     assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_expired"
+
+
+@pytest.mark.req("SR-192")
+def test_one_yes_is_for_one_session_and_lasts_no_longer_when_it_is_said_twice(two: Two) -> None:
+    two.clinician.post("threshold")
+    two.patient.post("threshold/allow")
+    two.now_s += 600
+    assert two.patient.post("threshold/allow").json()["left_s"] == LASTS_S - 600
+    assert two.clinician.post("threshold/session", json=ANSWERS).status_code == 201
+    assert code(two.patient.post("threshold/allow")) == "threshold_not_asked"
+    two.api.engine.act(Action.END, None).result()
+    assert two.api.engine.now.mode == "idle"
+    assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+    assert two.api.engine.now.session is None
+    two.run()  # with a new yes
+
+
+@pytest.mark.req("SR-192")
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_it_ends_fifteen_minutes_after_the_yes_however_late_it_was_opened(two: Two, taken_back: bool) -> None:
+    """Also when she takes it back while the session is being opened."""
+    ended, act = threading.Event(), two.api.engine.act
+
+    def told(action: Action, epoch: int | None) -> Any:
+        answer = act(action, epoch)
+        ended.set()
+        return answer
+
+    two.clinician.post("threshold")
+    two.patient.post("threshold/allow")
+    two.api.engine.act = told  # type: ignore[method-assign]
+    if taken_back:
+        may_open = two.api.service.threshold.may_open
+        two.api.service.threshold.may_open = (  # type: ignore[method-assign]
+            lambda *asked: (may_open(*asked), two.api.service.threshold.end())[0]
+        )
+    else:
+        two.now_s += LASTS_S - 0.001
+    assert two.clinician.post("threshold/session", json=ANSWERS).status_code == 201
+    assert ended.wait(10)
+    assert two.api.engine.now.session is None
+    two.api.journal.append(Kind.COMMAND).result()  # what was noted before is on disk too
+    assert two.api.journal.rows(Kind.THRESHOLD)[-1].fields == {"event": "expired", "session": "t1"}
+
+
+@pytest.mark.req("SR-192")
+def test_nothing_is_taken_down_once_it_is_over(two: Two) -> None:
+    two.run()
+    assert two.raised(two.clinician, 2.0).status_code == 200
+    two.now_s += LASTS_S
+    assert code(two.clinician.post("threshold/marks", json={"channel": "A", "mark": "sensory"})) == "threshold_expired"
 
 
 @pytest.mark.req("SR-192")

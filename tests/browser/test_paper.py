@@ -76,7 +76,8 @@ def test_what_a_session_leaves(planned: Served, phone: Phone, tmp_path: Path) ->
     patient.raises_to("1,0")
     patient.part("rest")
     patient.presses("end")
-    page.locator("[name=comfort]").fill("4")
+    for name in ("comfort", "strength", "pain_after"):
+        page.locator(f"[name={name}]").fill("4")
     patient.presses("after.send")
     patient.presses("diary.title")
     for day, leaks, pads, near in (("diary.today", "2", "1", "4"), ("diary.yesterday", "0", "", "")):
@@ -113,6 +114,9 @@ def test_what_a_session_leaves(planned: Served, phone: Phone, tmp_path: Path) ->
     journal.close()
     for role, in_detail in (("patient", False), ("clinician", True)):
         person = patient if role == "patient" else Person(phone(planned.link(role), "en"), "en")
+        person.page.locator(
+            "nav a"
+        ).first.wait_for()  # it is paired: a reload in the midst of that would use up the link
         person.page.goto(f"{planned.base}/#/dose/{session['id']}")
         person.page.reload()
         person.sees("proof.not_proved")

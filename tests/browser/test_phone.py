@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,19 @@ def test_a_new_plan_is_shown_where_a_phone_lies_open(device: Device, phone: Phon
         PrescriptionIn.model_validate({**PLAN, "revision": 2, "minutes": 25})
     )
     patient.sees("today.plan", minutes=25, day=3, week=5)
+
+
+def test_no_pin_hides_an_output_that_may_be_on(device: Device, phone: Phone) -> None:
+    patient = pair(device.api, device.base, phone, Role.PATIENT, "nb")
+    patient.sees("today.title")
+    patient.page.evaluate("localStorage.setItem('pin', JSON.stringify({ salt: '', hash: '' }))")
+    patient.page.reload()
+    patient.sees("pin.stop_works")
+    engine = device.api.engine
+    engine.now = replace(engine.now, mode="stopped", cause="person", clears="acknowledge", confirmed=False)
+    patient.sees("off_not_confirmed")
+    patient.sees("pull_lead")
+    patient.sees("pin.stop_works")
+    assert patient.page.get_by_role("button", name=patient.words["acknowledge"]).count() == 0, "that is behind the PIN"
+    engine.now = replace(engine.now, confirmed=True)
+    patient.page.locator(".latched").wait_for(state="detached")

@@ -66,19 +66,30 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     page.mouse.move(box["x"] + 40, box["y"] + 20)
     page.mouse.down()
     patient.shows("set-A", MA[language])
-    page.mouse.up()
+    back.wait_for(state="detached")
+    page.mouse.up()  # over whatever stands there now
 
+    patient.presses("pause")
+    patient.sees("part.paused")
+    patient.presses("resume")
+    back.wait_for()
+    patient.part("hold")
+    patient.part("ramp_down", "rest")
+    assert patient.figure("set-A") == MA[language].replace("1", "0")  # nobody holds it any more
     patient.presses("end")
     patient.sees("after.title")
     page.locator("[name=comfort]").fill("4")
     page.locator("[name=pain_after]").fill("1")
+    patient.presses("after.send")
+    assert page.locator("[name=strength]:invalid").count() == 1, "what nobody chose is not told"
+    page.locator("[name=strength]").click()
     page.locator("[name=note]").fill("fint")
     patient.presses("after.send")
     patient.sees("today.done", done=1, of=5)
     patient.presses("nav.patient.history")
     page.locator(".points svg").first.wait_for()
     rated = served.ask("clinician", "GET", "/sessions")[0]
-    assert rated["rating"]["comfort"] == 4
+    assert (rated["rating"]["comfort"], rated["rating"]["strength"], rated["rating"]["pain_before"]) == (4, 3, None)
     assert rated["rating"]["note"] == "fint"
     assert rated["comfortable_ma"]["A"] > 0
 
@@ -171,6 +182,8 @@ def test_a_complaint_closes_stimulation_too(planned: Served, phone: Phone) -> No
     patient = Person(phone(planned.link("patient")))
     patient.starts()
     patient.presses("end")
+    for name in ("comfort", "strength", "pain_after"):
+        patient.page.locator(f"[name={name}]").click()
     patient.page.locator("[name=burning]").check()
     patient.presses("after.send")
     patient.sees("closed.title")

@@ -101,6 +101,25 @@ def test_a_key_signs_what_is_prescribed_and_a_file_follows_it(tmp_path: Path, ph
         assert served.ask("viewer", "GET", "/state")["prescription_revision"] == 2
 
 
+def test_a_programme_that_came_with_the_plan_is_carried_on(served: Served, phone: Phone) -> None:
+    """The device keeps no such programme: the form signs the one in force again, never another by itself."""
+    text = load_programme(programme_path("stress-50hz")).text.decode().replace('"stress-50hz"', '"mine"')
+    put = served.ask("clinician", "PUT", "/prescription", {**PLAN, "programme": "mine", "programme_text": text})
+    clinician = Person(phone(served.link("clinician")))
+    clinician.presses("nav.clinician.plan")
+    clinician.sees("plan.programme_kept", id="mine")
+    clinician.sees("figures.caption", ma=15)
+    clinician.page.fill("[name=minutes]", "10")
+    for revision, choice, signed in ((2, None, put["programme_sha256"]), (3, "sprint", None)):
+        if choice:
+            clinician.page.locator("[name=programme]").select_option(choice)
+        clinician.presses("plan.save", n=revision)
+        clinician.sees("plan.saved", n=revision)
+        found = served.ask("clinician", "GET", "/prescription")
+        assert (found["programme"], found["minutes"]) == (choice or "mine", 10)
+        assert signed in (None, found["programme_sha256"])
+
+
 @pytest.mark.req("SR-192")
 @pytest.mark.parametrize("language", LANG)
 def test_the_caps_are_found_together(served: Served, phone: Phone, language: str) -> None:

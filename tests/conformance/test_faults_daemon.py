@@ -243,20 +243,26 @@ def test_whoever_waits_for_a_slow_daemon_sees_it_by_its_clock(sim: Sim, wire: Wi
     clock.close()
 
 
-@pytest.mark.parametrize(("each_ms", "cause"), [(0.3, None), (12, "daemon_slow")])
-def test_a_session_with_a_slow_daemon_is_the_same_each_time(each_ms: float, cause: str | None) -> None:
-    """What the guard finds in each check, the clock alone decides: one takes 9 ms, or too long."""
+@pytest.mark.parametrize(("each_ms", "said"), [(0.2, None), (0.3, "electrode_polarity"), (12, "daemon_slow")])
+def test_a_session_with_a_slow_daemon_is_the_same_each_time(each_ms: float, said: str | None) -> None:
+    """What the guard finds in each check, the clock alone decides: one takes 6 ms, or 9 (the electrode check misses the
+    gaps that it looks into, and nothing starts), or too long.
+    """
 
     def play() -> tuple[list[tuple[int, int, int]], int, str | None]:
         with stack() as rig:
             rig.fault("daemon-slow", each_ms)  # before time begins: later it would come in the midst of some call
             link = rig.link()
-            if link.latest["cause"] is None:
-                rig.play(short_programme(repeats=1), 5_000, link=link, end_us=1_000_000)
-            return rig.phase_edges(), rig.clock.now(), link.latest["cause"]
+            found = link.latest["cause"]
+            if found is None:
+                try:
+                    rig.play(short_programme(repeats=1), 5_000, link=link, end_us=1_000_000)
+                except SessionRefused as refused:
+                    found = refused.code
+            return rig.phase_edges(), rig.clock.now(), link.latest["cause"] or found
 
     first = play()
-    assert (len(first[0]) > 100, first[2]) == (cause is None, cause)
+    assert (len(first[0]) > 100, first[2]) == (said is None, said)
     assert first == play()
 
 

@@ -110,8 +110,8 @@ def frozen() -> Iterator[Frozen]:
 
 
 def strong() -> bytes:
-    """Pulses of 2 mA each 20 ms for 80 ms; repeated, they have no end."""
-    return wave(FIGURES, "A", positive=True)
+    """Four pulses of 2 mA; repeated, they have no end."""
+    return wave(FIGURES, "A")
 
 
 def held_phase() -> bytes:

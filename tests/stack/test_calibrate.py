@@ -117,7 +117,10 @@ def test_the_guard_gives_nobody_current_before_the_board_was_calibrated(
         raw = calibration.load(record)
         assert raw is not None
         path.write_text(calibration.dump(replace(raw, day=old)), encoding="utf-8")
-        assert link.request("check_electrodes")["code"] == "not_now"
+        link.heard()
+        while (asked := link.request("check_electrodes"))["code"] == "check_too_soon":
+            link.receive(link.now() + asked["wait_us"])
+        assert asked["code"] == "not_now"
         assert (link.latest["mode"], link.latest["cause"]) == ("stopped", calibration.EXPIRED)
         link.close()
     finally:

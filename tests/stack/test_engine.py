@@ -197,8 +197,7 @@ def test_what_is_prescribed_is_held(person: Person) -> None:
 def test_a_cap_that_is_missing_gives_nothing(person: Person) -> None:
     person.prescribe(caps_ua={})
     person.until(lambda state: state.mode == "idle")
-    person.open()
-    assert refused(person.act, Action.CHECK_ELECTRODES, 1).code == "over_cap"
+    assert refused(person.open).code == "cap_missing"
 
 
 def test_a_start_that_the_guard_refuses_is_no_session(person: Person) -> None:

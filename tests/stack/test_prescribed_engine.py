@@ -113,6 +113,7 @@ def test_a_clinician_looks_for_the_caps_and_what_was_sent_is_proved(person: Pers
     assert record.opened["looking"]
     assert person.engine.prescription() == before
     assert person.verify().findings == ()
-    person.open()
-    assert person.state.channels["A"].ceiling_ua == 0, "a session of the patient's has no more than is prescribed"
+    with pytest.raises(EngineRefused) as refused:
+        person.open()
+    assert refused.value.code == "cap_missing", "a session of the patient's has no more than is prescribed"
     assert THRESHOLD not in {row.fields.get("kind") for row in person.rows(Kind.PRESCRIPTION)}

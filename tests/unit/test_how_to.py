@@ -68,9 +68,7 @@ def command(text: str, tree: Path) -> str:
     """What a person types, with this Python for that of .venv and the copy for what is installed."""
     python = shlex.quote(sys.executable)
     words = {"pelvistim": "-m controller.cli", "python -m pytest": "-m pytest -p no:cacheprovider", "python": ""}
-    typed = re.sub(
-        r"\.venv/bin/(pelvistim|python -m pytest|python)", lambda found: f"{python} {words[found[1]]}", text
-    )
+    typed = re.sub(r"\.venv/bin/(pelvistim|python -m pytest|python)", lambda found: f"{python} {words[found[1]]}", text)
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     result = subprocess.run(
         ["bash", "-euc", typed],

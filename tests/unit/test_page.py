@@ -54,6 +54,12 @@ def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
             assert set(re.findall(r"\{\w+\}", words[key])) == set(re.findall(r"\{\w+\}", nb[key])), (language, key)
 
 
+def test_no_word_stands_there_twice() -> None:
+    for path in (WEB / "lang").glob("*.json"):
+        pairs = json.loads(path.read_text("utf-8"), object_pairs_hook=list)
+        assert len(pairs) == len(dict(pairs)), path.name
+
+
 def test_every_language_can_be_chosen_and_has_its_own_stop() -> None:
     """What stands in the page before its words have come is there in every language, and one of them is shown."""
     offered = (WEB / "text.js").read_text("utf-8").partition("LANGUAGES = {")[2].partition("};")[0]

@@ -20,7 +20,7 @@ from controller.prescribed import refuse_unfit
 from controller.prescription import CONTRAINDICATIONS, PATIENT_MAY, Placement, Prescription, completed, signed_text
 from controller.prescription_form import as_form, as_json, as_toml, parse_form
 from controller.prescription_words import in_words
-from controller.programme import shipped_programmes
+from controller.programme import load_programme, programme_path, shipped_programmes
 from hw.board import load_board
 from safety import limits
 from safety.enrolled import KeyRefused, PublicKey, enrol, enrolled, read_key, revoke, verify
@@ -147,6 +147,17 @@ def test_a_cap_for_a_channel_that_the_programme_does_not_use_is_refused() -> Non
         refuse_unfit(replace(PLAN, caps_ua={"A": 20_000, "B": 15_000}), load_board())
     assert refused.value.code == "prescription_channel"
     refuse_unfit(replace(PLAN, caps_ua={"B": 0}), load_board())
+
+
+def test_another_programme_under_an_id_of_the_librarys_is_refused() -> None:
+    """It would read back under the library's title. The library's own bytes may come along."""
+    text = load_programme(programme_path(PLAN.programme)).text.decode()
+    refuse_unfit(replace(PLAN, programme_text=text), load_board())
+    other = text.replace("hold_ms", "hold_ms ", 1)
+    assert other != text
+    with pytest.raises(EngineRefused) as refused:
+        refuse_unfit(replace(PLAN, programme_text=other), load_board())
+    assert refused.value.code == "programme_shipped"
 
 
 @pytest.mark.req("SR-161")

@@ -16,9 +16,9 @@ FIRST, LAST = date(2027, 1, 4), date(2027, 1, 31)
 Said = tuple[Kind, str, dict[str, Any]]
 
 
-def prescribed(day: str, per_week: int, revision: int = 1) -> Said:
+def prescribed(day: str, per_week: int, revision: int = 1, until: str | None = None) -> Said:
     told = {"revision": revision, "programme": "stress-50hz", "minutes": 20, "sessions_per_week": per_week}
-    return Kind.PRESCRIPTION, day, {**told, "sessions_per_day": 1, "weeks": 12, "valid_until": None}
+    return Kind.PRESCRIPTION, day, {**told, "sessions_per_day": 1, "weeks": 12, "valid_until": until}
 
 
 def session(day: str, ua: int = 10_000, *, cause: str | None = None, **rating: Any) -> list[Said]:
@@ -61,6 +61,28 @@ def test_weeks_that_are_not_whole_or_before_a_prescription_are_not_judged() -> N
     assert (told["prescribed"], told["within_prescribed"]) == (0, 0)
 
 
+def test_a_week_that_the_plan_was_not_valid_to_the_end_of_is_not_judged() -> None:
+    told = made(prescribed("2027-01-03", 2, until="2027-01-17"), *session("2027-01-18"))["adherence"]
+    assert [week["prescribed"] for week in told["weeks"]] == [2, 2, None, None]
+
+
+def test_a_session_that_stopped_is_none_that_the_plan_asks_for() -> None:
+    told = made(prescribed("2027-01-03", 2), *session("2027-01-04"), *session("2027-01-05", cause="lead_off"))
+    told = told["adherence"]
+    assert (told["sessions"], told["completed"]) == (2, 1)
+    assert (told["weeks"][0]["sessions"], told["within_prescribed"]) == (1, 1)
+
+
+def test_looking_for_the_caps_is_no_training() -> None:
+    looked = session("2027-01-05", 30_000)
+    looked[0][2]["looking"] = True
+    told = made(prescribed("2027-01-03", 2), *session("2027-01-04"), *looked)
+    without = made(prescribed("2027-01-03", 2), *session("2027-01-04"))
+    assert told == without
+    alone = made(*looked)
+    assert (alone["simulated"], alone["sessions"], alone["dose"]["pulses"]) == (True, [], 0)
+
+
 @pytest.mark.parametrize(("count", "ends"), [(1, None), (5, None), (6, (7.0, 10.0))])
 def test_how_it_began_and_is_now_is_told_from_six_points_on(count: int, ends: tuple[float, float] | None) -> None:
     days = [(FIRST + timedelta(days=n)).isoformat() for n in range(count)]
@@ -76,6 +98,8 @@ def test_ratings_pain_and_thresholds_are_those_that_were_told() -> None:
     assert told["ratings"]["comfort"]["points"] == [{"at": "2027-01-04T10:00:00.000+00:00", "value": 4.0}]
     assert (told["pain"]["pain_before"]["n"], told["pain"]["pain_after"]["n"]) == (1, 1)
     assert [point["value"] for point in told["felt_from_ma"]["A"]["points"]] == [3.0]
+    untold = made(*session("2027-01-04", **rating | {"pain_before": None}))["pain"]
+    assert (untold["pain_before"]["n"], untold["pain_after"]["n"]) == (0, 1)
 
 
 def test_what_a_clinician_found_and_did_not_observe() -> None:
