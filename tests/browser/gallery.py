@@ -17,7 +17,8 @@ from controller.port import Channel, Lease, Playing, State
 from controller.prescription import completed
 from controller.prescription_form import as_toml
 from tests.browser.conftest import PLAN
-from tests.browser.steps import Person
+from tests.browser.gallery_training import training
+from tests.browser.steps import Person, later, pair, to
 from tests.support.api import Api
 from tests.support.signed import KEY
 
@@ -113,44 +114,6 @@ def a_session(note: Callable[..., Any], day: int) -> None:
          pain_after=2 - day // 9, adverse=[], felt_from_ua={"A": 4000}, note="")  # fmt: skip
 
 
-def pair(api: Api, base: str, open_: Open, role: Role, language: str) -> Person:
-    person = Person(open_(f"{base}/#pair={api.service.pairing.open(role).token}"), language)
-    person.page.locator("nav").wait_for()
-    return person
-
-
-def to(person: Person, view: str) -> None:
-    person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
-    person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
-
-
-THERE = {
-    "technique": "figure svg",
-    "muscle": "fieldset",
-    "effect": "[data-verdict]",
-    "perfect": "form",
-    "diary": ".days",
-    "report": ".points svg",
-    "dose": "table",
-    "output": "table",
-    "kept": "h1",
-}
-"""What shows that a view is there, whole."""
-
-
-def later(person: Person, *views: str) -> Iterator[str]:
-    """Views that are not in the navigation, one by one."""
-    for view in views:
-        name = view.partition("/")[0]
-        person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
-        person.page.locator(f"#view .card {THERE[name]}").first.wait_for()
-        if name == "report":
-            person.sees("proof.count", n=14, of=15)
-        if name == "dose":
-            person.sees("proof.not_proved")
-        yield name
-
-
 def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:
     """Each view by its name. ``open_`` opens a page in this language."""
     engine = api.engine
@@ -222,25 +185,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     yield "after", patient
     patient.presses("after.skip")
 
-    to(patient, "guided")
-    yield "guided", patient
-    patient.presses("guided.begin", name=patient.words["guided.marathon"])
-    patient.part("hold")
-    yield "guided-squeeze", patient
-    for view in later(patient, "technique", "effect", "muscle"):
-        yield view, patient
-    page.locator("[name=where][value=surface]").check()
-    patient.presses("guided.begin", name=patient.words["guided.technique"])
-    patient.sees("muscle.check_first")
-    yield "muscle-ready", patient
-    patient.presses("prepare.ready")
-    page.locator("canvas").wait_for()
-    api.sensor.let(61.5)  # the check, and half of the first squeeze
-    patient.sees("squeeze_of", n=1, of=5)
-    yield "muscle-live", patient
-    patient.presses("end")
-    patient.sees("result.not_whole")
-    yield "result", patient
+    yield from training(api, patient)
     to(patient, "history")
     page.locator(".points svg").nth(2).wait_for()
     yield "history", patient

@@ -15,8 +15,8 @@ from api.models import PrescriptionIn
 from api.roles import Role
 from api.views import prescription_of
 from tests.browser.conftest import PLAN, Phone
-from tests.browser.gallery import furnish, pair
-from tests.browser.steps import LANG, Person
+from tests.browser.gallery import furnish
+from tests.browser.steps import LANG, Person, pair
 from tests.support.api import Api
 from tests.support.served import serving
 
