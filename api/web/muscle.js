@@ -16,7 +16,7 @@ const SILENT_MS = 700; // without a block for so long the picture is old
 const WORD_MS = 1000; // a word stays so long: nothing flickers
 const KEPT_MS = 4000;
 const AGAIN_MS = 1000;
-const FLOOR_NV = 10_000; // until the own strongest is known
+const OVER_LEAST = 10; // until the own strongest is known, the scale is so many times the quietest so far
 const NO_MEASUREMENT = { silent: "stale", settling: "signal.settling", lead_off: "signal.lead_off", disconnected: "signal.lead_off", saturated: "signal.saturated", lost: "signal.lost",
   blanked: "signal.lost", output_enabled: "refusal.output_enabled", emg_absent: "refusal.emg_absent", emg_lost: "refusal.emg_lost" }; // why nothing is shown -> its words
 
@@ -95,8 +95,9 @@ function scene(canvas, { parts, here, at, level, trail, good, scaled, still, col
 // --- the training ---
 
 class Live extends Component {
-  trail = []; pace = new Pace(); most = FLOOR_NV; heard = performance.now(); spokeAt = 0;
+  trail = []; pace = new Pace(); most = 0; least = Infinity; heard = performance.now(); spokeAt = 0;
   componentDidMount() {
+    scrollTo(0, 0);
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.open();
     this.frame();
@@ -124,7 +125,9 @@ class Live extends Component {
     if (ms === null || !envelope.length) return;
     this.pace.take(ms, this.heard);
     if ((percent !== null) !== Boolean(this.scaled)) { this.scaled = percent !== null; this.trail = []; } // another scale
-    this.most = Math.max(this.most, ...envelope);
+    if (this.signal in NO_MEASUREMENT) { this.trail = []; return; }
+    this.least = Math.min(this.least, ...envelope);
+    this.most = Math.max(this.most, OVER_LEAST * this.least, ...envelope);
     envelope.forEach((nv, n) => this.trail.push({ ms: ms - (envelope.length - 1 - n) * step, level: percent ? percent[n] : (100 * nv) / this.most }));
     while (this.trail[0].ms < ms - KEPT_MS) this.trail.shift();
   }
