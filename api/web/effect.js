@@ -131,9 +131,9 @@ export class Perfect extends Component {
         <label>${t("diary.note")}<textarea name="note" rows="2" maxlength="500"></textarea></label>
         <button type="submit" class="main">${t("after.send")}</button></form>
       ${refused && html`<p class="told" role="alert">${refusal(refused)}</p>`}
-      ${all?.length > 0 && html`<table><thead><tr><td></td><th scope="col">P</th><th scope="col">E</th><th scope="col">R</th><th scope="col">F</th></tr></thead>
-        <tbody>${[...all].reverse().map((one) => html`<tr><th scope="row">${date(one.day)}${one.note && html`<br /><q class="small">${one.note}</q>`}${one.advice.map((code) => html`<br /><span class="small">${t(`perfect.${code}`)}</span>`)}</th>
-          <td>${number(one.power)}</td><td>${number(one.endurance_s)} s</td><td>${number(one.repetitions)}</td><td>${number(one.fast)}</td></tr>`)}</tbody></table>`}
+      ${[...(all ?? [])].reverse().map((one) => html`<article><h2>${date(one.day)}</h2>
+        <p><strong>P ${number(one.power)} · E ${number(one.endurance_s)} s · R ${number(one.repetitions)} · F ${number(one.fast)}</strong></p>
+        ${one.note && html`<p><q>${one.note}</q></p>`}${one.advice.map((code) => html`<p class="told">${t(`perfect.${code}`)}</p>`)}</article>`)}
     </section>`;
   }
 }

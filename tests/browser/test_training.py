@@ -221,5 +221,4 @@ def test_effect_says_one_of_three_words_and_the_clinician_enters_a_palpation(sta
         form.locator(f"[name={name}]").fill(value)
     clinician.presses("after.send")
     clinician.sees("perfect.pause_twice")
-    row = form.locator("tbody tr td").all_inner_texts()
-    assert row == ["2", "4 s", "3", "6"]
+    assert form.locator("article strong").all_inner_texts() == ["P 2 · E 4 s · R 3 · F 6"]
