@@ -26,9 +26,11 @@ export const Place = ({ parts, here }) => {
     ${n > 0 && of > 1 && html`<span>${t("squeeze_of", { n, of })}</span>`}</p>`;
 };
 
+// From the top; with large text the header fills the window, and what is followed goes first.
+export const inView = (session) => { scrollTo(0, 0); session?.scrollIntoView({ block: "nearest" }); };
+
 class Exercise extends Component {
   componentDidMount() {
-    scrollTo(0, 0);
     this.began = performance.now() + READY_MS;
     this.timer = setInterval(() => this.look(), 100);
     this.look();
@@ -61,7 +63,7 @@ class Exercise extends Component {
     }
     const squeeze = here?.what === "squeeze", part = here ? (squeeze ? "hold" : "rest") : "waiting";
     const word = pausedAt ? t("part.paused") : here ? t(squeeze ? "guided.squeeze" : "guided.release") : t("guided.ready");
-    return html`<div class="session"><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
+    return html`<div class="session" ref=${inView}><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
       <${Ring} part=${part} leftMs=${left} totalMs=${here?.length_ms ?? READY_MS} word=${word} />
       <${Place} parts=${training.parts} here=${here} />
       <p class="hint">${squeeze ? t(`task.${here.task}`) : t("guided.hint")}</p>

@@ -8,7 +8,7 @@ import { Awake } from "./session.js";
 import { remember, remembered, store } from "./store.js";
 import { refusal, seconds, t } from "./text.js";
 import { Pace, endOf, levelAt, partAt, said } from "./aim.js";
-import { Choices, Place, StillOpen, trainings } from "./guided.js";
+import { Choices, Place, StillOpen, inView, trainings } from "./guided.js";
 import { Result, isInside } from "./effect.js";
 
 const KINDS = { vaginal: "vaginal probe", anal: "anal probe", surface: "surface" }; // as a plan calls them
@@ -97,7 +97,6 @@ function scene(canvas, { parts, here, at, level, trail, good, scaled, still, col
 class Live extends Component {
   trail = []; pace = new Pace(); most = 0; least = Infinity; heard = performance.now(); spokeAt = 0;
   componentDidMount() {
-    scrollTo(0, 0);
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.open();
     this.frame();
@@ -171,7 +170,7 @@ class Live extends Component {
   render({ training }, { here, left, bad, does, hum, unsure, ready }) {
     const squeeze = here?.what === "squeeze";
     const hint = bad ? NO_MEASUREMENT[bad] : does ? `muscle.${does}` : here ? (squeeze ? `task.${here.task}` : here.task === "between" ? "task.between" : "task.rest") : "loading";
-    return html`<div class="session"><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
+    return html`<div class="session" ref=${inView}><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
       <p class="now"><span role="status">${t(here ? (squeeze ? "guided.squeeze" : "guided.release") : ready ? "guided.done" : "guided.ready")}</span> <strong aria-hidden="true">${left > 0 && seconds(left * 1000)}</strong></p>
       <canvas class=${`scene ${bad ? "old" : ""}`} role="img" aria-label=${t("muscle.picture")} ref=${(canvas) => { this.canvas = canvas; }}></canvas>
       <${Place} parts=${training.parts} here=${here} />
