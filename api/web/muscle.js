@@ -120,7 +120,7 @@ class Live extends Component {
   }
   take({ training_ms: ms, step_ms: step, envelope_nv: envelope, percent, signal, refused }) {
     this.heard = performance.now();
-    this.signal = refused ?? signal;
+    if (refused || envelope.length) this.signal = refused ?? signal; // a block without a step says nothing of it
     if (ms === null || !envelope.length) return;
     this.pace.take(ms, this.heard);
     if ((percent !== null) !== Boolean(this.scaled)) { this.scaled = percent !== null; this.trail = []; } // another scale

@@ -16,7 +16,7 @@ from controller.chain import Kind
 from controller.training.course import plan
 from controller.training.records import trainings
 from tests.browser.conftest import Phone
-from tests.browser.steps import LANG, Person, pair, to
+from tests.browser.steps import LANG, Person, pair, sensed, to
 from tests.support.api import Api
 from tests.support.emg import follows
 from tests.support.served import serving
@@ -115,7 +115,7 @@ def test_the_ball_follows_the_muscle_and_letting_go_is_half(started: Started, la
     page.locator("[name=where][value=surface]").check()
     patient.presses("guided.begin", name=patient.words["guided.technique"])
     patient.presses("prepare.ready")
-    patient.sees("guided.ready")
+    sensed(page)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     feed(api, page, made.check_ms / 1000 + 1.8)  # the check, and the first squeeze half way
     patient.sees("muscle.good")
@@ -147,7 +147,7 @@ def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: 
     page.locator("[name=where][value=surface]").check()
     patient.presses("guided.begin", name=patient.words["guided.glazer"])
     patient.presses("prepare.ready")
-    page.locator("canvas").wait_for()
+    sensed(page)
     api.sensor.let(made.parts[-1].end_ms / 1000 + 1)
     patient.sees("warn.norms_wide")
     stages = ("rest_before", "flick", "hold", "endurance", "rest_after")
