@@ -50,6 +50,9 @@ def started(tmp_path: Path, phone: Phone) -> Iterator[Started]:
     api.close()
 
 
+END = "**/training/current/end"
+
+
 def told(api: Api) -> list[dict[str, Any]]:
     return trainings(api.journal.rows(Kind.TRAINING))
 
@@ -80,7 +83,8 @@ def test_technique_then_sprint_marathon_and_an_own_mix_without_a_sensor(started:
         for ms, part in ((5_100, "hold"), (hold_ms, "rest"), (rest_ms, "hold")):
             page.clock.fast_forward(ms)
             patient.part(part)
-        page.clock.fast_forward(150_000)
+        with page.expect_response(END):
+            page.clock.fast_forward(150_000)
         patient.sees("guided.done_text")
         patient.presses("guided.back")
         page.locator("summary", has_text=patient.words["guided.own"]).wait_for()
@@ -97,7 +101,8 @@ def test_technique_then_sprint_marathon_and_an_own_mix_without_a_sensor(started:
     page.locator("[name='pause_ms 0']").fill("6")
     patient.presses("guided.begin", name=own)
     patient.sees("guided.ready")
-    to(patient, "history")  # who walks away has ended it
+    with page.expect_response(END):
+        to(patient, "history")  # who walks away has ended it
     patient.sees("history.none")
     to(patient, "guided")
     page.locator("summary", has_text=own).wait_for()
