@@ -45,8 +45,6 @@ STARVED_US: Final = 300_000
 """An app that hands over nothing for so long is taken to be frozen: output would come back out of a silence."""
 LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
-QUIET_WITHIN_US: Final = 5_000
-"""By how much a check may come later so that it does not read in the midst of a pulse."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +159,7 @@ class Guard:
             now = self._clock.now()  # a slow disk may have taken its time
             if now >= self._next_check:
                 self.check(now)
-                self._due = max(self._due + limits.CHECK_INTERVAL_US, now)
-                self._next_check = window.quiet_us(self._supply.played, self._due, QUIET_WITHIN_US)
+                self._due, self._next_check = window.next_check_us(self._supply.played, self._due, now)
             if self._job is not None and now >= self._wait.until_us:
                 self._go_on(now)
             if self.state.mode is Mode.RUNNING and self._supply.due(now):
