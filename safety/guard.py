@@ -268,6 +268,7 @@ class Guard:
         match action:
             case Action.STOP_NOW:
                 self._halt(now)
+                self._show()  # before anything is written: a disk may take its time
             case Action.STOP_AGAIN:
                 self._lower(now)
             case Action.RESET_TRIP:
