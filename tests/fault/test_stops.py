@@ -121,7 +121,7 @@ def test_a_stop_needs_nothing_of_a_loop_that_is_stuck(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         SimulatedBoard,
         "_start",
-        lambda self, module, *rest: begin(self, "tests.bench.wedged" if module == "safety" else module, *rest),
+        lambda self, module, *rest: begin(self, "tests.bench.guard" if module == "safety" else module, *rest),
     )
     with stack() as rig:
         hand = Hand(rig)

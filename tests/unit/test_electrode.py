@@ -317,9 +317,9 @@ def test_the_largest_of_the_looks_counts() -> None:
     ("late_us", "peaks", "found"),
     [
         (0, (GOOD, GOOD), Finding(500, None)),
-        (1_300, (GOOD, GOOD), Finding(500, None)),  # they may have met the gap; what they show can come from nothing else
+        (1_300, (GOOD, GOOD), Finding(500, None)),  # what they show can come from nothing else
         (0, ((0, 0), GOOD), Finding(500, POLARITY)),
-        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),  # or may not: that they show nothing says nothing
+        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),  # that they show nothing says nothing
         (13_000, (GOOD, GOOD), Finding(None, UNREAD)),  # the next pulse, of which both phases are shown
     ],
 )

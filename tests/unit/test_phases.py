@@ -41,7 +41,6 @@ class Broken:
     load: int = 1000
 
 
-
 class Output:
     """The board: holds that keep the largest since they were emptied; its readings take ``takes_us``, and the waves
     begin ``off_us`` later than planned.
@@ -117,7 +116,14 @@ def named(
         board.now_us = max(at, board.now_us)
         at = board.now_us
         _, found = lookout.look(
-            board, State(Mode.RUNNING), Wait(0), at, due, good=True, begins=False, stopping=lambda: False  # type: ignore[arg-type]
+            board,
+            State(Mode.RUNNING),
+            Wait(0),
+            at,
+            due,
+            good=True,
+            begins=False,
+            stopping=lambda: False,  # type: ignore[arg-type]
         )
         yield board.now_us, found
         due, at = window.next_check_us(played, due, at)
