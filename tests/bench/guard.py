@@ -1,8 +1,8 @@
 """The guard on which ends of output are tried: it takes down when the machine let it wait, and can be wedged.
 
 A line of ``LATE`` in its runtime folder for each check that came late: the time, and by how much (us). On SIGUSR1 its
-loop waits for an answer on its main connection that never comes, as long as a call may take. Electrode checks may follow
-each other at once. All else is the guard's own. Run like ``python -m safety``.
+loop waits for an answer on its main connection that never comes, as long as a call may take. Electrode checks may
+follow each other at once. All else is the guard's own. Run like ``python -m safety``.
 """
 
 from __future__ import annotations
