@@ -122,6 +122,7 @@ class ChannelOut(Out):
     """One channel."""
 
     set_point_ma: float
+    given_ma: float = Field(description="What the present phase gives of it in a full pulse, in mA.")
     measured_ma: float = Field(description="The largest current sensed in the last window, in mA.")
     ceiling_ma: float = Field(description="The prescription's cap, in mA.")
     allowed_ma: float = Field(description="The highest set-point that would be granted now, in mA.")
@@ -624,7 +625,7 @@ class ReleaseIn(In):
 
 class SessionSummary(Out):
     """One session in the list. Charge in uC: of the first phase of every pulse. `comfortable_ma`: per channel, the
-    set-point that half of the contractions had at least.
+    current that half of the contractions were given at least.
     """
 
     id: str
@@ -643,8 +644,8 @@ class SessionSummary(Out):
 
 class SessionRecord(SessionSummary):
     """One session in whole: each contraction's dose (uA, us, pC) as planned, as sent and as it came in edges and sensed
-    current, and pauses, stops and causes in their order. `below_comfortable_s`: how long contractions had less than the
-    comfortable setting. `deviations`: where what came is not what was planned.
+    current, and pauses, stops and causes in their order. `below_comfortable_s`: how long contractions were set lower
+    than half of them were. `deviations`: where what came is not what was planned.
     """
 
     below_comfortable_s: dict[str, float]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Protocol
 
 from controller.prescription import Prescription
@@ -47,6 +48,7 @@ TOWARDS_OUTPUT = frozenset({Action.CHECK_ELECTRODES, Action.START, Action.RESUME
 class Channel:
     """One channel. ``ceiling_ua``: the prescription's cap. ``allowed_ua``: the highest set-point granted now; a higher
     one, if any, ``after_us`` from now (None: not known). ``load_ohm`` and ``finding`` are of the last electrode check.
+    ``share``: the part of the set-point that the phase gives, above 0 and at most 1.
     """
 
     set_point_ua: int
@@ -56,6 +58,12 @@ class Channel:
     after_us: int | None = None
     load_ohm: int | None = None
     finding: str | None = None
+    share: Fraction = Fraction(1)
+
+    @property
+    def given_ua(self) -> int:
+        """The current of a full pulse: what is felt, and measured."""
+        return int(self.set_point_ua * self.share)
 
 
 @dataclass(frozen=True)

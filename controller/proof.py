@@ -188,6 +188,11 @@ def _doses(rows: _Rows, recorded: Recording, replayed: Replay) -> Iterator[Findi
         ):
             words = f"contraction {key[0]} on {key[1]}: told {came} came of {sent} sent"
             yield Finding("dose_other", f"{words}; replayed {tally.pulses} pulses, {charge_pc} pC")
+        replayed_ua = (tally.set_point_ua, tally.code * recorded.full_scale_ua // CODES)
+        highest = (dose["set_point_ua"], dose.get("sent_ua", replayed_ua[1]))  # it was not always told
+        if highest != replayed_ua:
+            words = f"contraction {key[0]} on {key[1]}: told {highest} uA were set and given"
+            yield Finding("dose_other", f"{words}; replayed {replayed_ua}")
 
 
 def _sealed(seal: Seal, recorded: Recording, replayed: Replay, rows: _Rows) -> Iterator[Finding]:

@@ -29,10 +29,14 @@ CHANNELS: Final = ("A", "B")
 
 @dataclass
 class Tally:
-    """What was sent in one contraction on one channel; ``code_us``: code x width of the first phases."""
+    """What was sent in one contraction on one channel; ``code_us``: code x width of the first phases; ``code`` and
+    ``set_point_ua``: the highest.
+    """
 
     pulses: int = 0
     code_us: int = 0
+    code: int = 0
+    set_point_ua: int = 0
 
 
 @dataclass
@@ -197,6 +201,8 @@ class _Walk:
         tally = self.told.tallies.setdefault((due.train, channel), Tally())
         tally.pulses += 1
         tally.code_us += code * shot.width_us
+        tally.code = max(tally.code, code)
+        tally.set_point_ua = max(tally.set_point_ua, chunk.set_point_ua[channel])
         self.told.pulses += 1
 
     def end(self) -> None:

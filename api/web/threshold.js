@@ -101,7 +101,7 @@ export class Threshold extends Standing {
       ${!mine && html`<p class="told">${t(state.control.asking === store.me.id ? "control_asked" : "other_controls")}
         ${state.control.asking !== store.me.id && html`<button type="button" onClick=${claim}>${t("ask_control")}</button>`}</p>`}
       ${!["running", "paused"].includes(state.mode) ? html`<${Check} state=${state} mine=${mine} />` : html`<${Running} state=${state} mine=${mine}>
-        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].set_point_ma) })}</h2>
+        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].given_ma) })}</h2>
           <div class="ways">${MARKS.map((one) => html`<button type="button" aria-disabled=${state.channels[name].set_point_ma === 0}
             onClick=${() => take(name, one)}>${t(`look.${one[0]}${one[0] === "motor" ? `_${one[1] ?? "not"}` : ""}`)}</button>`)}</div></section>`)}<//>`}`;
   }

@@ -530,6 +530,18 @@ def a_charge_made_smaller_and_all_hashed_anew(work: Work) -> None:
     work.rehash()
 
 
+@finds("dose_other")
+def a_weaker_pulse_told_and_all_hashed_anew(work: Work) -> None:
+    work.body("dose", lambda told: told["contraction"] == 1, lambda told: told.update(sent_ua=told["sent_ua"] - 12))
+    work.rehash()
+
+
+@finds("dose_other")
+def a_lower_set_point_told_and_all_hashed_anew(work: Work) -> None:
+    work.body("dose", lambda told: told["contraction"] == 1, lambda told: told.update(set_point_ua=5_000))
+    work.rehash()
+
+
 @finds("dose_missing")
 def a_dose_left_out_and_all_hashed_anew(work: Work) -> None:
     work.sql("DELETE FROM row WHERE kind = 'dose' AND body LIKE '%\"contraction\":3,%'")
