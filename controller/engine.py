@@ -493,6 +493,9 @@ class GuardEngine:
             looking=wanted.kind == THRESHOLD,
             simulated=self._state.simulated,
         )
+        if wanted.kind == THRESHOLD:  # which is never in force, and else told nowhere
+            signed = {key: value for key, value in link_fields(wanted, None).items() if key != "day"}
+            self._journal.append(Kind.THRESHOLD, event="signed", session=name, **signed)
         row = opened.result()  # on disk before anything comes out
         seal = {"session": name, "journal_row": row.number, "journal_hash": row.hash}
         try:

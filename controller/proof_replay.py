@@ -41,14 +41,15 @@ class Tally:
 
 @dataclass
 class Replay:
-    """What the chunks amount to. ``ends_us``: session time at the end of the last one; ``silences``: times at which
-    nothing was ready to be joined, or a pause; ``faded``: it ends in a ramp to zero; ``cut``: in the midst of a
-    contraction, and in none.
+    """What the chunks amount to. ``last_us``: session time at which the last pulse starts; ``ends_us``: at the end of
+    the last chunk; ``silences``: times at which nothing was ready to be joined, or a pause; ``faded``: it ends in a
+    ramp to zero; ``cut``: in the midst of a contraction, and in none.
     """
 
     findings: list[Finding] = field(default_factory=list)
     tallies: dict[tuple[int, str], Tally] = field(default_factory=dict)
     pulses: int = 0
+    last_us: int = 0
     ends_us: int = 0
     silences: int = 0
     faded: bool = False
@@ -204,6 +205,7 @@ class _Walk:
         tally.code = max(tally.code, code)
         tally.set_point_ua = max(tally.set_point_ua, chunk.set_point_ua[channel])
         self.told.pulses += 1
+        self.told.last_us = max(self.told.last_us, at_us)
 
     def end(self) -> None:
         """Where the last chunk leaves it."""

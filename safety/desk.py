@@ -10,6 +10,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -252,6 +253,7 @@ class Desk:
         asked = refusal or read_prescribed(data, self._full_scale_ua)
         if isinstance(asked, Refusal):
             return asked
+        asked = replace(asked, key=message["key"])
         session, before = self._session, self._session.record
         changed = session.open_day(message.get("day"), self._today())
         refusal = session.take(asked, self._guard.signer.device, self._today())

@@ -40,7 +40,8 @@ class Prescribed:
     """What the guard holds a session to. ``caps_ua`` has both channels; one that nothing is prescribed for has 0.
 
     ``device``: the fingerprint of the guard it is meant for; ``ends``: the last day on which it may be used;
-    ``sha256``: of the signed bytes; ``nonce``: of a threshold procedure alone, the guard's own.
+    ``sha256``: of the signed bytes; ``nonce``: of a threshold procedure alone, the guard's own; ``key``: fingerprint of
+    the key that signed them, once that was verified.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Prescribed:
     ends: date
     sha256: str
     nonce: str | None
+    key: str = ""
 
 
 class _Bad(Exception):

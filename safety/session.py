@@ -69,7 +69,7 @@ class Session:
         ends_us = first_us + asked.minutes * 60_000_000 + limits.RAMPED_STOP_MAX_US
         caps = dict(asked.caps_ua)
         self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule.cut(ends_us, asked.area_cm2), caps)
-        self.plan_sha256 = plan_hash(text, caps)
+        self.plan_sha256 = plan_hash(text, caps, asked.sha256, asked.key)
         self.prescribed, self.until_us = asked, until_us
         self.lease = Lease(asked.lease_us, now_us)
         return None

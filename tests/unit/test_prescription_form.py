@@ -23,7 +23,7 @@ from controller.prescription_words import in_words
 from controller.programme import load_programme, programme_path, shipped_programmes
 from hw.board import load_board
 from safety import limits
-from safety.enrolled import KeyRefused, PublicKey, enrol, enrolled, read_key, revoke, verify
+from safety.enrolled import KeyRefused, PublicKey, enrol, enrolled, once_enrolled, read_key, revoke, verify
 from safety.errors import InputRefused
 from safety.ledger import Record
 from safety.prescribed import Prescribed, read_prescribed
@@ -277,6 +277,10 @@ def test_the_guard_takes_what_an_enrolled_key_signed(tmp_path: Path) -> None:
     assert code(text, signature.key, signature.value) == "prescription_foreign"
     with pytest.raises(KeyRefused):
         revoke(tmp_path, signature.key)
+    assert (enrolled(tmp_path), once_enrolled(tmp_path)) == ((), (KEY.public,)), "what it signed can still be proved"
+    enrol(tmp_path, KEY.public)
+    revoke(tmp_path, signature.key, keep=False)
+    assert enrolled(tmp_path) == ()
 
 
 @pytest.mark.parametrize("line", ["", "00 K", "zz" * 32 + " K", "00" * 32, "00" * 32 + " ", "00" * 32 + " a\x07b"])
