@@ -95,7 +95,7 @@ def prove(folder: Path, guard_state: Path, session: str, verdict: Verdict | None
         findings += [
             *replayed.findings,
             *_told(rows, recorded, replayed, asked),
-            *kept_to(rows.signed, guard_state, rows.at, recorded, replayed, asked),
+            *kept_to(rows.signed, guard_state, rows.day, recorded, replayed, asked),
             *_sealed(seal, recorded, replayed, rows),
         ]
     except (RecordingError, JournalError, SealError) as error:
@@ -107,9 +107,9 @@ def prove(folder: Path, guard_state: Path, session: str, verdict: Verdict | None
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the journal says of the session. ``at``: when it was opened."""
+    """What the journal says of the session. ``day``: on which it was opened, by the latest that was known."""
 
-    at: str
+    day: str
     opened: Mapping[str, Any]
     closed: Mapping[str, Any]
     doses: tuple[Mapping[str, Any], ...]
@@ -128,7 +128,8 @@ def _rows(path: Path, session: str) -> _Rows:
     doses = tuple(told for one, told in own if one.kind == Kind.DOSE)
     prescribed = _prescribed(rows, row, opened)
     looked = next((told for one, told in own if one.kind == Kind.THRESHOLD and told["event"] == "signed"), None)
-    return _Rows(row.at, opened, closed, doses, prescribed, signed_of(looked, prescribed))
+    day = max(opened.get("day", ""), row.at[: len("2027-03-15")])
+    return _Rows(day, opened, closed, doses, prescribed, signed_of(looked, prescribed))
 
 
 def _prescribed(rows: list[Row], opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -57,9 +57,9 @@ def signed_of(told: Mapping[str, Any] | None, prescribed: Mapping[str, Any]) -> 
 
 
 def kept_to(
-    signed: Signed, guard_state: Path, opened: str, recorded: Recording, replayed: Replay, asked: Asked
+    signed: Signed, guard_state: Path, day: str, recorded: Recording, replayed: Replay, asked: Asked
 ) -> Iterator[Finding]:
-    """What was not as it was signed. ``opened``: when the session was, in ISO form."""
+    """What was not as it was signed. ``day``: on which the session was opened, as an ISO date."""
     told = json.loads(signed.text)
     known = [key for key in once_enrolled(guard_state) if key.fingerprint == signed.key]
     if not any(signed_by(key, signed.text, signed.signature) for key in known):
@@ -69,8 +69,8 @@ def kept_to(
     ends = min(
         date.fromisoformat(told["valid_until"]), date.fromisoformat(told["issued"]) + timedelta(weeks=told["weeks"])
     )
-    if opened[: len("2027-03-15")] > ends.isoformat():
-        yield Finding("prescription_expired", f"opened at {opened}; it was valid until {ends}")
+    if day > ends.isoformat():
+        yield Finding("prescription_expired", f"opened on {day}; it was valid until {ends}")
     if signed.caps_ua(recorded.full_scale_ua) != dict(recorded.caps_ua):
         yield Finding("caps_other", f"caps signed: {told['caps_ua']}; recorded {recorded.caps_ua}")
     if told["programme_sha256"] != hashlib.sha256(recorded.programme.encode()).hexdigest():

@@ -195,6 +195,8 @@ class Desk:
         running = mode is Mode.RUNNING and self._guard.state.ending is None
         match message["type"]:
             case "status":
+                if mode in (Mode.IDLE, Mode.STOPPED, Mode.LOCKOUT):
+                    self._note_day(message.get("day"))
                 return None
             case "acknowledge":
                 return self._acknowledge(message, now)
@@ -262,6 +264,10 @@ class Desk:
             return Refusal("ledger_not_written", "the record could not be written")
         return refusal or asked
 
+    def _note_day(self, day: object) -> bool:
+        """Each day that comes is known from then on, whatever a clock says later. False: it could not be written."""
+        return not self._session.open_day(day, self._today()) or self._guard.write()
+
     def _load(self, message: link.Message, now: int) -> Refusal | None:
         """A programme and the prescription it is of; what was armed before was armed for another."""
         asked = self._take(message)
@@ -284,10 +290,10 @@ class Desk:
         stale = self._session.not_heard(now)
         if stale is not None:
             return stale
-        if session.open_day(message.get("day"), self._today()) and not guard.write():
+        if not self._note_day(message.get("day")):
             return Refusal("ledger_not_written", "the record could not be written")
         before = session.record
-        debited = session.debit(now)
+        debited = session.debit(now, self._today())
         if isinstance(debited, Refusal):
             return debited
         session.record = debited

@@ -29,6 +29,7 @@ from safety.enrolled import enrolled, verify
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
+from safety.ledger import latest
 from safety.lookout import Lookout
 from safety.schedule import CHANNELS
 from safety.seal import SealError
@@ -309,8 +310,7 @@ class Guard:
 
     def uncalibrated(self) -> str | None:
         """What is wrong with the calibration now: a clock that was set back makes no record young again."""
-        known = self._session.record.day
-        return self._calibrated(max(self._today(), self._today() if known is None else date.fromisoformat(known)))
+        return self._calibrated(latest(self._session.record, self._today()))
 
     @property
     def _leaves(self) -> bool:
@@ -535,6 +535,7 @@ class Guard:
             "last_cause": session.record.cause,
             "device": self.signer.device,
             "prescription_revision": session.record.revision,
+            "day": session.record.day,
             "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
         }
 

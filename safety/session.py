@@ -87,16 +87,19 @@ class Session:
         self.record = ledger.open_day(before, None if told is None else told.isoformat())
         return self.record != before
 
-    def debit(self, now_us: int) -> ledger.Record | Refusal:
-        """The record to be written before a start: the whole session taken from the day's budget."""
+    def debit(self, now_us: int, today: date) -> ledger.Record | Refusal:
+        """The record to be written before a start: the whole session taken from the day's budget. ``today``: this
+        machine's own date.
+        """
         asked = self.prescribed
         if self.plan is None or asked is None:
             return Refusal("nothing_loaded", "load a programme first")
         wait_us = self.rest_us(now_us)
         if wait_us > 0:
             return Refusal("rest_pending", f"{wait_us} us of rest are still to go")
-        if self.record.day is not None and date.fromisoformat(self.record.day) > asked.ends:
-            return Refusal("prescription_expired", f"valid until {asked.ends}; {self.record.day} has come")
+        day = ledger.latest(self.record, today)
+        if day > asked.ends:
+            return Refusal("prescription_expired", f"valid until {asked.ends}; {day} has come")
         if asked.kind == TREATMENT and asked.sha256 != self.record.prescription:
             return Refusal("prescription_replaced", "another one was put in force since it was loaded")
         duration_us = self.plan.schedule.duration_us
