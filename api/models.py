@@ -59,7 +59,9 @@ class Problem(BaseModel):
     status: int
     code: str = Field(examples=["too_soon"])
     detail: str | None = None
-    allowed_ma: float | None = Field(None, description="The highest set-point that would be granted, in mA.")
+    field: str | None = Field(None, description="What is wrong.", examples=["caps_ma.A"])
+    allowed_ma: float | None = Field(None, description="The highest set-point or cap that would be granted, in mA.")
+    least_ma: float | None = Field(None, description="The lowest cap that would be granted, in mA.")
     after_ms: int | None = Field(None, description="How long until it would be, in ms.")
 
 
@@ -437,6 +439,24 @@ class PhaseOut(Out):
     duration_s: float
 
 
+class FullScale(Out):
+    """A full-scale resistor that could be fitted instead, and the lowest cap it would allow, in mA."""
+
+    full_scale_ma: float
+    least_ma: float
+
+
+class CapsOut(Out):
+    """Which caps may be prescribed with the programme on this board, in mA: none where `most_ma` is under `least_ma`. A
+    fault can give the full scale for two pulses, so a cap is at least a quarter of it while there is a `smaller` one.
+    """
+
+    full_scale_ma: float
+    least_ma: float
+    most_ma: float
+    smaller: list[FullScale]
+
+
 class ProgrammeOut(Out):
     """A programme and its figures, as `pelvistim check --json` gives them."""
 
@@ -445,6 +465,7 @@ class ProgrammeOut(Out):
     sha256: str = Field(description="Of its file.")
     figures: dict[str, Any]
     phases: list[PhaseOut] = Field(description="As they are played, in one cycle.")
+    caps: CapsOut
 
 
 Scalar = bool | int | float | str

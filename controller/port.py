@@ -21,13 +21,22 @@ from safety.errors import PelviStimError
 class EngineRefused(PelviStimError):
     """The guard, or the engine before it, said no; ``code`` says why.
 
-    ``allowed_ua``: the highest set-point that would be granted; ``after_us``: how long until it would be, as far as
-    known. Both are None where there is nothing to say.
+    ``allowed_ua``: the highest set-point (or cap) that would be granted; ``after_us``: how long until it would be, as
+    far as known; ``least_ua``: the lowest cap; ``field``: what is wrong. Each is None where there is nothing to say.
     """
 
-    def __init__(self, code: str, detail: str, allowed_ua: int | None = None, after_us: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        allowed_ua: int | None = None,
+        after_us: int | None = None,
+        *,
+        least_ua: int | None = None,
+        field: str | None = None,
+    ) -> None:
         super().__init__(detail, code=code)
-        self.allowed_ua, self.after_us = allowed_ua, after_us
+        self.allowed_ua, self.after_us, self.least_ua, self.field = allowed_ua, after_us, least_ua, field
 
 
 class Action(StrEnum):

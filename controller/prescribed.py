@@ -10,8 +10,9 @@ from fractions import Fraction
 from typing import Any
 
 from controller.blocks import blocks
+from controller.caps import caps, least_ua
 from controller.chain import Kind
-from controller.figures import ceilings, figures
+from controller.figures import ceilings, figures, highest_ua
 from controller.history import records
 from controller.journal import Journal
 from controller.port import EngineRefused
@@ -125,16 +126,16 @@ def refuse_unfit(wanted: Prescription, board: Board) -> None:
         if cap_ua and channel not in used:
             words = f"caps {channel}: {programme.id} gives nothing there; leave it out"
             raise EngineRefused("prescription_channel", words)
-        if not 0 <= cap_ua <= full:
-            raise EngineRefused("prescription_cap", f"caps {channel}: {cap_ua} uA; allowed: 0 to {full}", full)
-        if 0 < cap_ua * 4 < full and full > 25_000:
-            words = f"caps {channel}: {cap_ua} uA is under a quarter of the full scale of {full}"
-            raise EngineRefused("prescription_cap", f"{words}: fit the smaller full-scale resistor")
     area = replace(programme.electrode, area_cm2=Fraction(wanted.electrode_area_mm2, 100))
     meant = replace(programme, electrode=area)
-    over = ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0)))
-    if over:
-        raise EngineRefused("prescription_cap", "; ".join(map(str, over)))
+    low = any(0 < cap_ua < least_ua(full) for cap_ua in wanted.caps_ua.values())
+    if low or ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0))):
+        allowed = caps(full, highest_ua(meant, board))
+        for channel, cap_ua in wanted.caps_ua.items():
+            words = allowed.refusal(channel, cap_ua)
+            if words is not None:
+                field = f"caps_ma.{channel}"
+                raise EngineRefused("prescription_cap", words, allowed.most_ua, least_ua=allowed.least_ua, field=field)
     if len(signed_text(wanted)) > PRESCRIPTION_MAX_BYTES:
         raise EngineRefused("prescription_malformed", "the reasons are too long all together")
 

@@ -6,6 +6,7 @@ import { clock, ma, number, t } from "./text.js";
 import { AskAll, answersOf, plays } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
+import { CapWhy } from "./caps.js";
 import { Check, Running, STEP_MA, lower, used } from "./session.js";
 
 // Where it stands, asked again when the stream says that it stands elsewhere; and the time that is left.
@@ -74,6 +75,7 @@ export class Threshold extends Standing {
       ${found}
       ${proposed.length > 0 && now.state === "none" && html`<p>${t("look.proposed", { caps: proposed.map(([name, cap]) => `${name}: ${ma(cap)} mA`).join(", ") })}</p>
         <p class="small">${t("look.proposed_note")}</p>
+        ${store.programme?.caps && html`<${CapWhy} caps=${store.programme.caps} wanted=${Math.min(...proposed.map(([, cap]) => cap))} />`}
         <button type="button" class="main" onClick=${() => this.propose()}>${t("look.take")}</button>`}
       ${this.left(now.state === "asked" ? "look.left_answer" : "look.left")}
       ${now.state === "asked" ? html`<p role="status">${t("look.waiting")}</p>` : now.state === "allowed" ? this.questions() : this.start(plan, proposed.length > 0)}

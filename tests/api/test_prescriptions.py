@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from api.models import PrescriptionIn
+from api.problems import of_error
 from api.views import prescription_of, prescription_out
 from controller import keys
 from controller.keys import KeptKey, make_key, wrap
+from controller.port import EngineRefused
 from controller.prescription import completed
 from tests.support.api import PRESCRIPTION, Api
 from tests.support.signed import KEY
@@ -86,3 +89,18 @@ def test_a_name_of_the_north_may_prescribe(api: Api) -> None:
     clinician = api.phone("clinician")
     told = clinician.put("prescription", json={**PRESCRIPTION, "prescriber": "Bjørg Ås-Łukasz"})
     assert told.json()["prescriber"] == "Bjørg Ås-Łukasz"
+
+
+def test_which_caps_are_possible_is_told_early_and_in_the_refusal(api: Api) -> None:
+    clinician = api.phone("clinician")
+    caps = {
+        "full_scale_ma": 50.0,
+        "least_ma": 12.5,
+        "most_ma": 50.0,
+        "smaller": [{"full_scale_ma": 25.0, "least_ma": 2.0}],
+    }
+    assert clinician.get("programmes/stress-50hz").json()["caps"] == caps
+    assert clinician.get("programmes/stress-50hz?area_mm2=50").json()["caps"]["most_ma"] < 12.5
+    refused = EngineRefused("prescription_cap", "why", 50_000, least_ua=12_500, field="caps_ma.A")
+    told = json.loads(bytes(of_error(refused).body))
+    assert (told["field"], told["least_ma"], told["allowed_ma"]) == ("caps_ma.A", 12.5, 50.0)
