@@ -129,13 +129,13 @@ def refuse_unfit(wanted: Prescription, board: Board) -> None:
     area = replace(programme.electrode, area_cm2=Fraction(wanted.electrode_area_mm2, 100))
     meant = replace(programme, electrode=area)
     low = any(0 < cap_ua < least_ua(full) for cap_ua in wanted.caps_ua.values())
-    if low or ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0))):
+    over = ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0)))
+    if low or over:
         allowed = caps(full, highest_ua(meant, board))
-        for channel, cap_ua in wanted.caps_ua.items():
-            words = allowed.refusal(channel, cap_ua)
-            if words is not None:
-                field = f"caps_ma.{channel}"
-                raise EngineRefused("prescription_cap", words, allowed.most_ua, least_ua=allowed.least_ua, field=field)
+        refused = {name: words for name, ua in wanted.caps_ua.items() if (words := allowed.refusal(name, ua))}
+        words = "; ".join((*refused.values(), *map(str, over)))
+        field = next((f"caps_ma.{name}" for name in refused), None)
+        raise EngineRefused("prescription_cap", words, allowed.most_ua, least_ua=allowed.least_ua, field=field)
     if len(signed_text(wanted)) > PRESCRIPTION_MAX_BYTES:
         raise EngineRefused("prescription_malformed", "the reasons are too long all together")
 
