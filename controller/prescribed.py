@@ -132,7 +132,7 @@ def refuse_unfit(wanted: Prescription, board: Board) -> None:
     over = ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0)))
     if low or over:
         allowed = caps(full, highest_ua(meant, board))
-        refused = {name: words for name, ua in wanted.caps_ua.items() if (words := allowed.refusal(name, ua))}
+        refused = {name: why for name, ua in wanted.caps_ua.items() if (why := allowed.refusal(name, ua))}
         words = "; ".join((*refused.values(), *map(str, over)))
         field = next((f"caps_ma.{name}" for name in refused), None)
         raise EngineRefused("prescription_cap", words, allowed.most_ua, least_ua=allowed.least_ua, field=field)

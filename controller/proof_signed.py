@@ -53,7 +53,7 @@ def signed_of(told: Mapping[str, Any] | None, prescribed: Mapping[str, Any]) -> 
         if one.signature is None:
             raise ValueError(f"revision {one.revision} is not signed")
         told = link_fields(one, None)
-    return Signed(str(told["prescription"]).encode("ascii"), told["key"], told["signature"])
+    return Signed(str(told["prescription"]).encode("ascii"), str(told["key"]), str(told["signature"]))
 
 
 def kept_to(
