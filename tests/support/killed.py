@@ -31,7 +31,7 @@ A_DAY = 3
 OUTPUT_ENDS_US = 250_000
 BEFORE_US = 500_000
 APART_US = 1_500_000
-"""With what an app takes to open a session more than ``limits.CHECKS_APART_US`` from one electrode check to the next."""
+"""With what an app takes to open a session, more than ``limits.CHECKS_APART_US`` between two electrode checks."""
 
 
 def app(runtime: Path, folder: Path, day: str) -> None:
