@@ -154,6 +154,8 @@ def of_error(error: PelviStimError) -> JSONResponse:
     headers: dict[str, str] = {}
     if isinstance(error, EngineRefused):
         more["allowed_ma"] = None if error.allowed_ua is None else error.allowed_ua / 1000
+        more["field"] = error.field
+        more["least_ma"] = None if error.least_ua is None else error.least_ua / 1000
         more["after_ms"] = None if error.after_us is None else -(-error.after_us // 1000)
     if status_of(error.code) == 429:
         headers["Retry-After"] = "300"

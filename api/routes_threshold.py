@@ -128,11 +128,13 @@ async def open_session(
     ),
 )
 async def mark(service: TheService, device: AClinician, wanted: models.MarkIn) -> models.ThresholdOut:
-    """Takes down the set-point of a channel as it is now: again for as many times as wanted, to show the spread."""
+    """Takes down what a channel is given now, which is less than its set-point where the phase gives only a part of it:
+    again for as many times as wanted, to show the spread.
+    """
     state = service.engine.state()
     session = state.session.id if state.session is not None and state.mode == "running" else None
     how = wanted.how if wanted.mark == "motor" else None
-    found = Mark(wanted.channel, wanted.mark, state.channels[wanted.channel].set_point_ua, how)
+    found = Mark(wanted.channel, wanted.mark, state.channels[wanted.channel].given_ua, how)
     now = service.threshold.mark(session, found, service.clock_s())
     row = service.note(Kind.THRESHOLD, event="mark", who=device.id, session=session, **asdict(found))
     await service.settle(row)

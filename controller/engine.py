@@ -78,7 +78,7 @@ class GuardEngine:
         simulated: bool,
     ) -> None:
         self._link, self._connect, self._clock, self._journal = link, connect, clock, journal
-        self._today, self._board, self._keys = today, load_board(), keys
+        self._clocks_day, self._board, self._keys = today, load_board(), keys
         self._device = link.welcome.get("device")
         self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
@@ -219,7 +219,7 @@ class GuardEngine:
             if message is not None:
                 self._heard(message)
         if self._clock.now() >= self._look_us:
-            self._heard(self._link.request("status"))
+            self._heard(self._link.request("status", day=self._clocks_day()))
 
     def _lose(self, lost: LinkError) -> None:
         """The guard is gone, and nothing that was told is known to be true any more."""
@@ -302,6 +302,10 @@ class GuardEngine:
             listener(replace(event, session=self._standing.session_id))
 
     # --- what is asked --------------------------------------------------------------------------------------------
+
+    def _today(self) -> str:
+        """This machine's date, or the last day that the guard knows: a clock that goes back makes nothing valid."""
+        return max(self._clocks_day(), self._link.latest["day"] or "")
 
     def _prescribe(self, wanted: Prescription) -> Prescription:
         """The caps of a session that runs are those it was begun with; one that was only opened is opened anew, once
@@ -494,9 +498,13 @@ class GuardEngine:
             programme=wanted.programme,
             prescription_revision=wanted.revision,
             caps_ua=_caps(wanted, self._board.full_scale_ua),
+            day=self._today(),
             looking=wanted.kind == THRESHOLD,
             simulated=self._state.simulated,
         )
+        if wanted.kind == THRESHOLD:  # which is never in force, and else told nowhere
+            signed = {key: value for key, value in link_fields(wanted, None).items() if key != "day"}
+            self._journal.append(Kind.THRESHOLD, event="signed", session=name, **signed)
         row = opened.result()  # on disk before anything comes out
         seal = {"session": name, "journal_row": row.number, "journal_hash": row.hash}
         try:

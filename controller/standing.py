@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
 from controller.moment import moment
@@ -85,6 +86,7 @@ class Standing:
                 after if used and present < ceiling else None,
                 status["load_ohm"].get(name) or found.get("load_ohm"),
                 found.get("finding"),
+                self._timeline.share_at(name, self._at_us) if used and self._timeline else Fraction(1),
             )
         age = status["lease_age_us"]
         return State(
@@ -117,11 +119,16 @@ class Standing:
         coming = next((one.hold_start_us for one in self._timeline.trains if one.hold_start_us >= soonest), None)
         return False, None if coming is None else coming - now_us
 
+    @property
+    def _at_us(self) -> int:
+        """Session time that plays."""
+        return max(0, self.view.playing.start_us) if self.view is not None else 0
+
     def _playing(self) -> Playing | None:
         timeline = self._timeline
         if self.session_id is None or timeline is None:
             return None
-        at = max(0, self.view.playing.start_us) if self.view is not None else 0
+        at = self._at_us
         now = moment(timeline, at)
         waiting = self.view is None
         return Playing(

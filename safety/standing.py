@@ -61,5 +61,6 @@ def standing(
         "last_cause": session.record.cause,
         "device": device,
         "prescription_revision": session.record.revision,
+        "day": session.record.day,
         "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
     }

@@ -6,6 +6,7 @@ import { clock, ma, number, t } from "./text.js";
 import { AskAll, answersOf, plays, today } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
+import { CapWhy } from "./caps.js";
 import { Check, Running, STEP_MA, lower, used } from "./session.js";
 
 // Where it stands, asked again when the stream says that it stands elsewhere; and the time that is left.
@@ -74,6 +75,7 @@ export class Threshold extends Standing {
       ${found}
       ${proposed.length > 0 && now.state === "none" && html`<p>${t("look.proposed", { caps: proposed.map(([name, cap]) => `${name}: ${ma(cap)} mA`).join(", ") })}</p>
         <p class="small">${t("look.proposed_note")}</p>
+        ${store.programme?.caps && html`<${CapWhy} caps=${store.programme.caps} wanted=${Math.min(...proposed.map(([, cap]) => cap))} />`}
         <button type="button" class="main" onClick=${() => this.propose()}>${t("look.take")}</button>`}
       ${this.left(now.state === "asked" ? "look.left_answer" : "look.left")}
       ${now.state === "asked" ? html`<p role="status">${t("look.waiting")}</p>` : now.state === "allowed" ? this.questions() : this.start(plan, proposed.length > 0)}
@@ -101,7 +103,7 @@ export class Threshold extends Standing {
       ${!mine && html`<p class="told">${t(state.control.asking === store.me.id ? "control_asked" : "other_controls")}
         ${state.control.asking !== store.me.id && html`<button type="button" onClick=${claim}>${t("ask_control")}</button>`}</p>`}
       ${!["running", "paused"].includes(state.mode) ? html`<${Check} state=${state} mine=${mine} />` : html`<${Running} state=${state} mine=${mine}>
-        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].set_point_ma) })}</h2>
+        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].given_ma) })}</h2>
           <div class="ways">${MARKS.map((one) => html`<button type="button" aria-disabled=${state.channels[name].set_point_ma === 0}
             onClick=${() => take(name, one)}>${t(`look.${one[0]}${one[0] === "motor" ? `_${one[1] ?? "not"}` : ""}`)}</button>`)}</div></section>`)}<//>`}`;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from starlette.testclient import TestClient
 
 from api.local import answer
 from api.models import PrescriptionIn
+from api.problems import of_error
 from api.views import prescription_of, prescription_out
 from controller import keys
 from controller.keys import KeptKey, make_key, wrap
+from controller.port import EngineRefused
 from controller.prescription import completed
-from tests.api.test_authorisation import TABLE
 from tests.support.api import PRESCRIPTION, Api
 from tests.support.signed import KEY
 
@@ -34,14 +36,9 @@ def patient(api: Api) -> TestClient:
 
 
 @pytest.mark.req("SR-193")
-def test_no_request_of_a_patient_changes_what_is_prescribed(api: Api, patient: TestClient) -> None:
-    """Every endpoint, with a body that it takes; and the prescription with everything that may stand in it changed."""
+def test_a_patient_prescribes_nothing(api: Api, patient: TestClient) -> None:
+    """With everything that may stand in a prescription changed; the whole API: test_patient_changes_nothing.py."""
     before = api.engine.prescribed
-    for (method, path), (_, body) in TABLE.items():
-        if path not in ("/live", "/emg/live", "/me"):
-            patient.request(method, path.replace("{id}", "1").lstrip("/"), json=body)
-            assert api.engine.prescribed is before, path
-    again = api.phone("patient")
     for changes in (
         {"revision": 2},
         {"revision": 2, "caps_ma": {"A": 40.0, "B": 40.0}},
@@ -49,7 +46,7 @@ def test_no_request_of_a_patient_changes_what_is_prescribed(api: Api, patient: T
         {"revision": 2, "programme": "urge-10hz"},
         {"revision": 2, "signature": None, "device": "d" * 64, "issued": "2026-03-01"},
     ):
-        answer = again.put("prescription", json={**PRESCRIPTION, **changes})
+        answer = patient.put("prescription", json={**PRESCRIPTION, **changes})
         assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
         assert api.engine.prescribed is before
     assert not [one for one in api.engine.asked if one[0] == "prescribe" and one[1] != 1]
@@ -116,3 +113,18 @@ def test_a_name_of_the_north_may_prescribe(api: Api) -> None:
     clinician = api.phone("clinician")
     told = clinician.put("prescription", json={**PRESCRIPTION, "prescriber": "Bjørg Ås-Łukasz"})
     assert told.json()["prescriber"] == "Bjørg Ås-Łukasz"
+
+
+def test_which_caps_are_possible_is_told_early_and_in_the_refusal(api: Api) -> None:
+    clinician = api.phone("clinician")
+    caps = {
+        "full_scale_ma": 50.0,
+        "least_ma": 12.5,
+        "most_ma": 50.0,
+        "smaller": [{"full_scale_ma": 25.0, "least_ma": 2.0}],
+    }
+    assert clinician.get("programmes/stress-50hz").json()["caps"] == caps
+    assert clinician.get("programmes/stress-50hz?area_mm2=50").json()["caps"]["most_ma"] < 12.5
+    refused = EngineRefused("prescription_cap", "why", 50_000, least_ua=12_500, field="caps_ma.A")
+    told = json.loads(bytes(of_error(refused).body))
+    assert (told["field"], told["least_ma"], told["allowed_ma"]) == ("caps_ma.A", 12.5, 50.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,21 @@ def test_only_the_clinician_leads_towards_output(two: Two) -> None:
     assert two.patient.delete("threshold").status_code == 200
     assert two.api.engine.now.session is None, "the patient takes her word back, and it ends"
     assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+
+
+@pytest.mark.req("SR-192")
+def test_a_mark_is_of_what_was_given_and_not_of_the_set_point(two: Two) -> None:
+    """A phase of 70 %: at a set-point of 10 mA she feels 7, and that is what a cap may follow from."""
+    two.run()
+    engine = two.api.engine
+    weak = replace(engine.now.channels["A"], set_point_ua=10_000, share=Fraction(7, 10))
+    engine.now = replace(engine.now, channels={**engine.now.channels, "A": weak})
+    shown = two.clinician.get("state").json()["channels"]["A"]
+    assert (shown["set_point_ma"], shown["given_ma"]) == (10.0, 7.0)
+    assert two.clinician.post("threshold/marks", json={"channel": "A", "mark": "comfortable"}).status_code == 201
+    found = two.clinician.get("threshold").json()
+    assert [one["amplitude_ma"] for one in found["marks"]] == [7.0]
+    assert found["proposed_ma"] == {"A": 7.0}
 
 
 @pytest.mark.req("SR-192")

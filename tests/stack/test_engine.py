@@ -24,7 +24,7 @@ from safety.link import STOP_COUNTED, STOP_SOCKET
 from tests.decoder import decode
 from tests.support.changes import to_the_electrode_us
 from tests.support.stack import PHASE_GPIOS
-from tests.support.treatment import NONE_APPLIES, TODAY, Person, treatment
+from tests.support.treatment import NONE_APPLIES, TODAY, Person, after, treatment
 
 
 @pytest.fixture
@@ -181,13 +181,16 @@ def test_what_is_prescribed_is_held(person: Person) -> None:
     assert refused(person.prescribe, revision=7).code == "prescription_revision"
     assert refused(person.prescribe, caps_ua={"A": 60_000}).code == "prescription_cap"
     assert refused(person.prescribe, programme="none").code == "prescription_programme"
-    assert refused(person.prescribe, valid_until="2026-01-30").code == "prescription_expired"
+    assert refused(person.prescribe, valid_until=after(TODAY, -1)).code == "prescription_expired"
     person.prescribe(released={"epilepsy": "seen by the neurologist"}, valid_until=TODAY)
     assert ask(2, epilepsy=True) == "blocked", "the clinician released it in general; this yes waits to be looked at"
     closed = blocks(person.rows(Kind.BLOCK))[0].id
     person.journal.append(Kind.BLOCK, event="released", block=closed, who="c", reason="seen").result()
-    person.today = "2026-02-01"
+    person.today = after(TODAY, 1)
     assert ask(2, epilepsy=True) == "prescription_expired"
+    person.wait(1_000_000)
+    person.today = TODAY
+    assert ask(2, epilepsy=True) == "prescription_expired", "the guard knows the day that came, and a clock went back"
     person.prescribe(sessions_per_day=1)
     person.start()
     assert refused(person.prescribe).code == "not_now"

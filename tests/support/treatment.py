@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,8 @@ from tests.support.signed import KEY
 from tests.support.stack import Stack, stack
 
 STEP_US = 20_000
-TODAY = "2026-01-31"
+TODAY = datetime.now(UTC).date().isoformat()
+"""As this machine, by whose date the guard judges too."""
 NONE_APPLIES = dict.fromkeys(CONTRAINDICATIONS, False)
 PRESCRIBED = Prescription(
     revision=1,
@@ -42,6 +44,11 @@ PRESCRIBED = Prescription(
     prescriber="K. Larsen",
 )
 T = TypeVar("T")
+
+
+def after(day: str, days: int) -> str:
+    """So many days after an ISO date."""
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
 
 
 @dataclass
