@@ -180,9 +180,12 @@ make_virtualenv() { # run|test
 
   rm -f -- "$log"
   # Ready-made files only: no package runs code of its own while it is installed. The lock is whole: nothing else is to
-  # be found out, and whether it fits is asked below. It is compiled by all processors, not by pip's one.
+  # be found out, and whether it fits is asked below. All processors compile it, not pip's one; of the test tools, most
+  # of which is never loaded, each module is compiled when it is.
   pip install --no-deps --require-hashes --only-binary :all: --no-compile --requirement "$lock" || explain_and_stop
-  .venv/bin/python -I -m compileall -q -j 0 .venv/lib >/dev/null || true # a package may bring what is not for this Python
+  if [ "$1" = run ]; then # a package may bring what is not for this Python
+    .venv/bin/python -I -m compileall -q -j 0 .venv/lib >/dev/null || true
+  fi
   pip install --no-index --no-deps --no-build-isolation --editable . || explain_and_stop
   pip check || refuse "$lock does not fit pyproject.toml. Remake it: make lock"
 

@@ -60,7 +60,7 @@ RUN_STEPS = [
     "pip install --no-index --no-deps --no-build-isolation --editable . --quiet",
     "pip check --quiet",
 ]
-TEST_STEPS = [RUN_STEPS[0].replace("requirements.lock", "requirements-dev.lock"), *RUN_STEPS[1:]]
+TEST_STEPS = [RUN_STEPS[0].replace("requirements.lock", "requirements-dev.lock"), *RUN_STEPS[2:]]
 
 
 @dataclass
