@@ -20,7 +20,7 @@ TRY_INSTALL = build/try-install
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check compiled docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+.PHONY: help run test check types lint imports compiled docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
 	install uninstall try-install set-up-run set-up-test
 
 help: ## this list
@@ -34,10 +34,16 @@ test: ## set up, check, then every test: side by side on the virtual clock, then
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
 	$(PYTEST) -n $(PROCESSORS) --dist worksteal -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
-check: set-up-test ## lint, format, types, import rules
+check: types lint imports ## lint, format, types, import rules
+
+types: set-up-test
+	.venv/bin/mypy
+
+lint: set-up-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+
+imports: set-up-test
 	.venv/bin/lint-imports
 
 compiled: set-up-test
