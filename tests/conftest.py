@@ -69,7 +69,8 @@ def advice(lacks: list[Need]) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    keep_to_one_processor(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if config.option.markexpr != "alone":  # a browser's processes take no turns
+        keep_to_one_processor(os.environ.get("PYTEST_XDIST_WORKER", ""))
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
     config.addinivalue_line("markers", "alone: in real time: has a processor to itself")
     config.addinivalue_line("markers", "cold: about a start itself: programs load what they need as for everybody")
