@@ -164,7 +164,7 @@ const TakeControl = () => html`<p class="told">${t("other_controls")}
   ${store.me.role !== "viewer" && html`<button type="button" onClick=${() =>
     command("POST", "/sessions/current/control", { action: "claim" })}>${t("take_control")}</button>`}</p>`;
 
-class Awake extends Component {
+export class Awake extends Component {
   componentDidMount() {
     this.ask = async () => { try { this.lock = document.hidden ? null : await navigator.wakeLock?.request("screen"); } catch { /* an extra */ } };
     document.addEventListener("visibilitychange", this.ask);
