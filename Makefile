@@ -7,6 +7,8 @@ PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
 PROCESSORS = $(shell nproc)
 # Two for each processor: while one test waits for the wall's clock, another goes on.
 WORKERS = $(shell expr 2 \* $(PROCESSORS))
+# In real time each has a processor: most of what it does there is wait.
+REAL_TIME_WORKERS = $(PROCESSORS)
 PYTEST_ARGS =
 # With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
@@ -32,7 +34,7 @@ run: set-up-run ## set up, then the page on the simulated board, with a link for
 test: ## set up, check, then every test: side by side on the virtual clock, then what must have a processor for itself
 	@$(MAKE) --no-print-directory -j $(PROCESSORS) check compiled
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
-	$(PYTEST) -n $(PROCESSORS) --dist worksteal -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
+	$(PYTEST) -n $(REAL_TIME_WORKERS) --dist worksteal -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
 check: types lint imports ## lint, format, types, import rules
 
