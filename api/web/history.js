@@ -33,7 +33,9 @@ class Row extends Component {
   }
 }
 
-const Ways = () => html`<p class="actions"><a class="button" href="#/report">${t("report.title")}</a>
+const Ways = () => html`<p class="actions"><a class="button" href="#/effect">${t("effect.title")}</a>
+  ${store.me.role === "clinician" && html`<a class="button" href="#/perfect">P.E.R.F.E.C.T.</a>`}
+  <a class="button" href="#/report">${t("report.title")}</a>
   ${store.me.role === "patient" && html`<a class="button" href="#/diary">${t("diary.title")}</a>`}</p>`;
 
 export function History() {
