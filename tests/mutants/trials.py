@@ -19,7 +19,7 @@ from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.utils.file_utils import change_cwd
-from mutmut.workers.isolation import ForkRunner, MutantResult
+from mutmut.workers.isolation import ForkRunner, MutantResult, MutantRunner
 
 STOPPED: Final = 36
 """mutmut's word for a mutant that only the clock stops."""
@@ -126,6 +126,10 @@ def _fails(session: pytest.Session, tests: list[pytest.Item]) -> bool:
     return False
 
 
+def _runner(max_workers: int = 1) -> MutantRunner:
+    return Trials()
+
+
 if __name__ == "__main__":
-    mutmut.get_mutant_runner = lambda _max_workers: Trials()
+    mutmut.get_mutant_runner = _runner  # type: ignore[attr-defined]
     mutmut._run(sys.argv[1:], 1)

@@ -52,7 +52,8 @@ def test_what_was_read_ahead_is_not_decoded_again(monkeypatch: pytest.MonkeyPatc
 
 
 def test_only_so_many_are_remembered_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "_kept", kept := {})
+    kept: dict[tuple[bytes, object], object] = {}
+    monkeypatch.setattr(gate, "_kept", kept)
     monkeypatch.setattr(gate, "_KEPT_MAX", 3)
     one, two, three, four = (train([100, 20_100], code) for code in (1, 2, 3, 4))
     for data in (one, two, three, one, four, two):
