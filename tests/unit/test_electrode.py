@@ -63,6 +63,7 @@ def test_the_other_channel_is_asked_for_nothing(channel: str, a: int, b: int) ->
 def test_looks_go_for_the_gaps_of_the_first_two_pulses() -> None:
     """750 to 1 750 us after the wave's begin, and 15 000 us later."""
     assert [electrode.gap_at_us(look) for look in range(8)] == 2 * [770, 16_020, 520, 15_270]
+    assert [electrode.gap_ends_us(look) for look in range(4)] == 2 * [1_750, 16_750]
 
 
 def test_what_peak_reset_shows_of_each_pulse() -> None:
@@ -357,7 +358,11 @@ def test_the_largest_of_the_looks_counts() -> None:
         (0, (GOOD, GOOD), Finding(500, None)),
         (1_300, (GOOD, GOOD), Finding(500, None)),  # what they show can come from nothing else
         (0, ((0, 0), GOOD), Finding(500, POLARITY)),
-        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),  # that they show nothing says nothing
+        (980, ((0, 0), GOOD), Finding(500, POLARITY)),
+        (981, ((0, 0), GOOD), Finding(None, UNREAD)),  # that they show nothing says nothing
+        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),
+        (8_479, (GOOD, GOOD), Finding(500, None)),
+        (8_480, (GOOD, GOOD), Finding(None, UNREAD)),  # half a period after the gap
         (13_000, (GOOD, GOOD), Finding(None, UNREAD)),  # the next pulse, of which both phases are shown
     ],
 )
