@@ -63,6 +63,9 @@ def test_the_other_channel_is_asked_for_nothing(channel: str, a: int, b: int) ->
 def test_looks_go_for_the_gaps_of_the_first_two_pulses() -> None:
     """750 to 1 750 us after the wave's begin, and 15 000 us later."""
     assert [electrode.gap_at_us(look) for look in range(8)] == 2 * [770, 16_020, 520, 15_270]
+
+
+def test_when_those_gaps_are_over() -> None:
     assert [electrode.gap_ends_us(look) for look in range(4)] == 2 * [1_750, 16_750]
 
 
