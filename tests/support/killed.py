@@ -24,6 +24,7 @@ from controller.journal_check import verify
 from controller.port import Action
 from hw.board import load_board
 from hw.clock import VirtualClock
+from safety.limits import CHECKS_APART_US
 from tests.support.stack import PHASE_GPIOS, Stack, stack
 from tests.support.treatment import Person
 
@@ -82,10 +83,10 @@ def rounds(kills: int, seed: int = 1) -> int:
             killed = int(rig.sim.control.ask("levels")["now"])
             os.kill(process.pid, signal.SIGKILL)
             told += process.stdout.readlines()
-            process.wait()
+            assert process.wait() == -signal.SIGKILL, f"round {kill}: it had ended by itself"
             process.stdout.close()
             watching = VirtualClock(str(rig.folder / "sim.sock"), "watching")
-            watching.wait(watching.now() + 1_000_000)
+            watching.wait(watching.now() + CHECKS_APART_US)  # the next one checks the electrodes again
             rises = [at - killed for at, _, level in rig.edges(killed - BEFORE_US, PHASE_GPIOS) if level]
             assert max(rises, default=0) <= OUTPUT_ENDS_US, f"round {kill}: output {max(rises)} us after the kill"
             running += bool(rises)
@@ -96,6 +97,8 @@ def rounds(kills: int, seed: int = 1) -> int:
                     assert kept.get(number) == digest, f"round {kill}: row {number} was told as written"
             verdict = verify(folder / NAME, rig.state)
             assert verdict.findings == (), f"round {kill}: {verdict.findings}"
+            if (kill + 1) % 50 == 0:
+                print(f"{kill + 1} kills, {running} while something came out, {verdict.rows} rows", flush=True)
         watching.close()
         closed = [record.closed for record in records(read(folder / NAME, *KINDS))]
         assert None not in closed[:-1], "each app said of the one before it that it had died"
