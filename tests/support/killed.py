@@ -46,7 +46,8 @@ def app(runtime: Path, folder: Path, day: str) -> None:
         row = person.journal.append(Kind.COMMAND, what="busy", number=number).result()
         print(json.dumps([row.number, row.hash]), flush=True)
 
-    if person.engine.prescription() is None:
+    present = person.engine.prescription()
+    if present is None or day > (present.valid_until or day):
         person.prescribe()
     if person.state.cause is not None:
         person.has(person.engine.acknowledge("clinician"))
