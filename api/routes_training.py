@@ -16,13 +16,14 @@ from api.emg_live import as_sse
 from api.problems import ApiRefused, documented
 from api.routes_session import PATIENT, VIEWER
 from api.service import Service
+from controller import past
 from controller.blocks import blocks
 from controller.chain import Kind
 from controller.journal import JournalError, utc_now
 from controller.prescription import contraindicated
 from controller.training.course import Plan, plan
 from controller.training.perfect import Perfect, perfects
-from controller.training.records import KINDS, effect, trainings, usual_rest
+from controller.training.records import effect, trainings, usual_rest
 from controller.training.room import Open
 from controller.training.shapes import READY, Exercise, length_ms
 
@@ -185,7 +186,8 @@ def effects(
     told `more_than_chance` in twelve weeks, all measures together (docs/training.md).
     """
     del device
-    found = effect(service.journal.rows(*KINDS), date.fromisoformat(utc_now()[:10]), course)
+    today = date.fromisoformat(utc_now()[:10])
+    found = effect(past.for_effect(service.journal.path, today, course), today, course)
     if found is None:
         raise ApiRefused("there is no such course yet", code="not_found")
     return models.EffectOut.model_validate(found)

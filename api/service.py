@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, TypeVar
 
 from api.announce import Announcer
@@ -103,9 +104,9 @@ class Service:
 
     async def button_tried(self) -> bool:
         """Whether the red button was pressed and let out again today, by the date of this machine's clock."""
-        today = utc_now()[: len("2027-03-15")]
-        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE)
-        return any(row.at.startswith(today) and row.fields["mode"] == "estop_released" for row in reversed(rows))
+        today = date.fromisoformat(utc_now()[: len("2027-03-15")])
+        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE, days=(today, today))
+        return any(row.fields["mode"] == "estop_released" for row in reversed(rows))
 
     async def settle(self, row: Future[Row]) -> None:
         """Waits until a row is durable. Raises JournalError when it is not."""

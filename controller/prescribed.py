@@ -74,11 +74,11 @@ class Prescriptions:
         missing = sorted(name for name in _used(programme_of(wanted)) if not wanted.caps_ua.get(name))
         if missing:
             raise EngineRefused("cap_missing", f"no cap is set for {', '.join(missing)}")
-        opened = [record.began[:10] for record in records(self._journal.rows(Kind.SESSION))]
-        week = (date.fromisoformat(today) - timedelta(days=6)).isoformat()
+        week = date.fromisoformat(today) - timedelta(days=6), date.max
+        opened = [record.began[:10] for record in records(self._journal.rows(Kind.SESSION, days=week))]
         if opened.count(today) >= wanted.sessions_per_day:
             raise EngineRefused("day_spent", f"{wanted.sessions_per_day} sessions a day are prescribed")
-        if sum(day >= week for day in opened) >= wanted.sessions_per_week:
+        if len(opened) >= wanted.sessions_per_week:
             raise EngineRefused("week_spent", f"{wanted.sessions_per_week} sessions in 7 days are prescribed")
 
 

@@ -23,7 +23,6 @@ from controller.recording import Recording, RecordingError
 from safety.seal import Seal, SealError
 from safety.signer import read_seals
 
-KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.PRESCRIPTION)
 ABOUT: Final[Mapping[str, str]] = {
     code: account
     for account, codes in {
@@ -114,20 +113,19 @@ class _Rows:
 
 def _rows(path: Path, session: str) -> _Rows:
     """Raises ValueError when the journal does not tell of a whole session."""
-    rows = list(journal.read(path, *KINDS))
-    own = [(row, row.fields) for row in rows if row.fields.get("session") == session]
+    own = [(row, row.fields) for row in journal.read(path, Kind.SESSION, Kind.DOSE, sessions=[session])]
     events = {told["event"]: (row, told) for row, told in own if row.kind == Kind.SESSION}
     if "opened" not in events or "closed" not in events:
         raise ValueError(f"told are {sorted(events)}, not that it was opened and closed")
     (row, opened), (_, closed) = events["opened"], events["closed"]
     return _Rows(
-        opened, closed, tuple(told for one, told in own if one.kind == Kind.DOSE), _prescribed(rows, row, opened)
+        opened, closed, tuple(told for one, told in own if one.kind == Kind.DOSE), _prescribed(path, row, opened)
     )
 
 
-def _prescribed(rows: list[Row], opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:
+def _prescribed(path: Path, opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:
     """The prescription that was in force when the session was opened."""
-    before = [row.fields for row in rows if row.kind == Kind.PRESCRIPTION and row.number < opened.number]
+    before = [row.fields for row in journal.read(path, Kind.PRESCRIPTION, before=opened.number)]
     if not before or before[-1]["revision"] != told["prescription_revision"]:
         raise ValueError(f"prescription revision {told['prescription_revision']} was not in force")
     return before[-1]
