@@ -6,7 +6,6 @@ import { LANGUAGES, cause, language, speak, t } from "./text.js";
 import { Start } from "./before.js";
 import { After } from "./after.js";
 import { Devices, Journal } from "./clinician.js";
-import { Guided } from "./guided.js";
 import { History } from "./history.js";
 import { lazy } from "./lazy.js";
 import { Pair, pairFromLink } from "./pair.js";
@@ -14,6 +13,11 @@ import { Live, Session } from "./session.js";
 import { More } from "./more.js";
 import { Locked, lockWhenIdle } from "./pin.js";
 
+const Guided = lazy(() => import("./guided.js").then((all) => all.Guided));
+const Teach = lazy(() => import("./guided.js").then((all) => all.Teach));
+const Muscle = lazy(() => import("./muscle.js").then((all) => all.Muscle));
+const Effect = lazy(() => import("./effect.js").then((all) => all.Effect));
+const Perfect = lazy(() => import("./effect.js").then((all) => all.Perfect));
 const Plan = lazy(() => import("./plan.js").then((all) => all.Plan));
 const Key = lazy(() => import("./key.js").then((all) => all.Key));
 const Bring = lazy(() => import("./bring.js").then((all) => all.Bring));
@@ -29,11 +33,12 @@ const Kept = lazy(() => import("./kept.js").then((all) => all.Kept));
 const VIEWS = {
   viewer: { "": Live, more: More, output: Output },
   patient: { "": Start, guided: Guided, history: History, more: More, report: Report, dose: Dose, diary: Diary, output: Output, kept: Kept,
-    bring: Bring },
+    bring: Bring, technique: Teach, muscle: Muscle, effect: Effect },
   clinician: { "": Live, plan: Plan, journal: Journal, history: History, devices: Devices, more: More,
-    report: Report, dose: Dose, output: Output, kept: Kept, key: Key, bring: Bring, threshold: Threshold, editor: Editor },
+    report: Report, dose: Dose, output: Output, kept: Kept, key: Key, bring: Bring, threshold: Threshold, editor: Editor,
+    effect: Effect, perfect: Perfect },
 };
-const UNDER = { report: "history", dose: "history", diary: "history", output: "more", kept: "more",
+const UNDER = { report: "history", dose: "history", diary: "history", effect: "history", perfect: "history", technique: "guided", muscle: "guided", output: "more", kept: "more",
   key: "plan", bring: "plan", threshold: "plan", editor: "plan" }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");

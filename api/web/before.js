@@ -54,7 +54,8 @@ export function answersOf(form) {
   return Object.fromEntries(QUESTIONS.map((one) => [one, told.get(one) === "yes"]));
 }
 
-function Questions() {
+// `done` takes the answers elsewhere than to a session with current; `later` leads back there.
+export function Questions({ done = afterAnswers, later }) {
   const before = remembered("answers");
   if (before && !store.anew) {
     return html`<section class="card">
@@ -62,31 +63,32 @@ function Questions() {
       <p>${t("again.text", { date: date(before.at) })}</p>
       <details><summary>${t("again.list")}</summary><ul>${QUESTIONS.map((one) => html`<li>${t(`question.${one}`)}
         <strong> ${before.answers[one] ? t("yes") : t("no")}</strong></li>`)}</ul></details>
-      <${Pain} />
-      <button type="button" class="main" onClick=${() => afterAnswers(before.answers)}>${t("again.same")}</button>
+      ${!later && html`<${Pain} />`}
+      <button type="button" class="main" onClick=${() => done(before.answers)}>${t("again.same")}</button>
       <button type="button" onClick=${() => set({ anew: true })}>${t("again.new")}</button>
-      <${Later} />
+      <${Later} later=${later} />
     </section>`;
   }
   const submit = (event) => {
     event.preventDefault();
+    const answers = answersOf(event.target);
     set({ anew: false });
-    afterAnswers(answersOf(event.target));
+    done(answers);
   };
   return html`<section class="card">
     <h1>${t("questions.title")}</h1><p>${t("questions.text", { n: QUESTIONS.length })}</p>
     <form onSubmit=${submit}>
       <${AskAll} />
-      <${Pain} />
+      ${!later && html`<${Pain} />`}
       <button type="submit" class="main">${t("next")}</button>
     </form>
-    <${Later} />
+    <${Later} later=${later} />
   </section>`;
 }
 
 const Pain = () => html`<${Scale} name="pain" label=${t("pain.before")} required=${false} chose=${(pain) => keep("pain", pain)} />`;
 
-const Later = () => html`<button type="button" class="link" onClick=${() => set({ step: null, anew: false })}>${t("later")}</button>`;
+const Later = ({ later }) => html`<button type="button" class="link" onClick=${() => { set({ step: null, anew: false }); later?.(); }}>${t("later")}</button>`;
 
 // --- the red button ---------------------------------------------------------------------------------------------------
 
@@ -111,17 +113,17 @@ function RedButton() {
 
 // --- preparation ------------------------------------------------------------------------------------------------------
 
+export const Preparing = ({ kind, without }) => html`<div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
+  <ol>${(kind === "surface" ? ["skin", "stick", "lie", "reach"] : ["own", "bladder", "tampon", "gel", "lie", "place", "reach"])
+    .filter((one) => one !== without && (one !== "tampon" || kind === "vaginal probe")).map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>`;
+
 function Prepare() {
   const { plan, state } = store;
   const busy = store.opening || !["idle", "armed"].includes(state?.mode); // after the red button it tests itself first
-  const kind = plan.electrode.kind;
-  const inside = kind !== "surface";
   const place = plan.electrode.placement;
-  const points = inside ? ["own", "bladder", "tampon", "gel", "lie", "place", "reach"] : ["skin", "stick", "lie", "reach"];
   return html`<section class="card">
     <h1>${t("prepare.title")}</h1>
-    <div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
-    <ol>${points.filter((one) => one !== "tampon" || kind === "vaginal probe").map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>
+    <${Preparing} kind=${plan.electrode.kind} />
     ${place && html`<p><strong>${t("prepare.recorded", { depth: number(place.depth_mm), turn: number(place.turn_degrees) })}</strong></p>`}
     <p class="small">${t("prepare.menstruation")}</p>
     <button type="button" class="main" aria-disabled=${busy} onClick=${() => !busy && openSession(remembered("answers").answers)}>
@@ -165,6 +167,7 @@ export function Start() {
     ${plays(programme).some((name) => !plan.caps_ma[name]) ? html`<p><strong>${t("refusal.cap_missing")}</strong></p>`
       : left > 0 ? html`<button type="button" class="main" onClick=${() => set({ step: "answers", told: null })}>${t("today.begin")}</button>`
       : html`<p class="good"><strong>${t(done.today >= plan.sessions_per_day ? "today.enough" : "today.week_enough")}</strong></p>`}
+    ${!remembered("taught") && html`<a class="button" href="#/technique">${t("teach.begin")}</a>`}
     <a class="button" href="#/guided">${t("guided.open")}</a>
     <a class="button" href="#/diary">${t("diary.title")}</a>
   </section>`;

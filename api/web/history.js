@@ -37,7 +37,9 @@ class Row extends Component {
 export const Older = () => store.more && html`<p class="small" role="status">${t("history.newest", { n: number(store.sessions.length) })}</p>
   <button type="button" class="noprint" onClick=${loadMore}>${t("history.older")}</button>`;
 
-const Ways = () => html`<p class="actions"><a class="button" href="#/report">${t("report.title")}</a>
+const Ways = () => html`<p class="actions"><a class="button" href="#/effect">${t("effect.title")}</a>
+  ${store.me.role === "clinician" && html`<a class="button" href="#/perfect">P.E.R.F.E.C.T.</a>`}
+  <a class="button" href="#/report">${t("report.title")}</a>
   ${store.me.role === "patient" && html`<a class="button" href="#/diary">${t("diary.title")}</a>`}</p>`;
 
 export function History() {

@@ -2,7 +2,7 @@
 import { html } from "./html.js";
 import { t } from "./text.js";
 
-const LYING = html`<g class="ink"><path d="M14 92h172" /><circle cx="34" cy="74" r="11" /><path d="M46 80c22 4 42 6 60 6l30-38 26 40" />
+export const LYING = html`<g class="ink"><path d="M14 92h172" /><circle cx="34" cy="74" r="11" /><path d="M46 80c22 4 42 6 60 6l30-38 26 40" />
   <path d="M58 82c12-8 22-8 30 2" /></g>`;
 
 const KINDS = {

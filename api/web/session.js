@@ -146,7 +146,7 @@ export function Check({ state, mine }) {
   };
   return html`<section class="card">
     <h1>${t("check.title")}</h1>
-    <${Picture} kind=${store.plan?.electrode.kind} />
+    ${!found.length && html`<${Picture} kind=${store.plan?.electrode.kind} />`}
     <p>${good ? t("check.good") : t("check.how")}</p>
     ${found.map((name) => html`<div class="told" role="alert"><p>${channels.length > 1 ? `${t("channel", { name })}: ` : ""}${finding(state.channels[name].finding)}</p>
       <p>${t("check.again_how")}</p></div>`)}
@@ -164,7 +164,7 @@ const TakeControl = () => html`<p class="told">${t("other_controls")}
   ${store.me.role !== "viewer" && html`<button type="button" onClick=${() =>
     command("POST", "/sessions/current/control", { action: "claim" })}>${t("take_control")}</button>`}</p>`;
 
-class Awake extends Component {
+export class Awake extends Component {
   componentDidMount() {
     this.ask = async () => { try { this.lock = document.hidden ? null : await navigator.wakeLock?.request("screen"); } catch { /* an extra */ } };
     document.addEventListener("visibilitychange", this.ask);

@@ -17,7 +17,8 @@ from controller.port import Channel, Lease, Playing, State
 from controller.prescription import completed
 from controller.prescription_form import as_toml
 from tests.browser.conftest import PLAN
-from tests.browser.steps import Person
+from tests.browser.gallery_training import training
+from tests.browser.steps import Person, later, pair, to
 from tests.support.api import Api
 from tests.support.signed import KEY
 
@@ -64,11 +65,32 @@ def furnish(api: Api) -> None:
             note(Kind.DIARY, event="day", day=at[:10], note="Hoppet litt." if day == 20 else "", **written)
         if 7 <= day < 28 and day % 7 not in (2, 5):
             a_session(note, day - 7)
+        if day in TRAINED:
+            a_training(note, day)
     api.journal._now = clock
 
 
 MARKS = (("sensory", 3_500, None), ("sensory", 4_000, None), ("motor", 7_500, "palpated"), ("motor", 7_000, None),
          ("comfortable", 13_500, None))  # fmt: skip
+
+
+TRAINED = (8, 10, 15, 17, 22, 24, 27)
+STAGE = {"mean_nv": 36_400, "peak_nv": 58_200, "spread_permille": 91, "parts": 5}
+
+
+def a_training(note: Callable[..., Any], day: int) -> None:
+    """Half a score for letting go; the last one is an assessment."""
+    last, name = day == TRAINED[-1], f"t-{day}"
+    kind = {"what": "assessment", "name": "glazer"} if last else {"what": "biofeedback", "name": "sprint"}
+    note(Kind.TRAINING, event="opened", training=name, sensor="surface", who="p", simulated=True, **kind)
+    told: dict[str, Any] = {"ended_by": "over", "whole": True, "warnings": []}
+    if last:
+        told["protocol"] = dict.fromkeys(("rest_before", "flick", "hold", "endurance", "rest_after"), STAGE)
+    else:
+        measures = {"strength_nv": 30_000 + 400 * day, "hold_ms": 7_200, "rest_nv": 6_100, "let_go_ms": 640}
+        score = {"effort": 41, "release": 24, "total": 65}
+        told |= {"score": score, "measures": measures, "warnings": ["does_not_let_go"]}
+    note(Kind.TRAINING, event="closed", training=name, **told)
 
 
 def a_session(note: Callable[..., Any], day: int) -> None:
@@ -90,34 +112,6 @@ def a_session(note: Callable[..., Any], day: int) -> None:
     pain = 2 - day // 10
     note(Kind.RATING, session=name, comfort=3 + day % 3, strength=2 + day // 8, pain_before=pain,
          pain_after=2 - day // 9, adverse=[], felt_from_ua={"A": 4000}, note="")  # fmt: skip
-
-
-def pair(api: Api, base: str, open_: Open, role: Role, language: str) -> Person:
-    person = Person(open_(f"{base}/#pair={api.service.pairing.open(role).token}"), language)
-    person.page.locator("nav").wait_for()
-    return person
-
-
-def to(person: Person, view: str) -> None:
-    person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
-    person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
-
-
-THERE = {"diary": ".days", "report": ".points svg", "dose": "table", "output": "table", "kept": "h1"}
-"""What shows that a view is there, whole."""
-
-
-def later(person: Person, *views: str) -> Iterator[str]:
-    """Views that are not in the navigation, one by one."""
-    for view in views:
-        name = view.partition("/")[0]
-        person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
-        person.page.locator(f"#view .card {THERE[name]}").first.wait_for()
-        if name == "report":
-            person.sees("proof.count", n=14, of=15)
-        if name == "dose":
-            person.sees("proof.not_proved")
-        yield name
 
 
 def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:
@@ -191,11 +185,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     yield "after", patient
     patient.presses("after.skip")
 
-    to(patient, "guided")
-    yield "guided", patient
-    patient.presses("guided.begin", name=patient.words["guided.marathon"])
-    patient.part("hold")
-    yield "guided-squeeze", patient
+    yield from training(api, patient)
     to(patient, "history")
     page.locator(".points svg").nth(2).wait_for()
     yield "history", patient
@@ -204,7 +194,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(patient, "more")
     yield "more", patient
     page.locator("[name=pin]").fill("2468")
-    patient.presses("next")
+    patient.presses("pin.switch_on")
     patient.sees("pin.on")
     page.evaluate("sessionStorage.removeItem('unlocked')")
     page.reload()
@@ -234,7 +224,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()
     yield "journal", clinician
-    for view in later(clinician, "report", f"dose/{STOPPED}"):  # a patient's have less
+    for view in later(clinician, "report", f"dose/{STOPPED}", "perfect"):  # a patient's have less
         yield view, clinician
     to(clinician, "devices")
     clinician.page.locator(".actions button").first.click()

@@ -14,8 +14,20 @@ NO_STREAM = "delete window.EventSource; window.EventSource = class { constructor
 NO_SOCKET = "window.WebSocket = class { constructor() { throw new Error('blocked') } };"
 VIEWS = {
     "viewer": ("", "more", "output"),
-    "patient": ("", "guided", "history", "more", "diary", "report", "dose/none", "kept"),
-    "clinician": ("", "plan", "journal", "history", "devices", "more", "report"),
+    "patient": (
+        "",
+        "guided",
+        "technique",
+        "muscle",
+        "effect",
+        "history",
+        "more",
+        "diary",
+        "report",
+        "dose/none",
+        "kept",
+    ),
+    "clinician": ("", "plan", "journal", "history", "devices", "more", "report", "effect", "perfect"),
 }
 
 

@@ -4,20 +4,30 @@ from elsewhere, and all of it is light.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
+import brotli
 import pytest
 from starlette.testclient import TestClient
 
 from api import page, problems
+from api.routes_training import NORMS
+from api.training_models import ExerciseIn
 from controller import figures, programme, strict_toml
 from controller.blocks import ADVERSE
 from controller.causes import CAUSES, FINDINGS
+from controller.emg.stream import BAD
 from controller.prescription import CONTRAINDICATIONS
 from controller.proof import ABOUT
+from controller.training import course as course_
+from controller.training.effect import Verdict
+from controller.training.measures import MEASURES
+from controller.training.shapes import READY, check_parts, glazer_parts
 from safety.interlock import Mode
 from tests.support.api import HOST, LAN, Api
 
@@ -29,6 +39,7 @@ FRIGHTENS = {
     "nb": r"farlig|dødmann|advarsel|feil gjort|resept|alarm|ulykke",
     "en": r"danger|dead.?man|warning|you failed|alarm|accident",
 }
+WORDS = set(LANGUAGES["nb"])
 SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".js")
 
 
@@ -81,6 +92,21 @@ def test_every_code_has_words() -> None:
     assert of("problem.") >= set(re.findall(problem, readers)) - {"continuous_s", "rest_ms"}
 
 
+def test_every_code_of_a_training_has_words() -> None:
+    """Some have those of another: the scripts say whose."""
+    shared = dict(re.findall(r'(\w+): "([a-z]+(?:\.\w+)?)"', SCRIPTS))
+    course = Path(course_.__file__).read_text("utf-8")
+    assert of("guided.") >= {*READY, "own", "technique", "glazer", *(f"{name}_text" for name in READY)}
+    assert of("task.") >= {part.task for part in (*glazer_parts(), *check_parts()) if part.what == "squeeze"}
+    assert of("task.") >= set(get_args(ExerciseIn.model_fields["kind"].annotation)) | {"rest", "between"}
+    assert of("warn.") >= set(re.findall(r'found\.append\("(\w+)"\)', course)) | {"sensor", "norms_wide"}
+    assert of("stage.") >= set(NORMS)
+    assert of("effect.") >= {one.value for one in Verdict}
+    assert all(one.code in of("effect.") or shared.get(one.code) in WORDS for one in MEASURES)
+    assert all(shared.get(code) in WORDS for code in {*BAD, "silent", "output_enabled", "emg_absent", "emg_lost"})
+    assert of("perfect.") >= {"pause_twice", "no_contraction"}
+
+
 def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> None:
     named = set(re.findall(r'"([a-z]\w*(?:\.[\w ]+)*)"', SCRIPTS))
     direct = set(re.findall(r'\bt\("([\w. ]+)"', SCRIPTS))
@@ -88,7 +114,8 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
     made = ("cause.", "finding.", "refusal.", "question.", "adverse.", "mode.", "figure.", "part.", "picture.", "kind.",
             "nav.", "role.", "theme.", "prepare.", "plan.", "after.", "guided.", "closed.", "block.",
             "contact.", "proof.", "report.", "column.", "deviation.", "output.", "kept.",
-            "problem.", "look.", "editor.")  # fmt: skip
+            "problem.", "look.", "editor.", "task.", "muscle.", "warn.", "stage.", "effect.", "result.", "perfect.",
+            "teach.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
 
@@ -124,7 +151,8 @@ def test_what_is_vendored_is_what_was_taken() -> None:
 
 
 def test_the_page_is_light() -> None:
-    packed = sum(len(file.packed) for file in page.files().values())
+    """As a current browser has it from the device, over TLS: by brotli."""
+    packed = sum(len(page.smallest(file.plain)) for file in page.files().values())
     assert packed <= WEIGHT_MAX_BYTES, packed
 
 
@@ -197,9 +225,11 @@ def test_a_file_that_is_known_is_not_sent_again(client: TestClient) -> None:
     assert client.get(f"https://{HOST}/web/../app.py").status_code == 404
 
 
-def test_it_goes_compressed_to_whoever_takes_that(client: TestClient) -> None:
-    plain = client.get(f"https://{HOST}/web/app.js", headers={"Accept-Encoding": "identity"})
-    packed = client.get(f"https://{HOST}/web/app.js", headers={"Accept-Encoding": "gzip"})
-    assert "content-encoding" not in plain.headers
-    assert packed.headers["content-encoding"] == "gzip"
-    assert packed.content == plain.content == (WEB / "app.js").read_bytes()
+@pytest.mark.parametrize(("accepted", "coding"), [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("identity", None)])
+def test_it_goes_compressed_to_whoever_takes_that(client: TestClient, accepted: str, coding: str | None) -> None:
+    with client.stream("GET", f"https://{HOST}/web/app.js", headers={"Accept-Encoding": accepted}) as answer:
+        sent = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == coding
+    assert "Accept-Encoding" in answer.headers["vary"]
+    unpack = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}[coding]
+    assert unpack(sent) == (WEB / "app.js").read_bytes()
