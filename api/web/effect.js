@@ -1,7 +1,7 @@
 // What was found: of one training, week by week (one of three verdicts and never more), and by the clinician's fingers.
 import "./sheet.js";
 import { Component, html } from "./html.js";
-import { call, command } from "./net.js";
+import { call, command, loadMore } from "./net.js";
 import { store } from "./store.js";
 import { date, moment, number, refusal, t } from "./text.js";
 import { Points } from "./plot.js";
@@ -78,6 +78,8 @@ export class Effect extends Component {
   componentDidMount() { this.load(); }
   async load(course) {
     try {
+      const yearAgo = day(Date.now() - 365 * DAY_MS); // how far back weeks in a row are counted
+      for (let had = 0; store.more && store.sessions.length > had && store.sessions.at(-1).began > yearAgo;) { had = store.sessions.length; await loadMore(); }
       const [effect, trainings] = await Promise.all([orNone(call("GET", `/effect${course ? `?course=${course}` : ""}`)), call("GET", "/training")]);
       this.setState({ effect, trainings });
     } catch (error) { this.setState({ refused: error.code }); }
