@@ -115,6 +115,11 @@ def open_day(record: Record, day: str | None) -> Record:
     return replace(record, day=day, sessions=0, delivered_us=0, week=week)
 
 
+def latest(record: Record, today: date) -> date:
+    """By which day a validity is judged: this machine's own date, or the last day known where the clock went back."""
+    return today if record.day is None else max(today, date.fromisoformat(record.day))
+
+
 def debit(record: Record, duration_us: int, per_day: int, per_week: int) -> Record | Refusal:
     """Takes a whole session from the budgets of day and week before it starts."""
     per_day = min(per_day, limits.SESSIONS_PER_DAY_MAX)
