@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -35,6 +35,8 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 IsoDay = Annotated[
     str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["2027-01-31"])
 ]
+
+PHONES_DAY: Final = "Today by the phone itself, in UTC; without it no new day begins for the budgets."
 
 
 class In(BaseModel):
@@ -125,7 +127,9 @@ class ChannelOut(Out):
 
     set_point_ma: float
     given_ma: float = Field(description="What the present phase gives of it in a full pulse, in mA.")
-    measured_ma: float = Field(description="The largest current sensed in the last window, in mA.")
+    measured_ma: float | None = Field(
+        description="The largest current sensed in the last window, in mA; null while nothing plays."
+    )
     ceiling_ma: float = Field(description="The prescription's cap, in mA.")
     allowed_ma: float = Field(description="The highest set-point that would be granted now, in mA.")
     after_ms: int | None = Field(description="When a higher one would be, in ms from now; null: not known.")
@@ -235,6 +239,7 @@ class OpenSession(In):
 
     prescription_revision: Annotated[int, Field(ge=1, le=2**31), WHOLE]
     answers: Answers
+    day: IsoDay | None = Field(None, description=PHONES_DAY)
 
 
 class ControlIn(In):
@@ -382,6 +387,7 @@ class ThresholdSession(In):
     """Opens the session in which the caps are looked for: the answers, as for any session."""
 
     answers: Answers
+    day: IsoDay | None = Field(None, description=PHONES_DAY)
 
 
 class MarkIn(In):

@@ -69,7 +69,7 @@ def _channel(channel: Channel) -> models.ChannelOut:
     return models.ChannelOut(
         set_point_ma=channel.set_point_ua / 1000,
         given_ma=channel.given_ua / 1000,
-        measured_ma=channel.measured_ua / 1000,
+        measured_ma=None if channel.measured_ua is None else channel.measured_ua / 1000,
         ceiling_ma=channel.ceiling_ua / 1000,
         allowed_ma=channel.allowed_ua / 1000,
         after_ms=None if channel.after_us is None else -(-channel.after_us // 1000),

@@ -56,12 +56,13 @@ TOWARDS_OUTPUT = frozenset({Action.CHECK_ELECTRODES, Action.START, Action.RESUME
 @dataclass(frozen=True)
 class Channel:
     """One channel. ``ceiling_ua``: the prescription's cap. ``allowed_ua``: the highest set-point granted now; a higher
-    one, if any, ``after_us`` from now (None: not known). ``load_ohm`` and ``finding`` are of the last electrode check.
+    one, if any, ``after_us`` from now (None: not known). ``measured_ua``: None while nothing plays, so that nothing
+    measured is compared with what was asked. ``load_ohm`` and ``finding`` are of the last electrode check.
     ``share``: the part of the set-point that the phase gives, above 0 and at most 1.
     """
 
     set_point_ua: int
-    measured_ua: int
+    measured_ua: int | None
     ceiling_ua: int
     allowed_ua: int
     after_us: int | None = None
@@ -156,12 +157,13 @@ class Engine(Protocol):
     def prescribe(self, prescription: Prescription) -> Future[Prescription]:
         """Puts one in force, durable. Refused: ``prescription_revision`` unless it is one above that in force."""
 
-    def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
-        """Self-test and load of what is prescribed. Refused among others: ``prescription_revision``,
-        ``contraindicated``, ``not_now``, ``day_spent``.
+    def open_session(self, revision: int, answers: Mapping[str, bool], day: str | None) -> Future[State]:
+        """Self-test and load of what is prescribed. ``day``: the ISO date by the phone that opens it, without which no
+        new day begins for the budgets; when they are used up the start is then refused as ``day_unknown``. Refused
+        among others: ``prescription_revision``, ``contraindicated``, ``not_now``, ``day_spent``.
         """
 
-    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+    def open_threshold(self, answers: Mapping[str, bool], day: str | None) -> Future[State]:
         """The same, for a clinician who looks for the caps: signed anew, and with the ceilings where no cap is set.
         Refused as well: ``key_locked``, ``key_missing``.
         """

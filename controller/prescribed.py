@@ -31,13 +31,14 @@ class Prescriptions:
         rows = journal.rows(Kind.PRESCRIPTION)
         self.present = prescription_of_row(rows[-1].fields) if rows else None
 
-    def check(self, wanted: Prescription) -> None:
+    def check(self, wanted: Prescription, today: str) -> None:
         """Whether it could be put in force. Raises EngineRefused with the field that is wrong."""
         now = 0 if self.present is None else self.present.revision
         if wanted.signature is None and wanted.revision != now + 1:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision}; the next is {now + 1}")
-        if wanted == self.present:
+        if self.present is not None and signed_text(wanted) == signed_text(self.present):
             raise EngineRefused("prescription_replayed", f"revision {now} is in force already")
+        _refuse_expired(wanted, today)
         refuse_unfit(wanted, self._board)
 
     def put(self, wanted: Prescription) -> Prescription:
@@ -62,8 +63,7 @@ class Prescriptions:
             raise EngineRefused("no_prescription", "nothing is prescribed")
         if wanted.signature is None:
             raise EngineRefused("prescription_unsigned", "it is from before prescriptions were signed: prescribe anew")
-        if wanted.valid_until is not None and today > wanted.valid_until:
-            raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
+        _refuse_expired(wanted, today)
 
     def may_come(self, today: str) -> None:
         """Raises EngineRefused when a cap is still to be found, or its sessions are used up; the guard lets nothing out
@@ -81,6 +81,20 @@ class Prescriptions:
             raise EngineRefused("day_spent", f"{wanted.sessions_per_day} sessions a day are prescribed")
         if sum(day >= week for day in opened) >= wanted.sessions_per_week:
             raise EngineRefused("week_spent", f"{wanted.sessions_per_week} sessions in 7 days are prescribed")
+
+
+def _refuse_expired(wanted: Prescription, today: str) -> None:
+    if wanted.valid_until is not None and today > wanted.valid_until:
+        raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
+
+
+def confirmed(today: str, phone: str | None) -> str | None:
+    """This machine's date when the phone's own is at most a day from it (a time zone); else nobody knows the day."""
+    try:
+        apart = abs(date.fromisoformat(phone or "") - date.fromisoformat(today))
+    except ValueError:
+        return None
+    return today if apart <= timedelta(days=1) else None
 
 
 def _fields(one: Prescription) -> dict[str, Any]:

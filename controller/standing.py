@@ -52,7 +52,8 @@ class Standing:
     def lost(self, known: State) -> State:
         """What is told once the guard does not answer: the worst, for nothing is known any more."""
         channels = {
-            name: replace(one, allowed_ua=one.set_point_ua, after_us=None) for name, one in known.channels.items()
+            name: replace(one, measured_ua=None, allowed_ua=one.set_point_ua, after_us=None)
+            for name, one in known.channels.items()
         }
         return replace(
             known,
@@ -79,7 +80,7 @@ class Standing:
             more = RAISE_STEP_MAX_UA if used and allowed else 0
             channels[name] = Channel(
                 present,
-                status["measured_ua"][name],
+                status["measured_ua"][name] if status["mode"] == "running" else None,
                 ceiling,
                 max(present, min(ceiling, present + more)),
                 after if used and present < ceiling else None,

@@ -3,7 +3,7 @@ import { Component, html } from "./html.js";
 import { call, command, controls, loadAll } from "./net.js";
 import { keep, set, store } from "./store.js";
 import { clock, ma, number, t } from "./text.js";
-import { AskAll, answersOf, plays } from "./before.js";
+import { AskAll, answersOf, plays, today } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
 import { CapWhy } from "./caps.js";
@@ -56,7 +56,7 @@ export class Threshold extends Standing {
   async open(event) {
     event.preventDefault();
     set({ opening: true });
-    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target) }))) await loadAll(); // it may have closed stimulation
+    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target), day: today() }))) await loadAll(); // it may have closed stimulation
     set({ opening: false });
   }
   propose() {
@@ -119,7 +119,7 @@ export class Looked extends Standing {
         ${state.threshold === "asked" ? html`<p>${t("look.request_text")}</p><p>${t("look.request_free")}</p>${this.left("look.left_answer")}
           <button type="button" class="main" onClick=${() => this.ask("POST", "/threshold/allow")}>${t("look.yes")}</button>
           <button type="button" onClick=${no}>${t("look.no")}</button>`
-        : html`<p role="status"><strong>${t("look.said_yes")}</strong></p><p>${t("look.said_yes_text")}</p>${this.left("look.left")}
+        : html`<p role="status"><strong>${t("look.said_yes")}</strong></p><p>${t("look.said_yes_text")}</p><p>${t("prepare.never")}</p>${this.left("look.left")}
           <button type="button" onClick=${no}>${t("look.changed")}</button>`}</section>`;
     }
     const started = ["running", "paused"].includes(state.mode);

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from api.local import answer
 from api.models import PrescriptionIn
 from api.problems import of_error
 from api.views import prescription_of, prescription_out
@@ -83,6 +84,29 @@ def test_the_clinicians_key_over_the_api(api: Api, monkeypatch: pytest.MonkeyPat
     assert 0 < opened["left_s"] <= 300
     assert clinician.delete("key/unlock").status_code == 204
     assert clinician.get("key").json()["state"] == "locked"
+
+
+@pytest.mark.parametrize("end", ["leaves", "revoked", "at the device"])
+def test_the_clinicians_key_is_locked_when_her_phone_is_unpaired(
+    api: Api, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(keys, "MEMORY_KIB", 64)
+    path = api.folder / "clinician.key"
+    path.write_text(wrap(make_key("Bjørg Ås"), PASSPHRASE), encoding="utf-8")
+    api.service.keys = KeptKey(path)
+    phone, other, patient = api.phone("clinician"), api.phone("clinician"), api.phone("patient")
+    assert phone.post("key/unlock", json={"passphrase": PASSPHRASE}).json()["state"] == "unlocked"
+    assert patient.delete("me").status_code == 204
+    assert other.get("key").json()["state"] == "unlocked", "a patient's phone has no part in it"
+    match end:
+        case "leaves":
+            phone.delete("me")
+        case "revoked":
+            other.delete(f"devices/{api.device(phone).id}")
+        case _:
+            answer(api.service, {"op": "revoke", "id": api.device(phone).id})
+    assert other.get("key").json()["state"] == "locked"
+    assert phone.get("key").status_code == 401
 
 
 def test_a_name_of_the_north_may_prescribe(api: Api) -> None:

@@ -156,7 +156,8 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     engine.now = replace(engine.now, session=resting, channels={**IDLE, "A": quiet})
     patient.part("rest")
     yield "rest", patient
-    engine.now = replace(engine.now, mode="paused", paused_by="lease_lost")
+    quiet = replace(quiet, measured_ua=None)
+    engine.now = replace(engine.now, mode="paused", paused_by="lease_lost", channels={**IDLE, "A": quiet})
     patient.sees("cause.lease_lost")
     yield "paused", patient
     low = replace(CHANNEL, set_point_ua=0, measured_ua=0, allowed_ua=2_000)

@@ -53,12 +53,15 @@ def after(day: str, days: int) -> str:
 
 @dataclass
 class Person:
-    """Sits in front of the engine: time passes only while this waits. ``echoes``: the page sends heartbeats."""
+    """Sits in front of the engine: time passes only while this waits. ``echoes``: the page sends heartbeats;
+    ``confirms``: which date the phone tells at an opening, where this machine has that one.
+    """
 
     rig: Stack
     folder: Path
     echoes: bool = True
     today: str = TODAY
+    confirms: Callable[[str], str | None] = lambda day: day
     engine: GuardEngine = field(init=False)
     journal: Journal = field(init=False)
     events: list[Event] = field(default_factory=list)
@@ -135,7 +138,9 @@ class Person:
 
     def open(self) -> State:
         wanted = self.engine.prescription()
-        return self.has(self.engine.open_session(0 if wanted is None else wanted.revision, NONE_APPLIES))
+        return self.has(
+            self.engine.open_session(0 if wanted is None else wanted.revision, NONE_APPLIES, self.confirms(self.today))
+        )
 
     def arm(self) -> State:
         """Once the guard is ready: opens a session and has the electrodes checked."""

@@ -17,7 +17,7 @@ from controller.cli import main
 from controller.figures import ceilings, figures
 from controller.keys import KeptKey, KeyProblem, make_key, public_of, unwrap, wrap
 from controller.port import EngineRefused
-from controller.prescribed import refuse_unfit
+from controller.prescribed import confirmed, refuse_unfit
 from controller.prescription import CONTRAINDICATIONS, PATIENT_MAY, Placement, Prescription, completed, signed_text
 from controller.prescription_form import as_form, as_json, as_toml, parse_form
 from controller.prescription_words import in_words
@@ -92,6 +92,14 @@ def test_form_file_and_signed_bytes_are_one_prescription(plan: Prescription) -> 
     assert read.area_cm2 * 100 == plan.electrode_area_mm2
     assert (read.sessions_per_day, read.sessions_per_week) == (plan.sessions_per_day, plan.sessions_per_week)
     assert str(read.ends) == one.valid_until or read.ends < read.issued
+
+
+@pytest.mark.req("SR-167")
+def test_a_day_is_confirmed_by_a_date_within_a_time_zone() -> None:
+    for phone in ("2026-02-28", "2026-03-01", "2026-03-02"):
+        assert confirmed("2026-03-01", phone) == "2026-03-01"
+    for other in ("2026-02-27", "2026-03-03", "2026-02-30", "", None):
+        assert confirmed("2026-03-01", other) is None
 
 
 @pytest.mark.parametrize(
