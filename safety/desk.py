@@ -196,7 +196,7 @@ class Desk:
         match message["type"]:
             case "status":
                 if mode in (Mode.IDLE, Mode.STOPPED, Mode.LOCKOUT):
-                    self._note_day(message.get("day"))
+                    self._see_day(message.get("day"))
                 return None
             case "acknowledge":
                 return self._acknowledge(message, now)
@@ -264,9 +264,10 @@ class Desk:
             return Refusal("ledger_not_written", "the record could not be written")
         return refusal or asked
 
-    def _note_day(self, day: object) -> bool:
-        """Each day that comes is known from then on, whatever a clock says later. False: it could not be written."""
-        return not self._session.open_day(day, self._today()) or self._guard.write()
+    def _see_day(self, day: object) -> None:
+        """Each day that comes is known from then on, whatever a clock says later: nothing that ran out holds again."""
+        if self._session.see_day(day, self._today()):
+            self._guard.write()  # a card that takes nothing refuses each start; until then what is known is kept here
 
     def _load(self, message: link.Message, now: int) -> Refusal | None:
         """A programme and the prescription it is of; what was armed before was armed for another."""
@@ -290,7 +291,7 @@ class Desk:
         stale = self._session.not_heard(now)
         if stale is not None:
             return stale
-        if not self._note_day(message.get("day")):
+        if session.open_day(message.get("day"), self._today()) and not guard.write():
             return Refusal("ledger_not_written", "the record could not be written")
         before = session.record
         debited = session.debit(now, self._today())

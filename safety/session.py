@@ -80,11 +80,16 @@ class Session:
         ``day`` is the app's word, ``today`` this machine's own date. A day more than one after that (a time zone) is
         taken for unknown: it opens no new budget.
         """
-        told = _date(day)
-        if told is not None and told > today + timedelta(days=1):
-            told = None
-        before = self.record
+        told, before = _believed(day, today), self.record
         self.record = ledger.open_day(before, None if told is None else told.isoformat())
+        return self.record != before
+
+    def see_day(self, day: object, today: date) -> bool:
+        """Takes note of what the app's clock shows, which is this machine's, under the same doubt: for validity alone.
+        Gives whether the record changed.
+        """
+        told, before = _believed(day, today), self.record
+        self.record = before if told is None else ledger.see_day(before, told.isoformat())
         return self.record != before
 
     def debit(self, now_us: int, today: date) -> ledger.Record | Refusal:
@@ -265,12 +270,13 @@ def _until(history: gate.History, now_us: int) -> gate.History:
     return gate.History(last - replace(history, last=last).length_us, last)
 
 
-def _date(day: object) -> date | None:
-    """An ISO date, or None for anything that is none: an unknown day."""
+def _believed(day: object, today: date) -> date | None:
+    """An ISO date, at most a day after this machine's; None for anything that is none: an unknown day."""
     try:
-        return date.fromisoformat(day) if isinstance(day, str) else None
+        told = date.fromisoformat(day) if isinstance(day, str) else None
     except ValueError:
         return None
+    return None if told is None or told > today + timedelta(days=1) else told
 
 
 def _currents(message: Message) -> dict[str, int] | None:

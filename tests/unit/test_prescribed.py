@@ -280,21 +280,22 @@ def test_the_week_and_the_revision_are_on_disk() -> None:
     old = json.loads(ledger.dump(Record(day="2026-03-02", sessions=1)))
     for key in ("week", "revision", "prescription"):
         del old[key]
-    assert ledger.load(json.dumps({**old, "schema": 1})) == Record(day="2026-03-02", sessions=1)
+    assert ledger.load(json.dumps({**old, "schema": 1})) == Record(day="2026-03-02", seen="2026-03-02", sessions=1)
     for bad in ({"week": [["2026-13-01", 2]]}, {"week": [["2026-03-01", -1]]}, {"revision": -1}, {"day": "tomorrow"}):
         assert ledger.load(json.dumps({**json.loads(ledger.dump(record)), **bad})) == ledger.UNKNOWN
 
 
-clocks = st.tuples(st.integers(-40, 40), st.none() | st.integers(-40, 45), st.integers(0, 4))
+clocks = st.tuples(st.integers(-40, 40), st.none() | st.integers(-40, 45), st.integers(0, 4), st.booleans())
 
 
 @pytest.mark.req("SR-190", "SR-191")
 @given(per_day=st.integers(1, 3), per_week=st.integers(1, 21), moved=st.lists(clocks, max_size=40))
 def test_a_clock_moved_in_any_way_spends_no_budget_twice_and_extends_no_validity(
-    per_day: int, per_week: int, moved: list[tuple[int, int | None, int]]
+    per_day: int, per_week: int, moved: list[tuple[int, int | None, int, bool]]
 ) -> None:
-    """``moved``: which day this machine shows, which one the app tells (None: none), and how many sessions are then
-    asked for. Forwards, back and again, with a restart of the guard each time.
+    """``moved``: which day this machine shows, which one a phone confirms (None: none), how many sessions are then
+    asked for, and whether the clock was looked at meanwhile. Forwards, back and again, with a restart of the guard each
+    time.
     """
     ends = date(2026, 3, 20)
     asked = replace(ASKED, ends=ends, sessions_per_day=per_day, sessions_per_week=per_week)
@@ -302,18 +303,22 @@ def test_a_clock_moved_in_any_way_spends_no_budget_twice_and_extends_no_validity
     assert session.load(PROGRAMME.decode(), replace(asked, programme_sha256=PROGRAMME_SHA256), 0) is None
     given_on: list[date] = []
     known: list[date] = []
-    for days, told, sessions in moved:
+    seen: list[date] = []
+    for days, told, sessions, watched in moved:
         today = TODAY + timedelta(days=days)
         day = None if told is None else TODAY + timedelta(days=told)
         session.open_day(None if day is None else day.isoformat(), today)
+        if watched:
+            session.see_day(today.isoformat(), today)
+            seen.append(today)
         known += [day] if day is not None and day <= today + timedelta(days=1) else []
-        over = max([today, *known]) > ends
+        over = max([today, *known, *seen]) > ends
         refused = session.take(asked, DEVICE, today)
         if over:
             assert code(refused) == "prescription_expired"
         elif refused is not None:
             assert code(refused) == "prescription_not_yet"
-            assert max([today, *known]) < asked.issued - timedelta(days=1)
+            assert max([today, *known, *seen]) < asked.issued - timedelta(days=1)
         session.record = ledger.load(ledger.dump(session.record))
         for _ in range(sessions):
             assert session.prescribed is not None
@@ -329,3 +334,18 @@ def test_a_clock_moved_in_any_way_spends_no_budget_twice_and_extends_no_validity
     for day in given_on:
         assert sum(0 <= day.toordinal() - one.toordinal() < 7 for one in given_on) <= per_week
     assert set(given_on) <= {date.min, *known}, "each day that was spent was once told and believed"
+
+
+@pytest.mark.req("SR-167", "SR-191")
+def test_what_a_clock_shows_ends_a_validity_and_opens_no_budget() -> None:
+    """Of version 2 of the record, before the clock was noted, the day known stands for what it has shown."""
+    old = {**json.loads(ledger.dump(Record(day="2026-03-02", sessions=1))), "schema": 2}
+    del old["seen"]
+    session = Session(LINES, FULL, ledger.load(json.dumps(old)), 0)
+    assert session.record == Record(day="2026-03-02", seen="2026-03-02", sessions=1)
+    assert session.see_day("2026-04-01", date(2026, 4, 1))
+    assert not session.see_day("2026-03-31", date(2026, 4, 1))
+    assert not session.see_day("2026-06-01", date(2026, 4, 1)), "beyond this machine's own date it is not believed"
+    assert (session.record.day, session.record.sessions, session.record.seen) == ("2026-03-02", 1, "2026-04-01")
+    assert ledger.latest(session.record, date(2026, 3, 1)) == date(2026, 4, 1)
+    assert ledger.known_day(Record()) is None
