@@ -29,6 +29,7 @@ from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
 from safety.job import Job
+from safety.ledger import latest
 from safety.lookout import Lookout
 from safety.seal import SealError
 from safety.session import Session
@@ -304,8 +305,7 @@ class Guard:
 
     def uncalibrated(self) -> str | None:
         """What is wrong with the calibration now: a clock that was set back makes no record young again."""
-        known = self._session.record.day
-        return self._calibrated(max(self._today(), self._today() if known is None else date.fromisoformat(known)))
+        return self._calibrated(latest(self._session.record, self._today()))
 
     @property
     def _leaves(self) -> bool:

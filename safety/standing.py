@@ -9,6 +9,7 @@ from typing import Any
 from safety.edges import Seen
 from safety.electrode import Finding
 from safety.interlock import State
+from safety.ledger import known_day
 from safety.lookout import Lookout
 from safety.schedule import CHANNELS
 from safety.session import Session
@@ -61,5 +62,6 @@ def standing(
         "last_cause": session.record.cause,
         "device": device,
         "prescription_revision": session.record.revision,
+        "day": known_day(session.record),
         "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
     }
