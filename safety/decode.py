@@ -116,8 +116,7 @@ class _Decoder:
         self.clocks: int | None = None
         self.word = 0
         self.framed_at = 0
-        # The bridge: the pulse under way and the phase line that is high.
-        self.high = 0
+        # The bridge: the pulse under way.
         self.stage = 0
         self.channel = ""
         self.rose_at = 0
@@ -213,7 +212,6 @@ class _Decoder:
             self._rise(high)
         else:
             self._fall()
-        self.high = high
 
     def _rise(self, line: int) -> None:
         lines = self.lines

@@ -93,9 +93,7 @@ def _require(holds: bool, code: str) -> None:
         raise _Failed(code)
 
 
-def run(
-    port: Port, figures: Figures, now_us: int, *, rearm: bool = False, uncalibrated: str | None
-) -> Steps[str | None]:
+def run(port: Port, figures: Figures, now_us: int, *, rearm: bool, uncalibrated: str | None) -> Steps[str | None]:
     """The self-test from ``now_us`` on. Gives None, or the code (``CODES``) of the first step that failed.
 
     After a failure the guard must stop as for any cause. The dead-man must have been started and kicked before.

@@ -12,6 +12,7 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 from tests.mutants.pure import ROOT, TABLES, TESTS
@@ -49,7 +50,7 @@ def main() -> int:
     modules = options.modules or MODULES
     if not options.seen:
         names = [f"safety.{module}.*" for module in options.modules]
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names]
+        command = [sys.executable, "-P", str(Path(__file__).with_name("trials.py")), *names]
         if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
             return code
     reasons, counts = explained(), counts_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}

@@ -117,7 +117,7 @@ modules of the import contract `pure-safety` (a sign, a bound, a name, an `and` 
 that reach it: one of them must fail. The tool is mutmut; what it changes are the bodies of functions. `limits` and
 `causes` are tables, and are held by tests against the pages that show them. Each mutant that survives stands below
 with the reason why it is no fault; `tests/mutants/survivors.toml` holds the reasons, and `make mutants` fails for
-one that has none. A mutant that only the clock stops (an endless loop) counts as killed.
+one that has none. A mutant that does not end (it took five times the processor time of its tests) counts as killed.
 
 Made by `python -m tests.mutants`.
 

@@ -95,3 +95,18 @@ def train(starts: list[int], code: int, channel: str = "A", length_us: int = 100
         script.pulse(start, channel, width)
     script.closing()
     return script.data()
+
+
+def words(data: bytes, lines: Lines) -> list[tuple[int, int]]:
+    """What the DAC is told, as a clock that rises takes it in: when each frame ends (us), and its word."""
+    level = at_us = word = 0
+    found = []
+    for on, off, us in struct.iter_unpack("<3I", data):
+        rises, level = on & ~level, (level | on) & ~off
+        if rises & lines.sck:
+            word = word << 1 | bool(level & lines.sdi)
+        if at_us and rises & lines.cs_n:
+            found.append((at_us, word))
+            word = 0
+        at_us += us
+    return found

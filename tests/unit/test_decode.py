@@ -236,9 +236,12 @@ def test_the_last_code_is_zero() -> None:
 
 
 @pytest.mark.req("SR-004")
-def test_a_silent_chunk_is_framed_at_both_ends() -> None:
+@pytest.mark.parametrize("last", ["", "A", "B"])
+def test_a_silent_chunk_is_framed_at_both_ends(last: str) -> None:
     script = Script()
     script.opening()
+    for channel in last:
+        script.frame(2000, channel, 0)
     assert refused(script) == "not_framed"
 
 
@@ -333,6 +336,20 @@ def test_length(length: int, verdict: str | None) -> None:
     script.closing()
     refusal = decode(script.data(), LINES)
     assert (refusal.code if isinstance(refusal, Refusal) else None) == verdict
+
+
+@pytest.mark.req("SR-006")
+def test_a_delay_is_no_negative_number() -> None:
+    refusal = decode(pack([*good().entries()[:-1], (0, 0, 0xFFFF_FFFF)]), LINES)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "too_long"
+
+
+@pytest.mark.req("SR-006")
+def test_as_many_entries_as_a_chunk_may_have_are_read() -> None:
+    refusal = decode(pack([(0, 0, 1)] * limits.CHUNK_MAX_ENTRIES), LINES)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "unknown_state"
 
 
 @pytest.mark.req("SR-006")

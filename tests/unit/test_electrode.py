@@ -23,7 +23,8 @@ from safety.electrode import (
     Peaks,
     evaluate,
 )
-from tests.support.chunks import train
+from safety.steps import RAIL_RISES_US
+from tests.support.chunks import train, words
 from tests.support.scripted import FIGURES, MASK, ScriptedPort, Seen, mended
 
 ASKED = 1_989
@@ -50,6 +51,19 @@ def test_each_wave_is_a_chunk_of_balanced_pulses_of_2_ma(channel: str, full_scal
         assert (pulse.channel, pulse.width_us, pulse.second_us, pulse.gap_us) == (channel, 250, 250, 1_000)
         assert 1_950 < pulse.code * full_scale_ua / 4096 <= 2_000
         assert (pulse.code + 1) * full_scale_ua / 4096 > 2_000
+
+
+@pytest.mark.req("SR-138")
+@pytest.mark.parametrize(("channel", "a", "b"), [("A", 163, 0), ("B", 0, 163)])
+def test_the_other_channel_is_asked_for_nothing(channel: str, a: int, b: int) -> None:
+    told = words(electrode.wave(FIGURES, channel), FIGURES.seven)
+    assert told == [(33, 0x7000 | a), (66, 0xF000 | b), (47_465, 0x7000), (47_498, 0xF000)]
+
+
+def test_looks_go_for_the_gaps_of_the_first_two_pulses() -> None:
+    """750 to 1 750 us after the wave's begin, and 15 000 us later."""
+    assert [electrode.gap_at_us(look) for look in range(8)] == 2 * [770, 16_020, 520, 15_270]
+    assert [electrode.gap_ends_us(look) for look in range(4)] == 2 * [1_750, 16_750]
 
 
 def test_what_peak_reset_shows_of_each_pulse() -> None:
@@ -83,6 +97,8 @@ def test_what_may_be_played() -> None:
         (b"", "malformed"),
         (struct.pack("<3I", MASK["OUTPUT_ENABLE"], 0, 10), "foreign_line"),
         (train([1_000], 163)[12:], "unknown_state"),
+        (struct.pack("<3I", 1 << 31, 0, 10), "foreign_line"),
+        (train([1_000], 163)[:-4] + b"\xff" * 4, "too_long"),
     ):
         refusal = electrode.admit(FIGURES, data)
         assert isinstance(refusal, Refusal)
@@ -139,6 +155,8 @@ def test_like_polarities(current_ua: int, voltage_mv: int, expected: Finding) ->
         (Peaks(2_000, 1_000), Peaks(1_000, 60_000), POLARITY),
         (Peaks(2_000, 1_000), Peaks(2_500, 1_000), CURRENT_HIGH),
         (Peaks(2_000, 60), Peaks(2_000, 10), SHORT),
+        (Peaks(994, 54_000), Peaks(994, 0), OPEN),
+        (Peaks(995, 54_000), Peaks(995, 0), POLARITY),
     ],
 )
 def test_unlike_polarities(one: Peaks, other: Peaks, code: str | None) -> None:
@@ -228,7 +246,9 @@ def test_an_open_or_short_electrode_ends_with_its_wave() -> None:
 def test_without_a_rail_nothing_is_played() -> None:
     port = ScriptedPort(rises_after=100)
     assert checked(port, "AB") == {"A": Finding(None, RAIL_LOST)}
-    assert [what for _, what in port.calls] == ["OUTPUT_ENABLE 1", "OUTPUT_ENABLE 0"]
+    (enabled, one), (gave_up, other) = port.calls
+    assert (one, other) == ("OUTPUT_ENABLE 1", "OUTPUT_ENABLE 0")
+    assert gave_up - enabled == RAIL_RISES_US
 
 
 def test_a_rail_that_rises_late_and_just_so_far() -> None:
@@ -252,6 +272,25 @@ def test_gaps_that_are_never_met() -> None:
         port.mend = mended(**changes)
         assert checked(port) == {"A": Finding(None, UNREAD)}
         assert sum(what.startswith("play") for _, what in port.calls) == electrode.WAVES
+
+
+def test_when_each_wave_is_looked_at() -> None:
+    """Two looks at gaps, one after the third pulse, one after the wave; at the end OUTPUT_ENABLE is seen low."""
+    port = ScriptedPort()
+    port.mend = mended(playing=7)
+    assert checked(port) == {"A": Finding(None, UNREAD)}
+    waves = [at for at, what in port.calls if what.startswith("play")]
+    early, late = (770, 16_020, 37_000, 52_500), (520, 15_270, 37_000, 52_500)
+    looks = [at + look for at, each in zip(waves, (early, late) * 2, strict=True) for look in each]
+    assert [wait.until_us for wait in port.waits[2:-2]] == looks
+    assert port.waits[-1].until_us == port.calls[-1][0] + 1 + limits.CHECK_INTERVAL_US
+
+
+@pytest.mark.parametrize("reference_mv", [1_247, 1_253])
+def test_a_reference_that_is_just_well_is_believed(reference_mv: int) -> None:
+    port = ScriptedPort()
+    port.mend = mended(reference_mv=reference_mv)
+    assert checked(port)["A"].code is None
 
 
 @pytest.mark.parametrize(("reading", "waves"), [(2, 1), (3, 1), (4, 3)])
@@ -319,7 +358,11 @@ def test_the_largest_of_the_looks_counts() -> None:
         (0, (GOOD, GOOD), Finding(500, None)),
         (1_300, (GOOD, GOOD), Finding(500, None)),  # what they show can come from nothing else
         (0, ((0, 0), GOOD), Finding(500, POLARITY)),
-        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),  # that they show nothing says nothing
+        (980, ((0, 0), GOOD), Finding(500, POLARITY)),
+        (981, ((0, 0), GOOD), Finding(None, UNREAD)),  # that they show nothing says nothing
+        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),
+        (8_479, (GOOD, GOOD), Finding(500, None)),
+        (8_480, (GOOD, GOOD), Finding(None, UNREAD)),  # half a period after the gap
         (13_000, (GOOD, GOOD), Finding(None, UNREAD)),  # the next pulse, of which both phases are shown
     ],
 )

@@ -525,6 +525,19 @@ def test_the_charge_of_a_phase_to_a_tenth_of_a_percent(code: int, verdict: str |
     assert code_of(judge(rich, before, 2 * SECOND, 3, train([100], code, width=799), 0)) == verdict
 
 
+def test_what_a_history_remembers_comes_later_from_a_time_on() -> None:
+    history = History(100, 500, squares=((100, 1), (300, 2), (400, 3)))
+    for since_us, first, last, squares in (
+        (100, 107, 507, ((107, 1), (307, 2), (407, 3))),
+        (101, 100, 507, ((100, 1), (307, 2), (407, 3))),
+        (300, 100, 507, ((100, 1), (307, 2), (407, 3))),
+        (500, 100, 507, history.squares),
+        (501, 100, 500, history.squares),
+    ):
+        assert history.later(since_us, 7) == History(first, last, squares=squares)
+    assert History().later(0, 7) == History()
+
+
 @pytest.mark.req("SR-011")
 @pytest.mark.parametrize(("late_us", "verdict"), [(0, None), (3_434, None), (3_435, "too_fast"), (20_000, "too_fast")])
 def test_what_begins_later_than_it_might_is_counted_from_when_it_began(late_us: int, verdict: str | None) -> None:

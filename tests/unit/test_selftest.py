@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ import pytest
 from safety import calibration, selftest
 from safety.decode import Chunk, decode
 from safety.errors import BoardError
-from safety.steps import GONE_MV, NEAR_ZERO_MV
+from safety.steps import GONE_MV, NEAR_ZERO_MV, RAIL_RISES_US, Wait
+from tests.support.chunks import words
 from tests.support.scripted import BOARD, FACTS, FIGURES, MASK, PHASES, ScriptedPort, Seen, levels, mended
 
 
@@ -81,7 +83,7 @@ def test_every_code_is_given_by_some_step() -> None:
 @pytest.mark.parametrize("code", [calibration.MISSING, calibration.EXPIRED])
 def test_without_a_calibration_a_good_board_fails_and_a_bad_one_for_what_is_bad(code: str) -> None:
     for port, expected in ((ScriptedPort(), code), (ScriptedPort(trips=False), "self_test_one_shot")):
-        job = selftest.run(port, FIGURES, port.now_us, uncalibrated=code)
+        job = selftest.run(port, FIGURES, port.now_us, rearm=False, uncalibrated=code)
         assert port.drive(job) == expected
         assert port.calls[-1][1] == "OUTPUT_ENABLE 0"
 
@@ -140,6 +142,56 @@ def test_how_it_goes() -> None:
     assert not port.levels & (PHASES | MASK["OUTPUT_ENABLE"])
 
 
+@pytest.mark.req("SR-130", "SR-131")
+def test_how_long_it_waits_for_what() -> None:
+    """And that KEEPALIVE, the dead-man's kicks and the trips are changed, given and expected where that is meant."""
+    port = ScriptedPort()
+    assert outcome(port) is None
+    quiet, alive, unkicked = (False, True, False), (True, True, False), (False, False, False)
+    assert [(wait.until_us, (wait.toggle, wait.kick, wait.trips)) for wait in port.waits[:-8]] == [
+        (1_000_000, quiet),
+        (1_020_001, quiet),
+        (1_030_000, quiet),  # the drop-out since 900 000
+        (1_050_000, quiet),  # OUTPUT_ENABLE alone
+        (1_110_000, alive),  # KEEPALIVE alone
+        (1_130_000, alive),
+        (1_250_000, quiet),  # the drop-out since 1 120 000
+        (1_370_000, unkicked),  # the dead-man since 1 240 000
+        (1_390_000, unkicked),
+        (1_410_000, quiet),
+    ]
+    for number, wait in enumerate(port.waits[-8:]):
+        trip, reset = divmod(number, 2)
+        assert wait == Wait(1_417_000 + 13_000 * trip + 6_000 * reset, trips=True)
+
+
+def test_a_rail_that_does_not_rise_is_given_up_after_100_ms() -> None:
+    port = ScriptedPort(rises_after=100)
+    assert outcome(port) == "self_test_rail_low"
+    enabled = [at for at, what in port.calls if what == "OUTPUT_ENABLE 1"]
+    assert port.now_us - enabled[-1] == RAIL_RISES_US == 100_000
+
+
+def test_a_wave_of_one_line_moves_no_other() -> None:
+    mask = MASK["A_POS"]
+    assert selftest.held(FIGURES, "A_POS", 2_000) == struct.pack("<6I", mask, 0, 2_000, 0, mask, 1)
+
+
+def test_both_channels_are_set_to_zero_twice() -> None:
+    data, length_us = selftest.zero_codes(FIGURES)
+    assert words(data, FIGURES.seven) == [(33, 0x7000), (66, 0xF000), (100, 0x7000), (133, 0xF000)]
+    assert length_us == 136
+
+
+def test_two_values_are_enough_for_a_converter_that_lives() -> None:
+    raw = (0, 0, 0, 0, 0, 1551, 1551, 1551)
+    assert outcome(ScriptedPort(mend=mended(raw=raw), panel=lambda channel: raw[channel])) is None
+
+
+def test_loopback_of_either_kind_will_do() -> None:
+    assert outcome(ScriptedPort(facts_=replace(FACTS, listeners=("::1", "127.0.0.1")))) is None
+
+
 def test_two_readings_three_steps_apart_are_alike() -> None:
     assert outcome(ScriptedPort(panel=lambda channel: (3, 0, 0, 0, 0, 2045, 2048, 1554)[channel])) is None
 
@@ -182,7 +234,15 @@ def test_re_arming_comes_first_when_a_trip_was_acknowledged() -> None:
     port = ScriptedPort()
     port.levels &= ~MASK["FAULT_N"]
     assert outcome(port) == "self_test_fault_line"
+    port.waits.clear()
+    start = port.now_us
     assert outcome(port, rearm=True) is None
+    assert port.waits[:3] == [
+        Wait(start, trips=True),
+        Wait(start + 20_001, trips=True),
+        Wait(start + 26_001, trips=True),  # FAULT_RESET
+    ]
+    assert not any(wait.trips for wait in port.waits[3:-8])
 
 
 def test_a_trip_is_expected_only_where_one_is_made() -> None:

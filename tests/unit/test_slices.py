@@ -43,7 +43,8 @@ def test_a_fault_is_found_in_whatever_slice_it_is(number: int) -> None:
     assert count == 1 + number // SLICE_ENTRIES
 
 
-def test_what_was_read_ahead_is_not_decoded_again() -> None:
+def test_what_was_read_ahead_is_not_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_kept", {})
     data = pack(longest())
     first = sum(1 for _ in read_ahead(data, LINES))
     assert first == (len(data) // ENTRY_BYTES - 1) // SLICE_ENTRIES
@@ -51,7 +52,8 @@ def test_what_was_read_ahead_is_not_decoded_again() -> None:
 
 
 def test_only_so_many_are_remembered_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "_kept", kept := {})
+    kept: dict[tuple[bytes, object], object] = {}
+    monkeypatch.setattr(gate, "_kept", kept)
     monkeypatch.setattr(gate, "_KEPT_MAX", 3)
     one, two, three, four = (train([100, 20_100], code) for code in (1, 2, 3, 4))
     for data in (one, two, three, one, four, two):
