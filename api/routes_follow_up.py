@@ -72,6 +72,7 @@ class FollowUpOut(Out):
     message: MessageOut | None = Field(description="The newest; null: there is none.")
     reminder: ReminderOut | None = Field(description="Null: none is wanted.")
     impressions: list[ImpressionOut] = Field(description="In order.")
+    trained: str | None = Field(description="ISO date of the last session or training, in UTC; null: none yet.")
     impression_due: bool = Field(description="A month of training, or since the last answer, has passed: it is asked.")
 
 
@@ -110,5 +111,6 @@ def _told(service: Service) -> FollowUpOut:
         message=None if message is None else MessageOut(text=message.text, at=message.at),
         reminder=None if reminder is None else ReminderOut(days=list(reminder.days), time=reminder.time),
         impressions=[ImpressionOut(day=day, step=step) for day, step in found.impressions.items()],
+        trained=found.trained,
         impression_due=found.due,
     )

@@ -41,12 +41,15 @@ class Reminder:
 
 @dataclass
 class FollowUp:
-    """How it stands. ``impressions``: ISO day -> step, in order. ``due``: the impression is to be asked for today."""
+    """How it stands. ``impressions``: ISO day -> step, in order. ``due``: the impression is to be asked for today.
+    ``trained``: the ISO day of the last session or training.
+    """
 
     message: Message | None = None
     reminder: Reminder | None = None
     impressions: Mapping[str, int] = field(default_factory=dict)
     due: bool = False
+    trained: str | None = None
 
 
 def follow_up(rows: Iterable[Row], today: date) -> FollowUp:
@@ -64,8 +67,9 @@ def follow_up(rows: Iterable[Row], today: date) -> FollowUp:
             case Kind.IMPRESSION:
                 steps[row.at[:10]] = row.fields["step"]
                 since = row.at[:10]
-            case Kind.SESSION | Kind.TRAINING if since is None and row.fields["event"] == "opened":
-                since = row.at[:10]
+            case Kind.SESSION | Kind.TRAINING if row.fields["event"] == "opened":
+                told.trained = row.at[:10]
+                since = since or told.trained
     told.impressions = steps
     told.due = since is not None and today - date.fromisoformat(since) >= EVERY
     return told

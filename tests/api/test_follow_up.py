@@ -19,6 +19,7 @@ def test_what_a_person_and_her_clinician_told_is_kept_and_reported(api: Api) -> 
         "reminder": None,
         "impressions": [],
         "impression_due": False,
+        "trained": None,
     }
     told = clinician.put("follow-up/message", json={"text": "Godt jobbet – husk pausen."}).json()
     assert told["message"]["text"] == "Godt jobbet – husk pausen."

@@ -12,10 +12,13 @@ from api.roles import Role
 from api.threshold import Mark
 from api.views import prescription_of
 from controller.chain import Kind
+from controller.emg.levels import Levels
 from controller.keys import KeptKey, wrap
 from controller.port import Channel, Lease, Playing, State
 from controller.prescription import completed
 from controller.prescription_form import as_toml
+from controller.training.alternating import Alternating
+from controller.training.shapes import Exercise
 from tests.browser.conftest import PLAN
 from tests.browser.steps import Person
 from tests.support.api import Api
@@ -57,6 +60,10 @@ def furnish(api: Api) -> None:
             note(Kind.PRESCRIPTION, revision=1, caps_ua={"A": 15_000}, electrode_area_mm2=1_000, valid_until=None,
                  prescriber=PLAN["prescriber"], **shown, **place)  # fmt: skip
             note(Kind.DIARY, event="goal", text="hoppe på trampoline med barna")
+            note(Kind.IMPRESSION, step=4, who="p")
+            note(Kind.REMINDER, days=list(range(7)), time="00:00", who="p")
+        if day == 26:
+            note(Kind.MESSAGE, text="Godt jobbet! Husk at pausen er like viktig som knipet.", who="c")
         for mark, ua, how in MARKS if day == 7 else ():
             note(Kind.THRESHOLD, event="mark", channel="A", mark=mark, amplitude_ua=ua, how=how, session="t")
         written = {"leaks": max(0, 5 - day // 5), "pads": 2 - day // 14, "goal": day // 3 if day % 3 == 0 else None}
@@ -134,6 +141,8 @@ THERE = {
     "dose": "table",
     "output": "table",
     "kept": "h1",
+    "remind": "form",
+    "write": "form",
 }
 """What shows that a view is there, whole."""
 
@@ -163,6 +172,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     patient = pair(api, base, open_, Role.PATIENT, language)
     page = patient.page
     page.locator(".plan strong:not(:empty)").wait_for()
+    patient.sees("message.from")
     yield "today", patient
     patient.presses("today.begin")
     page.locator(".question").first.wait_for()
@@ -195,6 +205,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     engine.now = replace(engine.now, mode="paused", paused_by="lease_lost")
     patient.sees("cause.lease_lost")
     yield "paused", patient
+    yield from in_turns(api, patient)
     low = replace(CHANNEL, set_point_ua=0, measured_ua=0, allowed_ua=2_000)
     engine.now = replace(engine.now, mode="running", paused_by=None, session=HOLD, channels={**IDLE, "A": low})
     page.locator(".back").wait_for()
@@ -244,7 +255,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(patient, "history")
     page.locator(".points svg").nth(2).wait_for()
     yield "history", patient
-    for view in later(patient, "diary", "output", "kept"):
+    for view in later(patient, "diary", "output", "kept", "remind"):
         yield view, patient
     to(patient, "more")
     yield "more", patient
@@ -279,6 +290,9 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()
     yield "journal", clinician
+    for view in later(clinician, "write"):
+        yield view, clinician
+    to(clinician, "journal")
     for view in later(clinician, "report", f"dose/{STOPPED}", "perfect"):  # a patient's have less
         yield view, clinician
     to(clinician, "devices")
@@ -288,6 +302,29 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     api.journal.append(Kind.BLOCK, event="released", block=block.number, who="x", reason="x").result()
     patient.page.close()
     clinician.page.close()
+
+
+def in_turns(api: Api, patient: Person) -> Iterator[tuple[str, Person]]:
+    """A session that goes in turns with one's own squeezes; it ends paused, as it began."""
+    engine, page, before = api.engine, patient.page, api.engine.now
+    engine.now = replace(before, mode="idle", paused_by=None, session=replace(HOLD, part="waiting"), channels=IDLE)
+    page.locator("summary", has_text=patient.words["turns.title"]).click()
+    page.locator("[name=own]").wait_for()
+    yield "turns", patient
+    api.room.levels = Levels(5_000, 600, 5_000, 900, 40_000)
+    turns = Alternating(HOLD.id, "vaginal", 6, Exercise("hold", 5_000, 7_000, 1, 60), counted=2)
+    api.service.alternating, engine.now = turns, replace(before, mode="running", paused_by=None)
+    patient.sees("turns.counted", n=2, of=6)
+    yield "turns-current", patient
+    engine.now = replace(before, paused_by=None)
+    patient.sees("turns.yours")
+    yield "turns-yours", patient
+    patient.presses("turns.squeeze", n=1)
+    page.locator("canvas").wait_for()
+    api.sensor.let(13.0)
+    patient.sees("turns.resume")
+    yield "turns-done", patient
+    api.service.alternating, engine.now = None, before
 
 
 def setting(api: Api, clinician: Person, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:

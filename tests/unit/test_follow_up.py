@@ -38,6 +38,7 @@ def test_the_impression_is_asked_for_28_days_after_training_began_and_after_each
     assert not follow_up([], date(2027, 6, 1)).due
     trained = rows(began, later)
     assert [follow_up(trained, date(2027, 1, day)).due for day in (28, 29)] == [False, True]
+    assert follow_up(trained, date(2027, 1, 20)).trained == "2027-01-20"
     told = [("2027-01-29", Kind.IMPRESSION, {"step": step}) for step in (6, 2)]
     answered = rows(began, later, *told)
     assert [follow_up(answered, date(2027, 2, day)).due for day in (25, 26)] == [False, True]
