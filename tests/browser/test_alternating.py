@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,11 @@ def begins(patient: Person) -> None:
 @pytest.mark.parametrize("language", LANG)
 def test_the_page_leads_through_the_turns(tmp_path: Path, phone: Phone, language: str) -> None:
     """Over a made-up engine, with the muscle in the test's hand."""
-    api = Api(tmp_path)
+    with contextlib.closing(Api(tmp_path)) as api:
+        leads(api, tmp_path, phone, language)
+
+
+def leads(api: Api, tmp_path: Path, phone: Phone, language: str) -> None:
     assert api.phone("clinician").put("prescription", json=PLAN).status_code == 200
     parts = plan("alternating", "alternating", [OWN]).parts
     api.sensor.model.will = follows(parts)
@@ -76,7 +81,6 @@ def test_the_page_leads_through_the_turns(tmp_path: Path, phone: Phone, language
         patient.presses("turns.no")
         page.locator("text=" + patient.words["turns.no"]).wait_for(state="detached")
     assert api.service.alternating is None
-    api.close()
 
 
 def test_a_session_in_turns_on_guard_and_board(planned: Served, phone: Phone) -> None:

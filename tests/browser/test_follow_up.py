@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,10 +23,15 @@ TRAINS = ("tren", "knip", "strøm", "bekken", "train", "squeeze", "stimul", "pel
 
 @pytest.mark.parametrize("language", LANG)
 def test_what_is_told_between_trainings(tmp_path: Path, phone: Phone, language: str) -> None:
-    api = Api(tmp_path)
+    with contextlib.closing(Api(tmp_path)) as api:
+        between(api, tmp_path, phone, language)
+
+
+def between(api: Api, tmp_path: Path, phone: Phone, language: str) -> None:
     clock = api.journal._now
     api.journal._now = lambda: (datetime.now(UTC) - timedelta(days=28)).isoformat()
-    api.journal.append(Kind.TRAINING, event="opened", training="t", what="guided", name="sprint", sensor=None).result()
+    told = {"what": "guided", "name": "sprint", "sensor": None, "who": "p", "simulated": True}
+    api.journal.append(Kind.TRAINING, event="opened", training="t", **told).result()
     api.journal._now = clock
     with serving(api, tmp_path) as port:
         base = f"http://127.0.0.1:{port}"
@@ -61,7 +67,7 @@ def test_what_is_told_between_trainings(tmp_path: Path, phone: Phone, language: 
         patient.presses("after.send")
         patient.sees("remind.kept")
         page.clock.fast_forward(21_000)
-        page.wait_for_function("window.notified.length === 1")
+        page.wait_for_function("() => window.notified.length === 1")
         ((title, *more),) = page.evaluate("window.notified")
         assert (title, more) == (patient.words["remind.neutral"], [])
         assert not any(word in title.lower() for word in TRAINS), "nothing that tells a household what it is for"
@@ -69,4 +75,3 @@ def test_what_is_told_between_trainings(tmp_path: Path, phone: Phone, language: 
         patient.sees("remind.now")
         page.clock.fast_forward(61_000)
         assert page.evaluate("window.notified.length") == 1, "once a day"
-    api.close()
