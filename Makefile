@@ -52,6 +52,7 @@ bench-growth: set-up-test ## memory over 8 hours of session time; takes an hour
 
 bench-page: set-up-test ## how long STOPP and plus take in a browser, in real time
 	.venv/bin/python -m tests.browser.bench
+	.venv/bin/python -m tests.browser.bench_muscle
 
 bench-interlock: set-up-test ## how soon output ends, in real time, 200 tries of each event; wants a machine with nothing else to do
 	.venv/bin/python -m tests.bench.interlock $(BENCH_ARGS)

@@ -165,14 +165,12 @@ def edges() -> None:
 
 def weight() -> None:
     """What the page weighs as it goes over the air."""
-    files = page.files()
-    packed = {path: len(file.packed) for path, file in files.items()}
-    first = sum(size for path, size in packed.items() if "uplot" not in path and "en.json" not in path)
+    files = page.files().values()
     keep(
         "page",
         {
-            "all files, compressed": f"{sum(packed.values()) / 1000:.1f} kB",
-            "the first visit in one language, without the plots": f"{first / 1000:.1f} kB",
+            "all files, by brotli": f"{sum(len(page.smallest(file.plain)) for file in files) / 1000:.1f} kB",
+            "the same by gzip": f"{sum(len(file.packed) for file in files) / 1000:.1f} kB",
             "files": str(len(files)),
         },
     )

@@ -12,15 +12,14 @@ from api.roles import Role
 from api.threshold import Mark
 from api.views import prescription_of
 from controller.chain import Kind
-from controller.emg.levels import Levels
 from controller.keys import KeptKey, wrap
 from controller.port import Channel, Lease, Playing, State
 from controller.prescription import completed
 from controller.prescription_form import as_toml
-from controller.training.alternating import Alternating
-from controller.training.shapes import Exercise
 from tests.browser.conftest import PLAN
-from tests.browser.steps import Person
+from tests.browser.gallery_training import training
+from tests.browser.gallery_turns import in_turns
+from tests.browser.steps import Person, later, pair, to
 from tests.support.api import Api
 from tests.support.signed import KEY
 
@@ -120,46 +119,6 @@ def a_session(note: Callable[..., Any], day: int) -> None:
          pain_after=2 - day // 9, adverse=[], felt_from_ua={"A": 4000}, note="")  # fmt: skip
 
 
-def pair(api: Api, base: str, open_: Open, role: Role, language: str) -> Person:
-    person = Person(open_(f"{base}/#pair={api.service.pairing.open(role).token}"), language)
-    person.page.locator("nav").wait_for()
-    return person
-
-
-def to(person: Person, view: str) -> None:
-    person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
-    person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
-
-
-THERE = {
-    "technique": "figure svg",
-    "muscle": "fieldset",
-    "effect": "[data-verdict]",
-    "perfect": "form",
-    "diary": ".days",
-    "report": ".points svg",
-    "dose": "table",
-    "output": "table",
-    "kept": "h1",
-    "remind": "form",
-    "write": "form",
-}
-"""What shows that a view is there, whole."""
-
-
-def later(person: Person, *views: str) -> Iterator[str]:
-    """Views that are not in the navigation, one by one."""
-    for view in views:
-        name = view.partition("/")[0]
-        person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
-        person.page.locator(f"#view .card {THERE[name]}").first.wait_for()
-        if name == "report":
-            person.sees("proof.count", n=14, of=15)
-        if name == "dose":
-            person.sees("proof.not_proved")
-        yield name
-
-
 def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:
     """Each view by its name. ``open_`` opens a page in this language."""
     engine = api.engine
@@ -205,7 +164,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     engine.now = replace(engine.now, mode="paused", paused_by="lease_lost")
     patient.sees("cause.lease_lost")
     yield "paused", patient
-    yield from in_turns(api, patient)
+    yield from in_turns(api, patient, HOLD, IDLE)
     low = replace(CHANNEL, set_point_ua=0, measured_ua=0, allowed_ua=2_000)
     engine.now = replace(engine.now, mode="running", paused_by=None, session=HOLD, channels={**IDLE, "A": low})
     page.locator(".back").wait_for()
@@ -233,25 +192,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     yield "after", patient
     patient.presses("after.skip")
 
-    to(patient, "guided")
-    yield "guided", patient
-    patient.presses("guided.begin", name=patient.words["guided.marathon"])
-    patient.part("hold")
-    yield "guided-squeeze", patient
-    for view in later(patient, "technique", "effect", "muscle"):
-        yield view, patient
-    page.locator("[name=where][value=surface]").check()
-    patient.presses("guided.begin", name=patient.words["guided.technique"])
-    patient.sees("muscle.check_first")
-    yield "muscle-ready", patient
-    patient.presses("prepare.ready")
-    page.locator("canvas").wait_for()
-    api.sensor.let(61.5)  # the check, and half of the first squeeze
-    patient.sees("squeeze_of", n=1, of=5)
-    yield "muscle-live", patient
-    patient.presses("end")
-    patient.sees("result.not_whole")
-    yield "result", patient
+    yield from training(api, patient)
     to(patient, "history")
     page.locator(".points svg").nth(2).wait_for()
     yield "history", patient
@@ -302,29 +243,6 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     api.journal.append(Kind.BLOCK, event="released", block=block.number, who="x", reason="x").result()
     patient.page.close()
     clinician.page.close()
-
-
-def in_turns(api: Api, patient: Person) -> Iterator[tuple[str, Person]]:
-    """A session that goes in turns with one's own squeezes; it ends paused, as it began."""
-    engine, page, before = api.engine, patient.page, api.engine.now
-    engine.now = replace(before, mode="idle", paused_by=None, session=replace(HOLD, part="waiting"), channels=IDLE)
-    page.locator("summary", has_text=patient.words["turns.title"]).click()
-    page.locator("[name=own]").wait_for()
-    yield "turns", patient
-    api.room.levels = Levels(5_000, 600, 5_000, 900, 40_000)
-    turns = Alternating(HOLD.id, "vaginal", 6, Exercise("hold", 5_000, 7_000, 1, 60), counted=2)
-    api.service.alternating, engine.now = turns, replace(before, mode="running", paused_by=None)
-    patient.sees("turns.counted", n=2, of=6)
-    yield "turns-current", patient
-    engine.now = replace(before, paused_by=None)
-    patient.sees("turns.yours")
-    yield "turns-yours", patient
-    patient.presses("turns.squeeze", n=1)
-    page.locator("canvas").wait_for()
-    api.sensor.let(13.0)
-    patient.sees("turns.resume")
-    yield "turns-done", patient
-    api.service.alternating, engine.now = None, before
 
 
 def setting(api: Api, clinician: Person, base: str, open_: Open, language: str) -> Iterator[tuple[str, Person]]:

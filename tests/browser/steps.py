@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import api
+from api.roles import Role
+from tests.support.api import Api
 
 LANG: Final = {
     name: json.loads((Path(api.__file__).parent / "web" / "lang" / f"{name}.json").read_text(encoding="utf-8"))
@@ -98,3 +101,43 @@ def hide(page: Any, hidden: bool) -> None:
         document.dispatchEvent(new Event("visibilitychange")); }""",
         hidden,
     )
+
+
+def pair(api: Api, base: str, open_: Callable[[str], Any], role: Role, language: str) -> Person:
+    person = Person(open_(f"{base}/#pair={api.service.pairing.open(role).token}"), language)
+    person.page.locator("nav").wait_for()
+    return person
+
+
+def to(person: Person, view: str) -> None:
+    person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+    person.page.locator(f'nav a[href="#/{view}"][aria-current]').wait_for()
+
+
+THERE = {
+    "technique": "figure svg",
+    "muscle": "fieldset",
+    "effect": "[data-verdict]",
+    "perfect": "form",
+    "diary": ".days",
+    "report": ".points svg",
+    "dose": "table",
+    "output": "table",
+    "kept": "h1",
+    "remind": "form",
+    "write": "form",
+}
+"""What shows that a view is there, whole."""
+
+
+def later(person: Person, *views: str) -> Iterator[str]:
+    """Views that are not in the navigation, one by one."""
+    for view in views:
+        name = view.partition("/")[0]
+        person.page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+        person.page.locator(f"#view .card {THERE[name]}").first.wait_for()
+        if name == "report":
+            person.sees("proof.count", n=14, of=15)
+        if name == "dose":
+            person.sees("proof.not_proved")
+        yield name

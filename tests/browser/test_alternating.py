@@ -13,8 +13,8 @@ from api.roles import Role
 from controller.training.course import plan
 from controller.training.shapes import Exercise
 from tests.browser.conftest import PLAN, Phone, Served
-from tests.browser.gallery import HOLD, pair
-from tests.browser.steps import LANG, Person
+from tests.browser.gallery import HOLD
+from tests.browser.steps import LANG, Person, pair
 from tests.support.api import Api
 from tests.support.emg import follows
 from tests.support.served import serving

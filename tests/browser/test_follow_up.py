@@ -11,8 +11,7 @@ import pytest
 from api.roles import Role
 from controller.chain import Kind
 from tests.browser.conftest import Phone
-from tests.browser.gallery import pair, to
-from tests.browser.steps import LANG
+from tests.browser.steps import LANG, pair, to
 from tests.support.api import Api
 from tests.support.served import serving
 

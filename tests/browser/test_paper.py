@@ -15,8 +15,8 @@ import pytest
 from api.roles import Role
 from controller.journal import NAME
 from tests.browser.conftest import Phone, Served
-from tests.browser.gallery import STOPPED, furnish, later, pair
-from tests.browser.steps import LANG, Person
+from tests.browser.gallery import STOPPED, furnish
+from tests.browser.steps import LANG, Person, later, pair
 from tests.support.api import Api
 from tests.support.served import serving
 

@@ -15,11 +15,13 @@ from api.models import PrescriptionIn
 from api.roles import Role
 from api.views import prescription_of
 from tests.browser.conftest import PLAN, Phone
-from tests.browser.gallery import furnish, pair
-from tests.browser.steps import LANG, Person
+from tests.browser.gallery import furnish
+from tests.browser.steps import LANG, Person, pair
 from tests.support.api import Api
 from tests.support.served import serving
 
+WEIGHED = """() => Object.fromEntries(performance.getEntriesByType("resource").map((one) =>
+  [new URL(one.name).pathname, one.encodedBodySize]).filter(([path]) => path.startsWith("/web/")))"""
 KEPT = """async () => ({ local: Object.keys(localStorage), session: Object.keys(sessionStorage),
   cookies: document.cookie, caches: await caches.keys(),
   workers: (await navigator.serviceWorker.getRegistrations()).length })"""
@@ -71,6 +73,14 @@ def test_a_phone_is_paired_by_code_and_a_clinicians_by_passphrase(device: Device
     another.page.locator("[name=passphrase]").fill("a long enough one")
     another.page.keyboard.press("Enter")
     another.page.locator(f"nav a:has-text('{another.words['nav.clinician.plan']}')").wait_for()
+
+
+def test_a_browser_has_the_files_as_they_are_weighed(device: Device, phone: Phone) -> None:
+    person = Person(phone(device.base))
+    person.sees("pair.title")
+    came = person.page.evaluate(WEIGHED)
+    assert "/web/app.js" in came
+    assert came == {path: len(files.smallest(files.files()[path].plain)) for path in came}
 
 
 def test_the_next_hand_finds_nothing_on_the_phone(device: Device, phone: Phone) -> None:

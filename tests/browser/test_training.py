@@ -16,8 +16,8 @@ from controller.chain import Kind
 from controller.training.course import plan
 from controller.training.records import trainings
 from tests.browser.conftest import Phone
-from tests.browser.gallery import STAGE, pair, to
-from tests.browser.steps import LANG, Person
+from tests.browser.gallery import STAGE
+from tests.browser.steps import LANG, Person, pair, to
 from tests.support.api import Api
 from tests.support.emg import follows
 from tests.support.served import serving
