@@ -11,11 +11,14 @@ const LEAST = { stimulated: 3, own: 1 }, MOST = { stimulated: 20, own: 10 }, USU
 
 export class Alternate extends Component {
   componentDidMount() { // a page that was opened anew finds the turn that goes on
+    set({ turns: true }); // the way on from a pause is here
     call("GET", "/training/current").then((now) => { if (now.kind === "alternating") set({ own: now }); }, () => {});
   }
-  componentWillUnmount() { set({ own: null }); }
+  componentWillUnmount() { set({ own: null, turns: false }); }
   componentDidUpdate({ state: before }) { // each pause is another turn
-    if (before.mode !== this.props.state.mode && this.props.state.mode === "running") this.setState({ one: null });
+    if (before.mode === this.props.state.mode || this.props.state.mode !== "running") return;
+    this.setState({ one: null });
+    set({ own: null });
   }
   async begin(event) {
     event?.preventDefault();
@@ -30,7 +33,7 @@ export class Alternate extends Component {
     const one = await command("GET", `/training/${id}`);
     this.setState({ one });
     set({ own: null });
-    if (this.props.state.mode === "idle" && !one?.levels) await this.no(); // nothing to go by in the pauses
+    if (this.props.state.mode === "idle" && (!one?.levels || one.warnings.includes("rest_high"))) await this.no(); // nothing to go by in the pauses
   }
   no() { return command("DELETE", PATH); }
   render({ state }, { one }) {
@@ -52,8 +55,8 @@ export class Alternate extends Component {
     return html`<section class="card"><h1 role="status">${t(one ? "turns.current" : paused ? "turns.yours" : "turns.title")}</h1>
       ${one && html`<${Result} one=${one} />`}
       <p>${t(idle ? "turns.check_next" : one ? "turns.resume" : "turns.off")}</p>
-      ${paused && (one ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
-        : html`<button type="button" class="main" onClick=${() => this.begin()}>${t("turns.squeeze", { n: number(turns.own) })}</button>`)}
+      ${paused && !one && html`<button type="button" class="main" onClick=${() => this.begin()}>${t("turns.squeeze", { n: number(turns.own) })}</button>`}
+      ${paused && html`<button type="button" class=${one ? "main" : ""} onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`}
       ${no}</section>`;
   }
 }

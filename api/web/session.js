@@ -205,7 +205,7 @@ export function Running({ state, mine, children }) {
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
     ${children}
     ${mine && html`<div class="actions">
-      ${paused ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
+      ${paused ? !store.turns && html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
         : may("pause") && html`<button type="button" onClick=${() => act("pause")}>${t("pause")}</button>`}
       ${may("end_early") && html`<button type="button" onClick=${() => act("end")}>${t("end")}</button>`}</div>
       <p class="small">${t("leaving_note", { seconds: number(state.lease.length_ms / 1000) })}</p>`}`;
