@@ -27,11 +27,7 @@ from safety.errors import PelviStimError
 
 router = APIRouter(prefix="/sessions/current/alternating", tags=["session"])
 LOOK_S: Final = 0.1
-SENSOR_OF: Final[dict[str, training.SensorKind]] = {
-    "vaginal probe": "vaginal",
-    "anal probe": "anal",
-    "surface": "surface",
-}
+SENSOR_OF: Final = {"vaginal probe": "vaginal", "anal probe": "anal", "surface": "surface"}
 """The electrode that stimulates is the one that is read: the board has it at either, never at both."""
 
 

@@ -73,9 +73,7 @@ async def begin(service: TheService, device: APatient, wanted: models.TrainingIn
     return await open_training(service, device, plan(wanted.kind, wanted.name, exercises), wanted.sensor)
 
 
-async def open_training(
-    service: Service, device: Device, chosen: Plan, sensor: models.SensorKind | None
-) -> models.TrainingNow:
+async def open_training(service: Service, device: Device, chosen: Plan, sensor: str | None) -> models.TrainingNow:
     """Begins it, journalled. Raises TrainingRefused, JournalError."""
     rows = await asyncio.to_thread(service.journal.rows, Kind.TRAINING)
     rest = usual_rest(trainings(rows), sensor) if sensor else None
