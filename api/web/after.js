@@ -12,7 +12,7 @@ export class Scale extends Component {
   render({ name, label, min = 0, low, high, required = true, chose }, { told = null }) {
     const words = told === null ? t("after.not_chosen") : t(min ? "after.of" : "pain.of", { n: told });
     const choose = (event) => { this.setState({ told: event.target.value }); chose?.(Number(event.target.value)); };
-    return html`<label class="scale">${label}
+    return html`<label class=${told === null ? "scale unset" : "scale"}>${label}
       <input type="range" name=${name} min=${min} max=${min ? 5 : 10} step="1" defaultValue=${min ? 3 : 0} aria-valuetext=${words}
         ref=${(input) => input?.setCustomValidity(required && told === null ? t("after.choose") : "")} onInput=${choose} onPointerUp=${choose} />
       <output>${words}</output>

@@ -41,7 +41,7 @@ export class Bring extends Component {
   render(_, { text, read, refused, problems, detail, done, busy }) {
     const clinician = store.me.role === "clinician";
     const unsigned = read && !read.form.signature;
-    return html`<section class="card"><a href=${clinician ? "#/plan" : "#/"}>← ${t(clinician ? "plan.title" : "nav.patient.start")}</a>
+    return html`<section class="card"><a href=${clinician ? "#/plan" : "#/"}>‹ ${t(clinician ? "plan.title" : "nav.patient.start")}</a>
       <h1>${t("bring.title")}</h1>
       <p>${t(clinician ? "bring.clinician" : "bring.patient")}</p>
       ${done && html`<p class="good" role="status"><strong>${t("plan.saved", { n: number(done) })}</strong></p>`}

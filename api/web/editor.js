@@ -88,10 +88,10 @@ export class Editor extends Component {
 
   render(_, { all, form, found, kept, refused, stale, max }) {
     if (!all) return html`<p>${t("loading")}</p>`;
-    return html`<section class="card editor"><a href="#/plan">← ${t("plan.title")}</a><h1>${t("editor.title")}</h1>
+    return html`<section class="card editor"><a href="#/plan">‹ ${t("plan.title")}</a><h1>${t(this.state.form ? "editor.one" : "editor.title")}</h1>
       ${!form && html`<p>${t("editor.what")}</p>`}
       ${refused?.map((one) => html`<${Problem} one=${one} />`)}
-      ${form ? html`<button type="button" class="link" onClick=${() => this.setState({ form: null })}>${t("editor.other")}</button>${this.form(form, found, kept, stale, max)}`
+      ${form ? html`<button type="button" class="link aside" onClick=${() => this.setState({ form: null })}>‹ ${t("editor.other")}</button>${this.form(form, found, kept, stale, max)}`
         : html`<div class="list">${all.map((one) => html`<div class="row" key=${one.id}><p><strong>${inLanguage(one.figures.programme.title)}</strong>${one.own ? ` – ${t("plan.own_programme")}` : ""}<br />
             <span class="small code">${one.id}</span></p>
             <button type="button" aria-label=${t("editor.open_one", { id: one.id })} onClick=${() => this.open(one)}>${t("editor.open")}</button></div>`)}</div>
@@ -113,7 +113,7 @@ export class Editor extends Component {
     return html`<div>
       <label>${t("editor.id")}<input name="id" value=${form.id} autocapitalize="none" spellcheck=${false} maxlength="64" onInput=${(event) => this.put({ id: event.target.value })} />
         <span class="limit">${t("editor.id_note")}</span>${wrong(of(null, "id"))}</label>
-      <div class="pair">${words(form.title, t("editor.name"), (title) => this.put({ title }), named("programme.title"))}</div>
+      <div>${words(form.title, t("editor.name"), (title) => this.put({ title }), named("programme.title"))}</div>
       <label>${t("figures.source")}<textarea rows="2" value=${form.source} onInput=${(event) => this.put({ source: event.target.value.replace(/\s+/g, " ") })}></textarea>${wrong(of(null, "source"))}</label>
       <details><summary>${t("editor.evidence")}</summary>${words(form.evidence ?? { nb: "", en: "" }, t("editor.evidence"),
         (evidence) => this.put({ evidence: evidence.nb || evidence.en ? evidence : null }), named("programme.evidence"), true)}</details>
@@ -146,7 +146,7 @@ export class Editor extends Component {
     const shown = [...NUMBERS[kind], "", "channel"];
     const rest = [...of(""), ...this.state.found?.problems.filter((one) => one.phase === n + 1 && !shown.includes(one.field) && !["nb", "en"].includes(one.field)) ?? []];
     return html`<section class="phase-form" key=${n} aria-label=${t("editor.phase", { n: n + 1 })}><h2>${t("editor.phase", { n: n + 1 })}: ${t(`editor.${kind}`)}</h2>
-      <div class="pair">${words(phase.name, t("editor.name"), (name) => this.one(n, { name }), names)}</div>
+      <div>${words(phase.name, t("editor.name"), (name) => this.one(n, { name }), names)}</div>
       <div class="pair">${kind !== "pause" && html`<label>${t("look.channel")}<select name="channel" value=${phase.channel} onChange=${(event) => this.one(n, { channel: event.target.value })}>
           ${["A", "B", "AB"].map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
         ${NUMBERS[kind].map((field) => this.number(t(`editor.${field}`), field, phase[field], limits[field], (value) => this.one(n, { [field]: value }), of(field)))}</div>

@@ -40,9 +40,10 @@ const Technique = ({ told }) => html`<dl><div><dt>${t("result.can_contract")}</d
   <div><dt>${t("result.can_let_go")}</dt><dd>${t(told.can_let_go ? "yes" : "result.not_yet")}</dd></div>
   <div><dt>${t("result.apart")}</dt><dd>${t("result.of", { n: number(Math.round(told.told_apart_permille / 10)), of: number(100) })}</dd></div></dl>`;
 
-const Stages = ({ protocol, norms }) => html`<div class="wide" role="region" tabindex="0" aria-label=${t("guided.glazer")}><table><thead><tr><td></td>${["mean", "peak", "spread", "norm"].map((one) => html`<th scope="col">${t(`stage.${one}`)}</th>`)}</tr></thead>
-  <tbody>${Object.entries(protocol).map(([name, one]) => html`<tr><th scope="row">${t(`stage.${name}`)}</th><td>${tenth(one.mean_nv / 1000)}</td><td>${tenth(one.peak_nv / 1000)}</td>
-    <td>${number(one.spread_permille / 10)} %</td><td>${norms?.[name] ? `${tenth(norms[name].mean_nv / 1000)} ± ${tenth(norms[name].sd_nv / 1000)}` : "–"}</td></tr>`)}</tbody></table></div>`;
+const STAGES = ["rest_before", "flick", "hold", "endurance", "rest_after"]; // as they follow each other
+const Stages = ({ protocol, norms }) => html`<div class="wide" role="region" tabindex="0" aria-label=${t("guided.glazer")}><table class="stages"><caption>${t("guided.glazer")}, µV</caption><thead><tr><td></td><th scope="col">${t("stage.mean")} ± ${t("stage.spread")}</th><th scope="col">${t("stage.peak")}</th><th scope="col">${t("stage.norm")}</th></tr></thead>
+  <tbody>${STAGES.map((name) => [name, protocol[name]]).filter(([, one]) => one).map(([name, one]) => html`<tr><th scope="row">${t(`stage.${name}`)}</th><td>${tenth(one.mean_nv / 1000)} ± ${number(one.spread_permille / 10)} %</td><td>${tenth(one.peak_nv / 1000)}</td>
+    <td>${norms?.[name] ? `${tenth(norms[name].mean_nv / 1000)} ± ${tenth(norms[name].sd_nv / 1000)}` : "–"}</td></tr>`)}</tbody></table></div>`;
 
 export const Result = ({ one }) => html`
   ${one.ended_by && !["over", "person"].includes(one.ended_by) && html`<p class="told">${refusal(one.ended_by)}</p>`}
@@ -60,14 +61,14 @@ function Drawn({ one, effect }) { // each point is one week, in its middle; of `
   const from = Date.parse(effect.first_day), first = one.points[0]?.value;
   const value = one.code === "overall" ? (point) => 100 * Math.exp((point.value - first) / 1000) : (point) => point.value / UNITS[one.code][1];
   const points = one.points.map((point) => ({ at: day(from + (7 * point.week - 4) * DAY_MS), value: value(point) }));
-  const unit = one.code === "overall" ? t("effect.of_first") : UNITS[one.code][0] || named(one.code);
+  const unit = one.code === "overall" ? t("effect.of_first") : one.code === "goal" ? "0–10" : UNITS[one.code][0] || t("effect.a_day");
   return html`<${Points} title=${unit} lines=${[["", { n: points.length, points }]]} from=${effect.first_day} to=${day(from + (12 * 7 - 1) * DAY_MS)}
     top=${one.code === "goal" ? 10 : undefined} note=${`${t("effect.weeks", { n: number(points.length) })} ${t(one.more_is_better ? "effect.more" : "effect.less")}`} />`;
 }
 
 const Measure = ({ one, effect }) => html`<article><h2>${named(one.code)}</h2>
   <p class="verdict" data-verdict=${one.verdict}><span aria-hidden="true">${SIGNS[one.verdict]} </span><strong>${t(`effect.${one.verdict}`)}</strong></p>
-  <div class="points"><${Drawn} one=${one} effect=${effect} /></div></article>`;
+  <${Drawn} one=${one} effect=${effect} /></article>`;
 
 function Done({ trainings }) {
   const { week, weeks } = streak([...trainings, ...store.sessions].map((one) => one.began.slice(0, 10)), day(Date.now()));
@@ -92,7 +93,7 @@ export class Effect extends Component {
       ${effect && html`<p>${t("effect.course", { date: date(effect.first_day), n: number(effect.weeks_over) })}</p>
         ${effect.simulated && html`<p class="told">${t("simulated")}</p>`}
         <p class="small">${t("effect.text")}</p>
-        ${measured.map((one) => html`<${Measure} key=${one.code} one=${one} effect=${effect} />`)}
+        <div class="points">${measured.map((one) => html`<${Measure} key=${one.code} one=${one} effect=${effect} />`)}</div>
         ${effect.course > 1 && html`<button type="button" class="noprint" onClick=${() => this.load(effect.course - 1)}>${t("effect.before")}</button>`}`}
       ${trainings && !measured.length && html`<p>${t("effect.none")}</p>`}
       ${trainings?.length > 0 && html`<h2>${t("effect.trainings")}</h2>${trainings.map((one) => html`<details key=${one.id}><summary>${t(`guided.${one.name}`)}
@@ -131,9 +132,9 @@ export class Perfect extends Component {
         <label>${t("diary.note")}<textarea name="note" rows="2" maxlength="500"></textarea></label>
         <button type="submit" class="main">${t("after.send")}</button></form>
       ${refused && html`<p class="told" role="alert">${refusal(refused)}</p>`}
-      ${all?.length > 0 && html`<table><thead><tr><td></td><th scope="col">P</th><th scope="col">E</th><th scope="col">R</th><th scope="col">F</th></tr></thead>
-        <tbody>${[...all].reverse().map((one) => html`<tr><th scope="row">${date(one.day)}${one.note && html`<br /><q class="small">${one.note}</q>`}${one.advice.map((code) => html`<br /><span class="small">${t(`perfect.${code}`)}</span>`)}</th>
-          <td>${number(one.power)}</td><td>${number(one.endurance_s)} s</td><td>${number(one.repetitions)}</td><td>${number(one.fast)}</td></tr>`)}</tbody></table>`}
+      ${[...(all ?? [])].reverse().map((one) => html`<article><h2>${date(one.day)}</h2>
+        <p><strong>P ${number(one.power)} · E ${number(one.endurance_s)} s · R ${number(one.repetitions)} · F ${number(one.fast)}</strong></p>
+        ${one.note && html`<p><q>${one.note}</q></p>`}${one.advice.map((code) => html`<p class="told">${t(`perfect.${code}`)}</p>`)}</article>`)}
     </section>`;
   }
 }

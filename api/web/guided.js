@@ -26,6 +26,9 @@ export const Place = ({ parts, here }) => {
     ${n > 0 && of > 1 && html`<span>${t("squeeze_of", { n, of })}</span>`}</p>`;
 };
 
+// From the top; with large text the header fills the window, and what is followed goes first.
+export const inView = (session) => { scrollTo(0, 0); session?.scrollIntoView({ block: "nearest" }); };
+
 class Exercise extends Component {
   componentDidMount() {
     this.began = performance.now() + READY_MS;
@@ -60,7 +63,7 @@ class Exercise extends Component {
     }
     const squeeze = here?.what === "squeeze", part = here ? (squeeze ? "hold" : "rest") : "waiting";
     const word = pausedAt ? t("part.paused") : here ? t(squeeze ? "guided.squeeze" : "guided.release") : t("guided.ready");
-    return html`<div class="session"><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
+    return html`<div class="session" ref=${inView}><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
       <${Ring} part=${part} leftMs=${left} totalMs=${here?.length_ms ?? READY_MS} word=${word} />
       <${Place} parts=${training.parts} here=${here} />
       <p class="hint">${squeeze ? t(`task.${here.task}`) : t("guided.hint")}</p>
@@ -75,15 +78,17 @@ const FIRST = { kind: "hold", squeeze_ms: 5000, pause_ms: 5000, repeats: 8, leve
 const MOST = 6;
 const FIELDS = [["squeeze_ms", "guided.squeeze", 0.5, 60, "s"], ["pause_ms", "guided.release", 0.5, 120, "s"], ["repeats", "editor.repeats", 1, 30],
   ["level_percent", "mix.level_percent", 10, 100, "%"], ["sets", "mix.sets", 1, 5], ["set_pause_ms", "mix.set_pause_ms", 0, 120, "s"]];
+const starts = (name) => { const word = t(`guided.${name}`); return t("guided.begin", { name: word[0].toLowerCase() + word.slice(1) }); };
 const per = (name) => (name.endsWith("_ms") ? 1000 : 1); // shown in seconds
 
 class Mix extends Component {
   state = { all: remembered("mix", [{ ...FIRST, key: 0 }]) };
   read() {
     const told = new FormData(this.form);
-    this.setState({ all: this.state.all.map(({ key }) => ({ key, kind: told.get(`kind ${key}`),
-      ...Object.fromEntries(FIELDS.map(([name]) => [name, Math.round(Number(told.get(`${name} ${key}`)) * per(name))])) })) });
+    this.setState({ all: this.state.all.map(({ key, ...one }) => ({ ...one, key, kind: told.get(`kind ${key}`),
+      ...Object.fromEntries(this.fields().map(([name]) => [name, Math.round(Number(told.get(`${name} ${key}`)) * per(name))])) })) });
   }
+  fields() { return FIELDS.filter(([name]) => !this.props.leaves.includes(name)); } // without a sensor nobody knows how strong
   send(event) {
     event.preventDefault();
     const { all } = this.state;
@@ -94,20 +99,20 @@ class Mix extends Component {
     return html`<form ref=${(form) => { this.form = form; }} onInput=${() => this.read()} onSubmit=${(event) => this.send(event)}>
       ${all.map((one) => html`<div class="phase-form" key=${one.key}>
         <label>${t("look.mark")}<select name=${`kind ${one.key}`}>${OWN_KINDS.map((kind) => html`<option value=${kind} selected=${kind === one.kind}>${t(`task.${kind}`)}</option>`)}</select></label>
-        <div class="pair">${FIELDS.map(([name, words, min, max, unit]) => html`<label>${t(words)}${unit ? ` (${unit})` : ""}<input type="number" inputmode="decimal"
+        <div class="pair">${this.fields().map(([name, words, min, max, unit]) => html`<label>${t(words)}${unit ? ` (${unit})` : ""}<input type="number" inputmode="decimal"
           name=${`${name} ${one.key}`} min=${min} max=${max} step=${per(name) > 1 ? 0.5 : 1} required defaultValue=${one[name] / per(name)} /></label>`)}</div>
         ${one.pause_ms < one.squeeze_ms && html`<p class="wrong" role="alert">${refusal("pause_too_short")}</p>`}
         ${all.length > 1 && html`<button type="button" onClick=${() => this.setState({ all: all.filter((other) => other !== one) })}>${t("editor.delete")}</button>`}</div>`)}
       ${all.length < MOST && html`<button type="button" onClick=${() => this.setState({ all: [...all, { ...FIRST, key: Math.max(...all.map((one) => one.key)) + 1 }] })}>${t("mix.add")}</button>`}
-      <button type="submit" class="main">${t("guided.begin", { name: t("guided.own") })}</button></form>`;
+      <button type="submit">${starts("own")}</button></form>`;
   }
 }
 
 // The trainings of a kind to choose from, and one's own mix; `only`: a kind that has no choice.
 export const Choices = ({ plans, kind, begin, only }) => html`${plans.filter((one) => one.kind === kind).map((one) => html`<h2>${t(`guided.${one.name}`)}</h2>
     <p>${t(`guided.${one.name}_text`)} <span class="quiet">${clock(one.length_ms)}</span></p>
-    <button type="button" class="main" onClick=${() => begin({ kind, name: one.name })}>${t("guided.begin", { name: t(`guided.${one.name}`) })}</button>`)}
-  ${!only && html`<details><summary>${t("guided.own")}</summary><${Mix} begin=${(exercises) => begin({ kind, name: "own", exercises })} /></details>`}`;
+    <button type="button" onClick=${() => begin({ kind, name: one.name })}>${starts(one.name)}</button>`)}
+  ${!only && html`<details><summary>${t("guided.own")}</summary><${Mix} leaves=${kind === "guided" ? ["level_percent"] : []} begin=${(exercises) => begin({ kind, name: "own", exercises })} /></details>`}`;
 
 export const StillOpen = ({ done }) => html`<p class="told">${refusal("training_open")}
   <button type="button" onClick=${async () => { if (await command("POST", "/training/current/end", {})) done(); }}>${t("end")}</button></p>`;

@@ -65,7 +65,7 @@ export class Signing extends Component {
 
 export function Key() {
   const { key } = store;
-  return html`<section class="card"><a href="#/plan">← ${t("plan.title")}</a><h1>${t("key.title")}</h1>
+  return html`<section class="card"><a href="#/plan">‹ ${t("plan.title")}</a><h1>${t("key.title")}</h1>
     <p>${t("key.what")}</p>
     <${Signing} />
     ${key && html`<h2>${t("key.enrolled")}</h2>

@@ -8,7 +8,7 @@ import { Awake } from "./session.js";
 import { remember, remembered, store } from "./store.js";
 import { refusal, seconds, t } from "./text.js";
 import { Pace, endOf, levelAt, partAt, said } from "./aim.js";
-import { Choices, Place, StillOpen, trainings } from "./guided.js";
+import { Choices, Place, StillOpen, inView, trainings } from "./guided.js";
 import { Result, isInside } from "./effect.js";
 
 const KINDS = { vaginal: "vaginal probe", anal: "anal probe", surface: "surface" }; // as a plan calls them
@@ -16,7 +16,7 @@ const SILENT_MS = 700; // without a block for so long the picture is old
 const WORD_MS = 1000; // a word stays so long: nothing flickers
 const KEPT_MS = 4000;
 const AGAIN_MS = 1000;
-const FLOOR_NV = 10_000; // until the own strongest is known
+const OVER_LEAST = 10; // until the own strongest is known, the scale is so many times the quietest so far
 const NO_MEASUREMENT = { silent: "stale", settling: "signal.settling", lead_off: "signal.lead_off", disconnected: "signal.lead_off", saturated: "signal.saturated", lost: "signal.lost",
   blanked: "signal.lost", output_enabled: "refusal.output_enabled", emg_absent: "refusal.emg_absent", emg_lost: "refusal.emg_lost" }; // why nothing is shown -> its words
 
@@ -95,7 +95,7 @@ function scene(canvas, { parts, here, at, level, trail, good, scaled, still, col
 // --- the training ---
 
 export class Live extends Component {
-  trail = []; pace = new Pace(); most = FLOOR_NV; heard = performance.now(); spokeAt = 0;
+  trail = []; pace = new Pace(); most = 0; least = Infinity; heard = performance.now(); spokeAt = 0;
   componentDidMount() {
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.open();
@@ -120,11 +120,13 @@ export class Live extends Component {
   }
   take({ training_ms: ms, step_ms: step, envelope_nv: envelope, percent, signal, refused }) {
     this.heard = performance.now();
-    this.signal = refused ?? signal;
+    if (refused || envelope.length) this.signal = refused ?? signal; // a block without a step says nothing of it
     if (ms === null || !envelope.length) return;
     this.pace.take(ms, this.heard);
     if ((percent !== null) !== Boolean(this.scaled)) { this.scaled = percent !== null; this.trail = []; } // another scale
-    this.most = Math.max(this.most, ...envelope);
+    if (this.signal in NO_MEASUREMENT) { this.trail = []; return; }
+    this.least = Math.min(this.least, ...envelope);
+    this.most = Math.max(this.most, OVER_LEAST * this.least, ...envelope);
     envelope.forEach((nv, n) => this.trail.push({ ms: ms - (envelope.length - 1 - n) * step, level: percent ? percent[n] : (100 * nv) / this.most }));
     while (this.trail[0].ms < ms - KEPT_MS) this.trail.shift();
   }
@@ -168,7 +170,7 @@ export class Live extends Component {
   render({ training }, { here, left, bad, does, hum, unsure, ready }) {
     const squeeze = here?.what === "squeeze";
     const hint = bad ? NO_MEASUREMENT[bad] : does ? `muscle.${does}` : here ? (squeeze ? `task.${here.task}` : here.task === "between" ? "task.between" : "task.rest") : "loading";
-    return html`<div class="session"><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
+    return html`<div class="session" ref=${inView}><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
       <p class="now"><span role="status">${t(here ? (squeeze ? "guided.squeeze" : "guided.release") : ready ? "guided.done" : "guided.ready")}</span> <strong aria-hidden="true">${left > 0 && seconds(left * 1000)}</strong></p>
       <canvas class=${`scene ${bad ? "old" : ""}`} role="img" aria-label=${t("muscle.picture")} ref=${(canvas) => { this.canvas = canvas; }}></canvas>
       <${Place} parts=${training.parts} here=${here} />

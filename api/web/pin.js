@@ -25,9 +25,9 @@ export function lockWhenIdle() {
   document.addEventListener("visibilitychange", () => { if (document.hidden) lock(); });
 }
 
-const Field = ({ label, submit }) => html`<form onSubmit=${async (event) => { event.preventDefault(); await submit(new FormData(event.target).get("pin")); event.target.reset(); }}>
+const Field = ({ label, go = "next", submit }) => html`<form onSubmit=${async (event) => { event.preventDefault(); await submit(new FormData(event.target).get("pin")); event.target.reset(); }}>
   <label>${label}<input name="pin" type="password" inputmode="numeric" autocomplete="off" pattern=${PIN} maxlength="8" required /></label>
-  <button type="submit" class="main">${t("next")}</button></form>`;
+  <button type="submit" class="main">${t(go)}</button></form>`;
 
 export const Locked = () => html`<section class="card"><h1>${t("pin.title")}</h1>
   <${Field} label=${t("pin.enter")} submit=${async (pin) => {
@@ -38,7 +38,7 @@ export const Locked = () => html`<section class="card"><h1>${t("pin.title")}</h1
 
 export const PinSetting = () => !canPin() ? null : html`<h2>${t("pin.title")}</h2>${remembered("pin")
   ? html`<button type="button" onClick=${() => { remember("pin", null); set({ told: { text: t("pin.off") } }); }}>${t("pin.remove")}</button>`
-  : html`<${Field} label=${t("pin.choose")} submit=${async (pin) => {
+  : html`<${Field} label=${t("pin.choose")} go="pin.switch_on" submit=${async (pin) => {
       const salt = [...crypto.getRandomValues(new Uint8Array(16))].join("-");
       remember("pin", { salt, hash: await digest(pin, salt) });
       keep("unlocked", true);

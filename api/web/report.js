@@ -127,7 +127,7 @@ export class Report extends Component {
       <a class="back-link noprint" href="#/history">‹ ${t("history.title")}</a>
       <h1>${t("report.title")}</h1>
       <form class="noprint" onSubmit=${(event) => { event.preventDefault(); const form = new FormData(event.target); this.load({ from: form.get("from"), to: form.get("to") }); }}>
-        <div class="actions">${SPANS.map((weeks) => html`<button type="button" aria-pressed=${from === back(weeks).from && to === back(weeks).to} onClick=${() => this.load(back(weeks))}>${t("report.weeks_back", { n: number(weeks) })}</button>`)}</div>
+        <div class="ways three">${SPANS.map((weeks) => html`<button type="button" aria-pressed=${from === back(weeks).from && to === back(weeks).to} onClick=${() => this.load(back(weeks))}>${t("report.weeks_back", { n: number(weeks) })}</button>`)}</div>
         <div class="pair"><label>${t("report.from")}<input type="date" name="from" required key=${`from ${from}`} defaultValue=${from} /></label>
           <label>${t("report.to")}<input type="date" name="to" required key=${`to ${to}`} defaultValue=${to} /></label></div>
         <button type="submit">${t("report.show")}</button></form>

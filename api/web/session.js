@@ -149,7 +149,7 @@ export function Check({ state, mine }) {
   };
   return html`<section class="card">
     <h1>${t("check.title")}</h1>
-    <${Picture} kind=${store.plan?.electrode.kind} />
+    ${!found.length && html`<${Picture} kind=${store.plan?.electrode.kind} />`}
     <p>${good ? t("check.good") : t("check.how")}</p>
     ${found.map((name) => html`<div class="told" role="alert"><p>${channels.length > 1 ? `${t("channel", { name })}: ` : ""}${finding(state.channels[name].finding)}</p>
       <p>${t("check.again_how")}</p></div>`)}

@@ -42,7 +42,7 @@ const ORDER = ["sensory", "motor", "comfortable"];
 function Found({ now }) {
   if (!now.marks.length) return null;
   const never = now.marks.filter((one) => one.mark === "motor" && one.how === "not observed");
-  return html`<table><caption>${t("look.found")}</caption>
+  return html`<table class="found"><caption>${t("look.found")}</caption>
     <thead><tr><th scope="col">${t("look.mark")}</th><th scope="col">${t("look.count")}</th><th scope="col">${t("look.spread")}</th></tr></thead>
     <tbody>${ORDER.flatMap((mark) => now.spread.filter((one) => one.mark === mark)).map((one) => html`<tr><th scope="row">${one.channel}: ${t(`look.${one.mark}`)}</th><td>${number(one.count)}</td>
       <td>${one.lowest_ma === one.highest_ma ? ma(one.lowest_ma) : `${ma(one.lowest_ma)}–${ma(one.highest_ma)}`}</td></tr>`)}
@@ -69,7 +69,7 @@ export class Threshold extends Standing {
     const proposed = Object.entries(now.proposed_ma);
     const found = html`<${Found} now=${now} />`;
     if (session) return html`<div class="session">${this.left("look.left")}${this.session(state)}<section class="card">${found}<p class="small">${t("look.how")}</p></section></div>`;
-    return html`<section class="card"><a href="#/plan">← ${t("plan.title")}</a><h1>${t("threshold.title")}</h1>
+    return html`<section class="card"><a href="#/plan">‹ ${t("plan.title")}</a><h1>${t("threshold.title")}</h1>
       <${Blocks} />
       ${found}
       ${proposed.length > 0 && now.state === "none" && html`<p>${t("look.proposed", { caps: proposed.map(([name, cap]) => `${name}: ${ma(cap)} mA`).join(", ") })}</p>

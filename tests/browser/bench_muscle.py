@@ -53,7 +53,7 @@ def marked() -> tuple[tuple[int, ...], list[int]]:
     while len(marks) < MARKS:
         marks.append(at)
         at += round(chance.uniform(*APART_S) * RATE_HZ)
-    codes = EmgModel(Person(), 1, lambda _: 0.0).samples(at + 2 * RATE_HZ)
+    codes = EmgModel(Person(), 1, lambda _: 0.0).samples(at + 30 * RATE_HZ)
     for one in marks:
         codes[one] += MARK_CODE
     return tuple(codes), marks
@@ -82,7 +82,7 @@ def main() -> int:
 
             person = pair(api, f"http://127.0.0.1:{port}", open_, Role.PATIENT, "nb")
             glazer(person)
-            page.wait_for_timeout((began[-1] + len(codes) / RATE_HZ - time.time()) * 1000)
+            page.wait_for_timeout((began[-1] + marks[-1] / RATE_HZ + 1 - time.time()) * 1000)
             off_ms, canvas = clock_off_ms(page), page.evaluate(HEIGHT)
             drawn = [(at - off_ms, height(y, canvas)) for at, y in page.evaluate("window.drawn")]
         api.close()

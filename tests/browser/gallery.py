@@ -201,7 +201,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(patient, "more")
     yield "more", patient
     page.locator("[name=pin]").fill("2468")
-    patient.presses("next")
+    patient.presses("pin.switch_on")
     patient.sees("pin.on")
     page.evaluate("sessionStorage.removeItem('unlocked')")
     page.reload()

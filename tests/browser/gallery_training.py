@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.browser.steps import Person, later, to
+from tests.browser.steps import Person, later, sensed, to
 from tests.support.api import Api
 
 
@@ -34,7 +34,7 @@ def training(api: Api, patient: Person) -> Iterator[tuple[str, Person]]:
     patient.sees("muscle.check_first")
     yield "muscle-ready", patient
     patient.presses("prepare.ready")
-    page.locator("canvas").wait_for()
+    sensed(page)
     api.sensor.let(61.5)  # the check, and half of the first squeeze
     patient.sees("squeeze_of", n=1, of=5)
     yield "muscle-live", patient

@@ -42,9 +42,15 @@ def main(folder: Path) -> None:
         browser.close()
 
 
+THEME = """(theme) => {
+  document.documentElement.dataset.theme = theme;
+  document.querySelector(`[name=theme][value=${theme}]`)?.click();
+}"""
+
+
 def shoot(page: Any, folder: Path, name: str) -> None:
     for theme in ("dark", "light"):
-        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        page.evaluate(THEME, theme)
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             (folder / f"{name}-{theme}-{size}.png").write_bytes(page.screenshot())

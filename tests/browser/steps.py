@@ -103,6 +103,15 @@ def hide(page: Any, hidden: bool) -> None:
     )
 
 
+def sensed(page: Any) -> None:
+    """Waits until a training with a sensor is on the page and hears the stream: what the muscle did before is lost."""
+    page.locator("canvas").wait_for()
+    page.evaluate(
+        """() => new Promise((heard) => { const later = new EventSource("/api/v1/emg/live");
+        later.addEventListener("emg", () => { later.close(); heard(); }); })"""
+    )
+
+
 def pair(api: Api, base: str, open_: Callable[[str], Any], role: Role, language: str) -> Person:
     person = Person(open_(f"{base}/#pair={api.service.pairing.open(role).token}"), language)
     person.page.locator("nav").wait_for()

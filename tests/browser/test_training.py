@@ -16,8 +16,7 @@ from controller.chain import Kind
 from controller.training.course import plan
 from controller.training.records import trainings
 from tests.browser.conftest import Phone
-from tests.browser.gallery import STAGE
-from tests.browser.steps import LANG, Person, pair, to
+from tests.browser.steps import LANG, Person, pair, sensed, to
 from tests.support.api import Api
 from tests.support.emg import follows
 from tests.support.served import serving
@@ -51,6 +50,9 @@ def started(tmp_path: Path, phone: Phone) -> Iterator[Started]:
     api.close()
 
 
+END = "**/training/current/end"
+
+
 def told(api: Api) -> list[dict[str, Any]]:
     return trainings(api.journal.rows(Kind.TRAINING))
 
@@ -64,7 +66,7 @@ def feed(api: Api, page: Any, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("language", LANG)
-def test_technique_then_a_guided_sprint_and_an_own_mix_without_a_sensor(started: Started, language: str) -> None:
+def test_technique_then_sprint_marathon_and_an_own_mix_without_a_sensor(started: Started, language: str) -> None:
     api, patient = started(language)
     page = patient.page
     to(patient, "guided")
@@ -75,32 +77,36 @@ def test_technique_then_a_guided_sprint_and_an_own_mix_without_a_sensor(started:
     patient.sees("teach.fingers_text")
     page.go_back()
     page.clock.install()
-    patient.presses("guided.begin", name="Sprint")
-    patient.sees("guided.ready")
-    for ms, part in ((5_100, "hold"), (1_000, "rest"), (2_000, "hold")):
-        page.clock.fast_forward(ms)
-        patient.part(part)
-    page.clock.fast_forward(150_000)
-    patient.sees("guided.done_text")
-    patient.presses("guided.back")
+    for name, hold_ms, rest_ms, squeezes in (("sprint", 1_000, 2_000, 30), ("marathon", 10_000, 10_000, 5)):
+        patient.presses("guided.begin", name=patient.words[f"guided.{name}"])
+        patient.sees("guided.ready")
+        for ms, part in ((5_100, "hold"), (hold_ms, "rest"), (rest_ms, "hold")):
+            page.clock.fast_forward(ms)
+            patient.part(part)
+        with page.expect_response(END):
+            page.clock.fast_forward(150_000)
+        patient.sees("guided.done_text")
+        patient.presses("guided.back")
+        page.locator("summary", has_text=patient.words["guided.own"]).wait_for()
+        done = told(api)[-1]
+        assert (done["name"], done["repeats_done"], done["ended_by"]) == (name, squeezes, "person")
+
     own = patient.words["guided.own"]
     page.locator("summary", has_text=own).click()
-    (done,) = told(api)
-    assert (done["name"], done["repeats_done"], done["ended_by"]) == ("sprint", 30, "person")
-
     page.locator("[name='pause_ms 0']").fill("2")
     patient.sees("refusal.pause_too_short")
     patient.presses("guided.begin", name=own)
     page.locator(".toast").wait_for()  # the device refuses it as well
-    assert len(told(api)) == 1
+    assert len(told(api)) == 2
     page.locator("[name='pause_ms 0']").fill("6")
     patient.presses("guided.begin", name=own)
     patient.sees("guided.ready")
-    to(patient, "history")  # who walks away has ended it
+    with page.expect_response(END):
+        to(patient, "history")  # who walks away has ended it
     patient.sees("history.none")
     to(patient, "guided")
     page.locator("summary", has_text=own).wait_for()
-    assert [one["ended_by"] for one in told(api)] == ["person", "person"]
+    assert [one["ended_by"] for one in told(api)] == 3 * ["person"]
 
 
 @pytest.mark.parametrize("language", LANG)
@@ -114,7 +120,7 @@ def test_the_ball_follows_the_muscle_and_letting_go_is_half(started: Started, la
     page.locator("[name=where][value=surface]").check()
     patient.presses("guided.begin", name=patient.words["guided.technique"])
     patient.presses("prepare.ready")
-    patient.sees("guided.ready")
+    sensed(page)
     page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     feed(api, page, made.check_ms / 1000 + 1.8)  # the check, and the first squeeze half way
     patient.sees("muscle.good")
@@ -146,10 +152,11 @@ def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: 
     page.locator("[name=where][value=surface]").check()
     patient.presses("guided.begin", name=patient.words["guided.glazer"])
     patient.presses("prepare.ready")
-    page.locator("canvas").wait_for()
+    sensed(page)
     api.sensor.let(made.parts[-1].end_ms / 1000 + 1)
     patient.sees("warn.norms_wide")
-    assert page.locator("tbody tr").count() == 5
+    stages = ("rest_before", "flick", "hold", "endurance", "rest_after")
+    assert page.locator("tbody th").all_inner_texts() == [patient.words[f"stage.{one}"] for one in stages]
 
 
 @pytest.mark.req("SR-163")
@@ -185,7 +192,7 @@ def test_effect_says_one_of_three_words_and_the_clinician_enters_a_palpation(sta
             api.journal.append(Kind.TRAINING, event="opened", what="biofeedback", name="sprint", sensor="anal", **one)
             better = 40_000 + 4_000 * (day // 7) + 300 * (day % 7)
             measures = {"strength_nv": better, "hold_ms": 6_000, "rest_nv": 5_000, "let_go_ms": 800}
-            found = {"measures": measures, "protocol": {"hold": STAGE} if day == 0 else None}
+            found = {"measures": measures, "whole": True, "warnings": []}
             api.journal.append(Kind.TRAINING, event="closed", training=f"t{day}", ended_by="over", **found).result()
     api.journal._now = clock
     to(patient, "history")
@@ -221,5 +228,4 @@ def test_effect_says_one_of_three_words_and_the_clinician_enters_a_palpation(sta
         form.locator(f"[name={name}]").fill(value)
     clinician.presses("after.send")
     clinician.sees("perfect.pause_twice")
-    row = form.locator("tbody tr td").all_inner_texts()
-    assert row == ["2", "4 s", "3", "6"]
+    assert form.locator("article strong").all_inner_texts() == ["P 2 · E 4 s · R 3 · F 6"]
