@@ -31,6 +31,7 @@ const Output = lazy(() => import("./output.js").then((all) => all.Output));
 const Remind = lazy(() => import("./remind.js").then((all) => all.Remind));
 const Write = lazy(() => import("./remind.js").then((all) => all.Write));
 const FollowUp = lazy(() => import("./remind.js").then((all) => all.FollowUp), true);
+const Ask = lazy(() => import("./remind.js").then((all) => all.Ask), true);
 const Kept = lazy(() => import("./kept.js").then((all) => all.Kept));
 
 const VIEWS = {
@@ -115,7 +116,8 @@ function View() {
   if (patient && looking) return html`<${Looked} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
-  return html`${patient && main && !store.step && html`<${FollowUp} />`}<${here} key=${location.hash} />`;
+  const first = patient && main && !store.step;
+  return html`${first && html`<${FollowUp} />`}<${here} key=${location.hash} />${first && html`<${Ask} />`}`;
 }
 
 function Page() {

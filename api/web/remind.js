@@ -39,7 +39,8 @@ setInterval(async () => {
   try { await (worker?.showNotification(t("remind.neutral")) ?? new Notification(t("remind.neutral"))); } catch { /* not here */ }
 }, LOOK_MS);
 
-const Impression = () => html`<details class="card"><summary>${t("pgi.ask")}</summary>
+// Under the first view, once a month.
+export const Ask = () => all?.impression_due && html`<details class="card"><summary>${t("pgi.ask")}</summary>
   <form onSubmit=${(event) => { event.preventDefault(); tell("POST", "impressions", { step: Number(new FormData(event.target).get("step")) }); }}>
     <fieldset><legend>${t("pgi.question")}</legend>${STEPS.map((n) => html`<label class="check"><input type="radio" name="step" value=${n} required /> ${t(`pgi.${n}`)}</label>`)}</fieldset>
     <button type="submit" class="main">${t("after.send")}</button></form></details>`;
@@ -48,10 +49,9 @@ const Impression = () => html`<details class="card"><summary>${t("pgi.ask")}</su
 export class FollowUp extends Component {
   componentDidMount() { load(); }
   render() {
-    const { message, impression_due: asks } = all ?? {}, when = due();
+    const { message } = all ?? {}, when = due();
     return html`${when && html`<p class="card" role="status"><strong>${t(`remind.${when}`, { time: all.reminder.time })}</strong></p>`}
-      ${message && html`<section class="card"><h2>${t("message.from")}</h2><p class="words">${message.text}</p><p class="small">${date(message.at)}</p></section>`}
-      ${asks && html`<${Impression} />`}`;
+      ${message && html`<section class="card"><p class="small">${t("message.from")}, ${date(message.at)}</p><p class="words">${message.text}</p></section>`}`;
   }
 }
 
