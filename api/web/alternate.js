@@ -39,7 +39,6 @@ export class Alternate extends Component {
   render({ state }, { one }) {
     const turns = state.session.alternating, idle = state.mode === "idle", paused = state.mode === "paused";
     if (store.own && (idle || paused)) return html`<${Live} key=${store.own.id} training=${store.own} over=${(id) => this.over(id)} />`;
-    const no = html`<button type="button" class="link" onClick=${() => this.no()}>${t("turns.no")}</button>`;
     if (!turns) {
       const numbers = remembered("turns", USUAL);
       return html`<details class="card"><summary>${t("turns.title")}</summary><p>${t("turns.text")}</p>
@@ -48,15 +47,13 @@ export class Alternate extends Component {
           name=${name} min=${LEAST[name]} max=${MOST[name]} step="1" required defaultValue=${numbers[name]} /></label>`)}</div>
           <button type="submit">${t("turns.begin")}</button></form></details>`;
     }
-    if (state.mode === "running") {
-      return html`<p class="line"><span>${t("turns.counted", { n: number(turns.counted), of: number(turns.stimulated) })}</span></p>${no}`;
-    }
+    if (state.mode === "running") return html`<p class="line"><span>${t("turns.counted", { n: number(turns.counted), of: number(turns.stimulated) })}</span></p>`;
     if (!idle && !paused) return null;
     return html`<section class="card"><h1 role="status">${t(one ? "turns.current" : paused ? "turns.yours" : "turns.title")}</h1>
       ${one && html`<${Result} one=${one} />`}
       <p>${t(idle ? "turns.check_next" : one ? "turns.resume" : "turns.off")}</p>
       ${paused && !one && html`<button type="button" class="main" onClick=${() => this.begin()}>${t("turns.squeeze", { n: number(turns.own) })}</button>`}
       ${paused && html`<button type="button" class=${one ? "main" : ""} onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`}
-      ${no}</section>`;
+      <button type="button" class="link" onClick=${() => this.no()}>${t("turns.no")}</button></section>`;
   }
 }

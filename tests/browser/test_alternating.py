@@ -78,6 +78,7 @@ def leads(api: Api, tmp_path: Path, phone: Phone, language: str) -> None:
         patient.sees("turns.resume")
         patient.presses("resume")
         patient.sees("turns.counted", n=0, of=3)
+        patient.presses("pause")
         patient.presses("turns.no")
         page.locator("text=" + patient.words["turns.no"]).wait_for(state="detached")
     assert api.service.alternating is None
