@@ -4,8 +4,11 @@ PHONE =
 RUN_COMMAND = .venv/bin/pelvistim serve --board sim $(if $(PHONE),--phone)
 SCREENSHOTS = build/screenshots
 PYTEST = .venv/bin/python -m pytest --ignore=tests/bench
+PROCESSORS = $(shell nproc)
 # Two for each processor: while one test waits for the wall's clock, another goes on.
-WORKERS = $(shell expr 2 \* $$(nproc))
+WORKERS = $(shell expr 2 \* $(PROCESSORS))
+# In real time each has a processor: most of what it does there is wait.
+REAL_TIME_WORKERS = $(PROCESSORS)
 PYTEST_ARGS =
 # With a choice of tests, one of the two runs may have nothing to do, which pytest says by 5.
 ELSE_NONE = $(if $(PYTEST_ARGS), || [ $$? -eq 5 ])
@@ -19,7 +22,7 @@ TRY_INSTALL = build/try-install
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
+.PHONY: help run test check types lint imports compiled docs bench bench-api bench-growth bench-page bench-interlock coverage mutants soak screenshots lock clean \
 	install uninstall try-install set-up-run set-up-test
 
 help: ## this list
@@ -28,15 +31,25 @@ help: ## this list
 run: set-up-run ## set up, then the page on the simulated board, with a link for each role (PHONE=1: for a phone on the LAN)
 	$(RUN_COMMAND)
 
-test: check ## set up, check, then every test: side by side on the virtual clock, then what must have the machine for itself
+test: ## set up, check, then every test: side by side on the virtual clock, then what must have a processor for itself
+	@$(MAKE) --no-print-directory -j $(PROCESSORS) check compiled
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
-	$(PYTEST) -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
+	$(PYTEST) -n $(REAL_TIME_WORKERS) --dist worksteal -m alone $(PYTEST_ARGS)$(ELSE_NONE) && exit $$first
 
-check: set-up-test ## lint, format, types, import rules
+check: types lint imports ## lint, format, types, import rules
+
+types: set-up-test
+	.venv/bin/mypy
+
+lint: set-up-test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+
+imports: set-up-test
 	.venv/bin/lint-imports
+
+compiled: set-up-test
+	@$(PYTEST) --collect-only -q >/dev/null || true # what each worker would compile by itself; who is wrong is told by them
 
 docs: set-up-test ## these pages as a site in build/docs; a link that leads nowhere is an error
 	.venv/bin/python -m sphinx -q -W --keep-going -n -b html docs build/docs

@@ -31,7 +31,7 @@ def answer(service: Service, request: Mapping[str, Any]) -> dict[str, Any]:
             told = [{"id": d.id, "name": d.name, "role": d.role.value, "expires_s": d.expires_s} for d in listed]
             return {"devices": told}
         case "revoke":
-            row = service.devices.revoke(request["id"], by="device")
+            row = service.unpair(request["id"], by="device")
             if row is None:
                 raise ApiRefused("there is no such phone", code="not_found")
             row.result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -37,6 +37,8 @@ IsoDay = Annotated[
     str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$", examples=["2027-01-31"])
 ]
 
+PHONES_DAY: Final = "Today by the phone itself, in UTC; without it no new day begins for the budgets."
+
 
 class In(BaseModel):
     """A request's body: no key too many, no text for a number."""
@@ -60,7 +62,9 @@ class Problem(BaseModel):
     status: int
     code: str = Field(examples=["too_soon"])
     detail: str | None = None
-    allowed_ma: float | None = Field(None, description="The highest set-point that would be granted, in mA.")
+    field: str | None = Field(None, description="What is wrong.", examples=["caps_ma.A"])
+    allowed_ma: float | None = Field(None, description="The highest set-point or cap that would be granted, in mA.")
+    least_ma: float | None = Field(None, description="The lowest cap that would be granted, in mA.")
     after_ms: int | None = Field(None, description="How long until it would be, in ms.")
 
 
@@ -123,7 +127,10 @@ class ChannelOut(Out):
     """One channel."""
 
     set_point_ma: float
-    measured_ma: float = Field(description="The largest current sensed in the last window, in mA.")
+    given_ma: float = Field(description="What the present phase gives of it in a full pulse, in mA.")
+    measured_ma: float | None = Field(
+        description="The largest current sensed in the last window, in mA; null while nothing plays."
+    )
     ceiling_ma: float = Field(description="The prescription's cap, in mA.")
     allowed_ma: float = Field(description="The highest set-point that would be granted now, in mA.")
     after_ms: int | None = Field(description="When a higher one would be, in ms from now; null: not known.")
@@ -242,6 +249,7 @@ class OpenSession(In):
 
     prescription_revision: Annotated[int, Field(ge=1, le=2**31), WHOLE]
     answers: Answers
+    day: IsoDay | None = Field(None, description=PHONES_DAY)
 
 
 class ControlIn(In):
@@ -396,6 +404,7 @@ class ThresholdSession(In):
     """Opens the session in which the caps are looked for: the answers, as for any session."""
 
     answers: Answers
+    day: IsoDay | None = Field(None, description=PHONES_DAY)
 
 
 class MarkIn(In):
@@ -453,6 +462,24 @@ class PhaseOut(Out):
     duration_s: float
 
 
+class FullScale(Out):
+    """A full-scale resistor that could be fitted instead, and the lowest cap it would allow, in mA."""
+
+    full_scale_ma: float
+    least_ma: float
+
+
+class CapsOut(Out):
+    """Which caps may be prescribed with the programme on this board, in mA: none where `most_ma` is under `least_ma`. A
+    fault can give the full scale for two pulses, so a cap is at least a quarter of it while there is a `smaller` one.
+    """
+
+    full_scale_ma: float
+    least_ma: float
+    most_ma: float
+    smaller: list[FullScale]
+
+
 class ProgrammeOut(Out):
     """A programme and its figures, as `pelvistim check --json` gives them."""
 
@@ -461,6 +488,7 @@ class ProgrammeOut(Out):
     sha256: str = Field(description="Of its file.")
     figures: dict[str, Any]
     phases: list[PhaseOut] = Field(description="As they are played, in one cycle.")
+    caps: CapsOut
 
 
 Scalar = bool | int | float | str
@@ -641,7 +669,7 @@ class ReleaseIn(In):
 
 class SessionSummary(Out):
     """One session in the list. Charge in uC: of the first phase of every pulse. `comfortable_ma`: per channel, the
-    set-point that half of the contractions had at least.
+    current that half of the contractions were given at least.
     """
 
     id: str
@@ -660,8 +688,8 @@ class SessionSummary(Out):
 
 class SessionRecord(SessionSummary):
     """One session in whole: each contraction's dose (uA, us, pC) as planned, as sent and as it came in edges and sensed
-    current, and pauses, stops and causes in their order. `below_comfortable_s`: how long contractions had less than the
-    comfortable setting. `deviations`: where what came is not what was planned.
+    current, and pauses, stops and causes in their order. `below_comfortable_s`: how long contractions were set lower
+    than half of them were. `deviations`: where what came is not what was planned.
     """
 
     below_comfortable_s: dict[str, float]

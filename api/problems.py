@@ -29,6 +29,7 @@ _TABLE: Final = {
         "origin_foreign": "the request comes from another page than the device's own",
         "plain_http_refused": "without TLS only the device itself is served",
         "not_controlling": "another phone, or none, controls the session",
+        "not_left_to_patient": "the prescription leaves this to the clinician; stop and lowering are always possible",
         "patient_needed": "only the patient, or somebody at the device, can allow that",
     },
     404: {
@@ -61,6 +62,7 @@ _TABLE: Final = {
         "blocked": "a clinician must release stimulation first",
         "button_not_tried": "the red button is tried before the first session of the day",
         "day_spent": "the sessions of this day are used up",
+        "day_unknown": "no phone confirmed that it is another day than the one whose sessions are used up",
         "week_spent": "the sessions of this week are used up",
         "prescription_expired": "what is prescribed is no longer valid",
         "prescription_cap": "a cap is outside what board and programme allow",
@@ -154,6 +156,8 @@ def of_error(error: PelviStimError) -> JSONResponse:
     headers: dict[str, str] = {}
     if isinstance(error, EngineRefused):
         more["allowed_ma"] = None if error.allowed_ua is None else error.allowed_ua / 1000
+        more["field"] = error.field
+        more["least_ma"] = None if error.least_ua is None else error.least_ua / 1000
         more["after_ms"] = None if error.after_us is None else -(-error.after_us // 1000)
     if status_of(error.code) == 429:
         headers["Retry-After"] = "300"

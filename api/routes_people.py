@@ -81,7 +81,7 @@ async def document(request: Request, device: AViewer) -> dict[str, Any]:
 @router.delete("/me", status_code=204, summary="Unpair this phone", responses=documented("not_paired"))
 async def leave(request: Request, response: Response, service: TheService, device: AViewer) -> None:
     """Ends the pairing of the phone that asks."""
-    service.devices.revoke(device.id, by=device.id)
+    service.unpair(device.id, by=device.id)
     take_cookie(request, response)
 
 
@@ -122,5 +122,5 @@ async def devices(service: TheService, device: AClinician) -> list[models.Paired
 )
 async def revoke(service: TheService, device: AClinician, id: str = Path(max_length=64)) -> None:
     """Ends a pairing at once."""
-    if service.devices.revoke(id, by=device.id) is None:
+    if service.unpair(id, by=device.id) is None:
         raise ApiRefused("there is no such phone", code="not_found")

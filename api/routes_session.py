@@ -26,6 +26,8 @@ router = APIRouter()
 VIEWER = ("not_paired", "device_revoked", "device_expired")
 PATIENT = (*VIEWER, "role_too_low")
 GUARD = ("guard_lost", "guard_silent")
+MAY = {Action.PAUSE: "pause", Action.END: "end_early"}
+"""What a prescription may leave to the patient (``controller.prescription.PATIENT_MAY``)."""
 
 
 def told(service: Service, response: Response) -> models.StateOut:
@@ -36,6 +38,12 @@ def told(service: Service, response: Response) -> models.StateOut:
     return state
 
 
+async def must_have_tried_button(service: Service) -> None:
+    """Before a day's first session, whoever opens it. Raises ApiRefused; a simulated board has no button to fail."""
+    if not service.engine.state().simulated and not await service.button_tried():
+        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
+
+
 def _must_control(service: Service, device: Device, *, towards_output: bool) -> None:
     """While a clinician looks for the caps, only a clinician's phone leads towards output."""
     session = service.engine.state().session
@@ -43,6 +51,19 @@ def _must_control(service: Service, device: Device, *, towards_output: bool) -> 
         raise ApiRefused("only a clinician looks for the caps", code="role_too_low")
     if not service.control.holds(device.id):
         raise ControlRefused("claim control first", code="not_controlling")
+
+
+def _must_be_left(service: Service, device: Device, action: Action) -> None:
+    """What the prescription does not leave to the patient is refused to her phone while her session plays.
+
+    Never the end of one that does not run, that the device paused by itself, or in which the caps are looked for. Stop
+    and lowering ask nobody.
+    """
+    state, plan = service.engine.state(), service.engine.prescription()
+    plays = state.mode == "running" or (state.mode == "paused" and state.paused_by is None)
+    hers = state.session is not None and not state.session.looking and not device.role.includes(Role.CLINICIAN)
+    if plays and hers and action in MAY and plan is not None and MAY[action] not in plan.patient_may:
+        raise ApiRefused(f"the prescription does not leave {action} to the patient", code="not_left_to_patient")
 
 
 @router.post("/stop", response_model=models.StopOut, summary="Stop at once", tags=["stop"])
@@ -127,12 +148,11 @@ async def open_session(
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
-    if not service.engine.state().simulated and not await service.button_tried():
-        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
+    await must_have_tried_button(service)
     await service.command(
         device,
         "open_session",
-        lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers),
+        lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers, wanted.day),
         towards_output=True,
         prescription_revision=wanted.prescription_revision,
         answers=wanted.answers,
@@ -166,13 +186,18 @@ async def control(service: TheService, device: APatient, wanted: models.ControlI
     tags=["session"],
     responses=documented(
         *(*PATIENT, *GUARD, "not_controlling", "epoch_missing", "old_epoch", "not_now", "no_session"),
-        *("lease_stale", "check_too_soon", "over_cap", "journal_not_written"),
+        *("lease_stale", "check_too_soon", "over_cap", "journal_not_written", "not_left_to_patient"),
+        "day_unknown",
     ),
 )
 async def act(response: Response, service: TheService, device: APatient, wanted: models.ActionIn) -> models.StateOut:
-    """Asks the guard and answers when it has. `start` is possible after an electrode check that found nothing wrong."""
+    """Asks the guard and answers when it has. `start` is possible after an electrode check that found nothing wrong.
+
+    A patient's phone pauses a session, or ends one that was begun, if the prescription leaves that to her.
+    """
     action = Action(wanted.action)
     _must_control(service, device, towards_output=action in TOWARDS_OUTPUT)
+    _must_be_left(service, device, action)
     if action in TOWARDS_OUTPUT and wanted.epoch is None:
         raise ApiRefused(f"{action} names the epoch of its session", code="epoch_missing")
     await service.command(

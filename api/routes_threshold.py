@@ -14,7 +14,7 @@ from api.auth import AClinician, APatient, TheService
 from api.control import ControlRefused
 from api.problems import ApiRefused, documented
 from api.roles import Role
-from api.routes_session import GUARD, PATIENT, told
+from api.routes_session import GUARD, PATIENT, must_have_tried_button, told
 from api.threshold import Looking, Mark
 from api.views import threshold_out
 from controller.chain import Kind
@@ -88,6 +88,7 @@ async def allow(service: TheService, device: APatient) -> models.ThresholdOut:
     responses=documented(
         *(*PATIENT, *GUARD, *GOING, "threshold_not_allowed", "no_prescription", "contraindicated", "blocked"),
         *("not_now", "key_missing", "key_locked", "prescription_expired", "journal_not_written", "not_controlling"),
+        "button_not_tried",
     ),
 )
 async def open_session(
@@ -96,17 +97,19 @@ async def open_session(
     """Signs for the guard's nonce, and opens the prescribed programme with no cap where none is set.
 
     From here on it is a session as any other: check, start, raise and lower, at most 2 mA a step, never above a
-    ceiling. It is ended when the 15 minutes since the patient's yes are over.
+    ceiling. It is ended when the 15 minutes since the patient's yes are over. As before any first session of a day the
+    red button is tried first.
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
     service.threshold.may_open(device.id, service.clock_s())
     if not service.control.holds(device.id):
         raise ControlRefused("claim control first", code="not_controlling")
+    await must_have_tried_button(service)
     state = await service.command(
         device,
         "open_threshold",
-        lambda: service.engine.open_threshold(wanted.answers),
+        lambda: service.engine.open_threshold(wanted.answers, wanted.day),
         towards_output=True,
         answers=wanted.answers,
     )
@@ -125,11 +128,13 @@ async def open_session(
     ),
 )
 async def mark(service: TheService, device: AClinician, wanted: models.MarkIn) -> models.ThresholdOut:
-    """Takes down the set-point of a channel as it is now: again for as many times as wanted, to show the spread."""
+    """Takes down what a channel is given now, which is less than its set-point where the phase gives only a part of it:
+    again for as many times as wanted, to show the spread.
+    """
     state = service.engine.state()
     session = state.session.id if state.session is not None and state.mode == "running" else None
     how = wanted.how if wanted.mark == "motor" else None
-    found = Mark(wanted.channel, wanted.mark, state.channels[wanted.channel].set_point_ua, how)
+    found = Mark(wanted.channel, wanted.mark, state.channels[wanted.channel].given_ua, how)
     now = service.threshold.mark(session, found, service.clock_s())
     row = service.note(Kind.THRESHOLD, event="mark", who=device.id, session=session, **asdict(found))
     await service.settle(row)

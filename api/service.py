@@ -17,9 +17,11 @@ from api.models import Looked, StateOut
 from api.pairing import Pairing
 from api.passphrase import Passphrase
 from api.proofs import Proofs
+from api.roles import Role
 from api.stop import Stopped, Stopper, Stopping
 from api.threshold import Threshold
 from api.views import looked, state_out
+from controller.button import tried
 from controller.chain import Kind, Row
 from controller.journal import Journal, utc_now
 from controller.keys import Signs
@@ -106,10 +108,16 @@ class Service:
         return *told, threshold, self.alternating
 
     async def button_tried(self) -> bool:
-        """Whether the red button was pressed and let out again today, by the date of this machine's clock."""
-        today = utc_now()[: len("2027-03-15")]
-        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE)
-        return any(row.at.startswith(today) and row.fields["mode"] == "estop_released" for row in reversed(rows))
+        """Whether the red button was tried today, by the date of this machine's clock (``controller/button.py``)."""
+        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE, Kind.CAUSE)
+        return tried(rows, utc_now()[: len("2027-03-15")])
+
+    def unpair(self, id_: str, by: str) -> Future[Row] | None:
+        """Ends a phone's pairing; None when there is no such phone. A clinician's leaves no key of hers open."""
+        row, phone = self.devices.revoke(id_, by), self.devices.get(id_)
+        if phone is not None and phone.role is Role.CLINICIAN:
+            self.keys.lock()
+        return row
 
     async def settle(self, row: Future[Row]) -> None:
         """Waits until a row is durable. Raises JournalError when it is not."""

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from api import models
 from api.control import Standing
 from api.threshold import Looking
-from controller.catalogue import highest_maximum_ua, library, programme_figures, programme_phases
+from controller.caps import Caps
+from controller.catalogue import highest_maximum_ua, library, programme_caps, programme_figures, programme_phases
 from controller.figure_table import problem_json
 from controller.history import Record
 from controller.port import Channel, Playing, State
@@ -73,7 +74,8 @@ def state_out(
 def _channel(channel: Channel) -> models.ChannelOut:
     return models.ChannelOut(
         set_point_ma=channel.set_point_ua / 1000,
-        measured_ma=channel.measured_ua / 1000,
+        given_ma=channel.given_ua / 1000,
+        measured_ma=None if channel.measured_ua is None else channel.measured_ua / 1000,
         ceiling_ma=channel.ceiling_ua / 1000,
         allowed_ma=channel.allowed_ua / 1000,
         after_ms=None if channel.after_us is None else -(-channel.after_us // 1000),
@@ -185,6 +187,16 @@ def programme_out(text: bytes, max_ma: float | None = None, area_mm2: int | None
         sha256=sha256(text).hexdigest(),
         figures=found,
         phases=[models.PhaseOut(**phase) for phase in programme_phases(text)],
+        caps=_caps(programme_caps(text, area_mm2)),
+    )
+
+
+def _caps(one: Caps) -> models.CapsOut:
+    return models.CapsOut(
+        full_scale_ma=one.full_scale_ua / 1000,
+        least_ma=one.least_ua / 1000,
+        most_ma=one.most_ua / 1000,
+        smaller=[models.FullScale(full_scale_ma=full / 1000, least_ma=least / 1000) for full, least in one.smaller],
     )
 
 

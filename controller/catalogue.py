@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from controller import output_table
+from controller.caps import Caps, caps
 from controller.contrast import contrasts
 from controller.figure_table import as_json
 from controller.figures import Figures, ceilings, figures, highest_ua
@@ -30,6 +31,11 @@ def programme_figures(text: bytes, max_ua: int | None = None, area_mm2: int | No
 def highest_maximum_ua(text: bytes, area_mm2: int | None = None) -> int:
     """The highest maximum at which no ceiling is exceeded, 0 if there is none. Raises InputRefused."""
     return highest_ua(*_placed(text, area_mm2))
+
+
+def programme_caps(text: bytes, area_mm2: int | None = None) -> Caps:
+    """Which caps may be prescribed with it. Raises InputRefused."""
+    return caps(load_board(REFERENCE_BOARD).full_scale_ua, highest_maximum_ua(text, area_mm2))
 
 
 def programme_output(text: bytes, max_ua: int | None = None, area_mm2: int | None = None) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Dose:
     ``planned_*``: of the whole contraction by the programme, at the set-points in force (the last one for what was
     never sent); ``sent_*``: in the chunks that began to play, so less when it faded; ``pulses`` and ``charge_pc``: what
     came.
-    ``set_point_ua`` and ``measured_ua``: the highest while it played; ``load_ohm``: the last one reckoned.
+    ``set_point_ua`` and ``measured_ua``: the highest while it played; ``sent_ua``: of the strongest pulse sent, so by
+    the programme's percentage and where its ramp came to; ``load_ohm``: the last one reckoned.
     """
 
     contraction: int
@@ -40,6 +41,7 @@ class Dose:
     pulses: int = 0
     charge_pc: int = 0
     set_point_ua: int = 0
+    sent_ua: int = 0
     measured_ua: int = 0
     load_ohm: int | None = None
 
@@ -89,6 +91,7 @@ class Doses:
             known.dose.end_us = pulse.end_us
             known.dose.sent_pulses += 1
             known.dose.set_point_ua = max(known.dose.set_point_ua, known.last_ua)
+            known.dose.sent_ua = max(known.dose.sent_ua, self._scaled(code))
         return over
 
     def rest(self, came: Came) -> list[dict[str, object]]:
@@ -99,13 +102,14 @@ class Doses:
         known = self._open.pop(channel)
         dose, train, now = known.dose, known.train, came[channel]
         left = train.codes(channel, dose.sent_pulses, known.last_ua, self._full_scale_ua)
-        dose.planned_charge_pc = self._pc(known.planned + left * train.phase.phase_width_us)
-        dose.sent_charge_pc = self._pc(known.sent)
+        dose.planned_charge_pc = self._scaled(known.planned + left * train.phase.phase_width_us)
+        dose.sent_charge_pc = self._scaled(known.sent)
         before = self._before.get(channel, {"pulses": 0, "code_us": 0})
         dose.pulses = now["pulses"] - before["pulses"]
-        dose.charge_pc = self._pc(now["code_us"] - before["code_us"])
+        dose.charge_pc = self._scaled(now["code_us"] - before["code_us"])
         self._before[channel] = now
         return asdict(dose)
 
-    def _pc(self, code_us: int) -> int:
-        return code_us * self._full_scale_ua // 4096
+    def _scaled(self, code: int) -> int:
+        """uA of a code, pC of a code x us."""
+        return code * self._full_scale_ua // 4096

@@ -26,7 +26,7 @@ from controller.history import records
 from controller.journal import Journal
 from controller.keys import Signs
 from controller.port import Action, EngineRefused, Event, State
-from controller.prescribed import Prescriptions, programme_of
+from controller.prescribed import Prescriptions, confirmed, programme_of
 from controller.prescription import THRESHOLD, Prescription, completed, contraindicated, link_fields
 from controller.programme import Programme
 from controller.recording import Recorded, Recorder, Recordings
@@ -78,12 +78,13 @@ class GuardEngine:
         simulated: bool,
     ) -> None:
         self._link, self._connect, self._clock, self._journal = link, connect, clock, journal
-        self._today, self._board, self._keys = today, load_board(), keys
+        self._clocks_day, self._board, self._keys = today, load_board(), keys
         self._device = link.welcome.get("device")
         self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
         self._session: Session | None = None
         self._opened: Prescription | None = None
+        self._day: str | None = None
         self._doses: Doses | None = None
         self._closed_id: str | None = None
         self._chunks = ChunkHash()
@@ -121,11 +122,11 @@ class GuardEngine:
     def prescribe(self, prescription: Prescription) -> Future[Prescription]:
         return self._do(lambda: self._prescribe(prescription))
 
-    def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
-        return self._do(lambda: self._open(revision, answers))
+    def open_session(self, revision: int, answers: Mapping[str, bool], day: str | None) -> Future[State]:
+        return self._do(lambda: self._open(revision, answers, day))
 
-    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
-        return self._do(lambda: self._look_for_caps(answers))
+    def open_threshold(self, answers: Mapping[str, bool], day: str | None) -> Future[State]:
+        return self._do(lambda: self._look_for_caps(answers, day))
 
     def act(self, action: Action, epoch: int | None) -> Future[State]:
         return self._do(lambda: self._act(action, epoch))
@@ -218,7 +219,7 @@ class GuardEngine:
             if message is not None:
                 self._heard(message)
         if self._clock.now() >= self._look_us:
-            self._heard(self._link.request("status"))
+            self._heard(self._link.request("status", day=self._clocks_day()))
 
     def _lose(self, lost: LinkError) -> None:
         """The guard is gone, and nothing that was told is known to be true any more."""
@@ -302,22 +303,27 @@ class GuardEngine:
 
     # --- what is asked --------------------------------------------------------------------------------------------
 
+    def _today(self) -> str:
+        """This machine's date, or the last day that the guard knows: a clock that goes back makes nothing valid."""
+        return max(self._clocks_day(), self._link.latest["day"] or "")
+
     def _prescribe(self, wanted: Prescription) -> Prescription:
-        """The caps of a session that runs are those it was begun with; one that was only opened is opened anew."""
-        if self._session is not None:
-            if self._session.started:
-                raise EngineRefused("not_now", "a session runs")
-            self._close_session(self._session, None)
+        """The caps of a session that runs are those it was begun with; one that was only opened is opened anew, once
+        the guard has taken the prescription: what is refused changes nothing."""
+        if self._session is not None and self._session.started:
+            raise EngineRefused("not_now", "a session runs")
         today, is_new = self._today(), wanted.signature is None
         if is_new:
             text = programme_of(wanted).text
             wanted = completed(wanted, self._link.welcome["device"], today, text)
-        self._prescriptions.check(wanted)
+        self._prescriptions.check(wanted, today)
         if is_new:  # a journal that did not take the last one must not stand in the way of the next
             revision = max(wanted.revision, self._link.latest["prescription_revision"] + 1)
             wanted = self._keys.sign(replace(wanted, revision=revision))
         self._settle()
-        self._ask(lambda: self._request("prescribe", **link_fields(wanted, today)))
+        self._ask(lambda: self._request("prescribe", **link_fields(wanted, None)))
+        if self._session is not None:
+            self._close_session(self._session, None)
         put = self._prescriptions.put(wanted)
         self._publish()
         return put
@@ -329,7 +335,7 @@ class GuardEngine:
             if message is not None:
                 self._heard(message)
 
-    def _open(self, revision: int, answers: Mapping[str, bool]) -> State:
+    def _open(self, revision: int, answers: Mapping[str, bool], day: str | None) -> State:
         wanted = self._prescriptions.present
         if wanted is None:
             raise EngineRefused("no_prescription", "nothing is prescribed")
@@ -338,9 +344,9 @@ class GuardEngine:
         self._may_open(wanted, answers)
         self._prescriptions.may_open(self._today())
         self._prescriptions.may_come(self._today())
-        return self._load(wanted)
+        return self._load(wanted, day)
 
-    def _look_for_caps(self, answers: Mapping[str, bool]) -> State:
+    def _look_for_caps(self, answers: Mapping[str, bool], day: str | None) -> State:
         """The programme that is prescribed, with the ceilings where no cap is set, as the guard's nonce allows once."""
         wanted = self._prescriptions.present
         if wanted is None:
@@ -356,7 +362,7 @@ class GuardEngine:
             sessions_per_week=7 * SESSIONS_PER_DAY_MAX,
             nonce=str(self._ask(lambda: self._request("challenge"))["challenge"]),
         )
-        return self._load(self._keys.sign(made))
+        return self._load(self._keys.sign(made), day)
 
     def _may_open(self, wanted: Prescription, answers: Mapping[str, bool]) -> None:
         """Raises EngineRefused when an answer speaks against it, or the guard cannot begin one."""
@@ -369,7 +375,9 @@ class GuardEngine:
         self._settle()
         self._need("idle", "armed")
 
-    def _load(self, wanted: Prescription) -> State:
+    def _load(self, wanted: Prescription, day: str | None) -> State:
+        """``day``: the date by the phone that opens it."""
+        self._day = confirmed(self._today(), day)
         self._ask(lambda: self._request("self_test"))
         session = self._make(wanted)
         try:
@@ -409,7 +417,7 @@ class GuardEngine:
             rises=False,
             told=self._heard,
             played=self._record,
-            signed=link_fields(wanted, self._today()),
+            signed=link_fields(wanted, self._day),
         )
 
     def _recording(self, programme: Programme, wanted: Prescription) -> Recorder:
@@ -490,15 +498,21 @@ class GuardEngine:
             programme=wanted.programme,
             prescription_revision=wanted.revision,
             caps_ua=_caps(wanted, self._board.full_scale_ua),
+            day=self._today(),
             looking=wanted.kind == THRESHOLD,
             simulated=self._state.simulated,
         )
+        if wanted.kind == THRESHOLD:  # which is never in force, and else told nowhere
+            signed = {key: value for key, value in link_fields(wanted, None).items() if key != "day"}
+            self._journal.append(Kind.THRESHOLD, event="signed", session=name, **signed)
         row = opened.result()  # on disk before anything comes out
         seal = {"session": name, "journal_row": row.number, "journal_hash": row.hash}
         try:
-            self._ask(lambda: session.start(self._today(), waits=False, **seal))
+            self._ask(lambda: session.start(self._day, waits=False, **seal))
         except EngineRefused as refused:
             self._journal.append(Kind.SESSION, event="not_started", session=name, code=refused.code)
+            if self._day is None and refused.code in ("day_spent", "week_spent"):
+                raise EngineRefused("day_unknown", f"{refused}; no phone confirmed that it is another day") from None
             raise
 
     def _set(self, channel: str, amplitude_ua: int, rev: int | None, controls: bool) -> State:

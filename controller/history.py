@@ -9,7 +9,7 @@ the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dos
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median_low
@@ -18,7 +18,8 @@ from typing import Any, Final
 from controller.chain import Kind, Row
 
 CURRENT_OFF_PERCENT: Final = 10
-"""ours; the guard stops at once for what is dangerous, this is for the reader of a record."""
+CURRENT_OFF_UA: Final = 100
+"""ours, the guard's own band; it stops at once for what is dangerous, this is for the reader of a record."""
 KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.CUT, Kind.STATE, Kind.CAUSE, Kind.RATING)
 
 
@@ -52,21 +53,25 @@ class Record:
 
     @property
     def comfortable_ua(self) -> dict[str, int]:
-        """Per channel the set-point that half of the contractions had at least (the lower median)."""
-        by_channel: dict[str, list[int]] = {}
-        for dose in self.doses:
-            by_channel.setdefault(dose["channel"], []).append(int(dose["set_point_ua"]))
-        return {name: median_low(found) for name, found in sorted(by_channel.items())}
+        """Per channel the current that half of the contractions were given at least (the lower median)."""
+        return self._middle(given_ua)
 
     @property
     def below_comfortable_us(self) -> dict[str, int]:
-        """Per channel how long contractions lasted that had less than the comfortable set-point."""
-        below = dict.fromkeys(self.comfortable_ua, 0)
+        """Per channel how long contractions lasted that were set lower than half of them were."""
+        middle = self._middle(_set_point_ua)  # a phase that gives less by the programme is not set lower
+        below = dict.fromkeys(middle, 0)
         for dose in self.doses:
             channel = dose["channel"]
-            if int(dose["set_point_ua"]) < self.comfortable_ua[channel]:
+            if _set_point_ua(dose) < middle[channel]:
                 below[channel] += int(dose.get("end_us", 0)) - int(dose.get("start_us", 0))
         return below
+
+    def _middle(self, of: Callable[[Mapping[str, Any]], int]) -> dict[str, int]:
+        by_channel: dict[str, list[int]] = {}
+        for dose in self.doses:
+            by_channel.setdefault(dose["channel"], []).append(of(dose))
+        return {name: median_low(found) for name, found in sorted(by_channel.items())}
 
     @property
     def pauses(self) -> list[dict[str, Any]]:
@@ -85,7 +90,8 @@ class Record:
     @property
     def deviations(self) -> list[dict[str, Any]]:
         """Where what came is not what was planned: other ``pulses`` or ``charge_pc``, or a sensed ``current_ua`` off by
-        more than ``CURRENT_OFF_PERCENT`` of the set-point. What a dose does not tell of is not compared.
+        more than ``CURRENT_OFF_PERCENT`` and ``CURRENT_OFF_UA`` of the strongest pulse that was sent. What a dose does
+        not tell of is not compared.
         """
         found = []
         for dose in self.doses:
@@ -96,8 +102,8 @@ class Record:
             ):
                 if planned is not None and planned != came:
                     found.append({**where, "what": what, "planned": planned, "came": came})
-            asked, sensed = int(dose["set_point_ua"]), dose.get("measured_ua")
-            if sensed is not None and abs(sensed - asked) * 100 > CURRENT_OFF_PERCENT * asked:
+            asked, sensed = given_ua(dose), dose.get("measured_ua")
+            if sensed is not None and (abs(sensed - asked) - CURRENT_OFF_UA) * 100 > CURRENT_OFF_PERCENT * asked:
                 found.append({**where, "what": "current_ua", "planned": asked, "came": sensed})
         return found
 
@@ -105,6 +111,15 @@ class Record:
     def contractions(self) -> int:
         """How many contractions are told; one on both channels counts once."""
         return len({dose.get("contraction") for dose in self.doses})
+
+
+def _set_point_ua(dose: Mapping[str, Any]) -> int:
+    return int(dose["set_point_ua"])
+
+
+def given_ua(dose: Mapping[str, Any]) -> int:
+    """The current of the strongest pulse sent in a contraction; a dose from before this was told: its set-point."""
+    return int(dose.get("sent_ua", dose["set_point_ua"]))
 
 
 def records(rows: Iterable[Row]) -> list[Record]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Protocol
 
 from controller.prescription import Prescription
@@ -20,13 +21,22 @@ from safety.errors import PelviStimError
 class EngineRefused(PelviStimError):
     """The guard, or the engine before it, said no; ``code`` says why.
 
-    ``allowed_ua``: the highest set-point that would be granted; ``after_us``: how long until it would be, as far as
-    known. Both are None where there is nothing to say.
+    ``allowed_ua``: the highest set-point (or cap) that would be granted; ``after_us``: how long until it would be, as
+    far as known; ``least_ua``: the lowest cap; ``field``: what is wrong. Each is None where there is nothing to say.
     """
 
-    def __init__(self, code: str, detail: str, allowed_ua: int | None = None, after_us: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        allowed_ua: int | None = None,
+        after_us: int | None = None,
+        *,
+        least_ua: int | None = None,
+        field: str | None = None,
+    ) -> None:
         super().__init__(detail, code=code)
-        self.allowed_ua, self.after_us = allowed_ua, after_us
+        self.allowed_ua, self.after_us, self.least_ua, self.field = allowed_ua, after_us, least_ua, field
 
 
 class Action(StrEnum):
@@ -46,16 +56,24 @@ TOWARDS_OUTPUT = frozenset({Action.CHECK_ELECTRODES, Action.START, Action.RESUME
 @dataclass(frozen=True)
 class Channel:
     """One channel. ``ceiling_ua``: the prescription's cap. ``allowed_ua``: the highest set-point granted now; a higher
-    one, if any, ``after_us`` from now (None: not known). ``load_ohm`` and ``finding`` are of the last electrode check.
+    one, if any, ``after_us`` from now (None: not known). ``measured_ua``: None while nothing plays, so that nothing
+    measured is compared with what was asked. ``load_ohm`` and ``finding`` are of the last electrode check.
+    ``share``: the part of the set-point that the phase gives, above 0 and at most 1.
     """
 
     set_point_ua: int
-    measured_ua: int
+    measured_ua: int | None
     ceiling_ua: int
     allowed_ua: int
     after_us: int | None = None
     load_ohm: int | None = None
     finding: str | None = None
+    share: Fraction = Fraction(1)
+
+    @property
+    def given_ua(self) -> int:
+        """The current of a full pulse: what is felt, and measured."""
+        return int(self.set_point_ua * self.share)
 
 
 @dataclass(frozen=True)
@@ -139,12 +157,13 @@ class Engine(Protocol):
     def prescribe(self, prescription: Prescription) -> Future[Prescription]:
         """Puts one in force, durable. Refused: ``prescription_revision`` unless it is one above that in force."""
 
-    def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
-        """Self-test and load of what is prescribed. Refused among others: ``prescription_revision``,
-        ``contraindicated``, ``not_now``, ``day_spent``.
+    def open_session(self, revision: int, answers: Mapping[str, bool], day: str | None) -> Future[State]:
+        """Self-test and load of what is prescribed. ``day``: the ISO date by the phone that opens it, without which no
+        new day begins for the budgets; when they are used up the start is then refused as ``day_unknown``. Refused
+        among others: ``prescription_revision``, ``contraindicated``, ``not_now``, ``day_spent``.
         """
 
-    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+    def open_threshold(self, answers: Mapping[str, bool], day: str | None) -> Future[State]:
         """The same, for a clinician who looks for the caps: signed anew, and with the ceilings where no cap is set.
         Refused as well: ``key_locked``, ``key_missing``.
         """

@@ -10,8 +10,9 @@ from fractions import Fraction
 from typing import Any
 
 from controller.blocks import blocks
+from controller.caps import caps, least_ua
 from controller.chain import Kind
-from controller.figures import ceilings, figures
+from controller.figures import ceilings, figures, highest_ua
 from controller.history import records
 from controller.journal import Journal
 from controller.port import EngineRefused
@@ -30,13 +31,14 @@ class Prescriptions:
         rows = journal.rows(Kind.PRESCRIPTION)
         self.present = prescription_of_row(rows[-1].fields) if rows else None
 
-    def check(self, wanted: Prescription) -> None:
+    def check(self, wanted: Prescription, today: str) -> None:
         """Whether it could be put in force. Raises EngineRefused with the field that is wrong."""
         now = 0 if self.present is None else self.present.revision
         if wanted.signature is None and wanted.revision != now + 1:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision}; the next is {now + 1}")
-        if wanted == self.present:
+        if self.present is not None and signed_text(wanted) == signed_text(self.present):
             raise EngineRefused("prescription_replayed", f"revision {now} is in force already")
+        _refuse_expired(wanted, today)
         refuse_unfit(wanted, self._board)
 
     def put(self, wanted: Prescription) -> Prescription:
@@ -61,8 +63,7 @@ class Prescriptions:
             raise EngineRefused("no_prescription", "nothing is prescribed")
         if wanted.signature is None:
             raise EngineRefused("prescription_unsigned", "it is from before prescriptions were signed: prescribe anew")
-        if wanted.valid_until is not None and today > wanted.valid_until:
-            raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
+        _refuse_expired(wanted, today)
 
     def may_come(self, today: str) -> None:
         """Raises EngineRefused when a cap is still to be found, or its sessions are used up; the guard lets nothing out
@@ -74,12 +75,26 @@ class Prescriptions:
         missing = sorted(name for name in _used(programme_of(wanted)) if not wanted.caps_ua.get(name))
         if missing:
             raise EngineRefused("cap_missing", f"no cap is set for {', '.join(missing)}")
-        opened = [record.began[:10] for record in records(self._journal.rows(Kind.SESSION))]
+        opened = [record.opened.get("day", record.began[:10]) for record in records(self._journal.rows(Kind.SESSION))]
         week = (date.fromisoformat(today) - timedelta(days=6)).isoformat()
         if opened.count(today) >= wanted.sessions_per_day:
             raise EngineRefused("day_spent", f"{wanted.sessions_per_day} sessions a day are prescribed")
         if sum(day >= week for day in opened) >= wanted.sessions_per_week:
             raise EngineRefused("week_spent", f"{wanted.sessions_per_week} sessions in 7 days are prescribed")
+
+
+def _refuse_expired(wanted: Prescription, today: str) -> None:
+    if wanted.valid_until is not None and today > wanted.valid_until:
+        raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
+
+
+def confirmed(today: str, phone: str | None) -> str | None:
+    """This machine's date when the phone's own is at most a day from it (a time zone); else nobody knows the day."""
+    try:
+        apart = abs(date.fromisoformat(phone or "") - date.fromisoformat(today))
+    except ValueError:
+        return None
+    return today if apart <= timedelta(days=1) else None
 
 
 def _fields(one: Prescription) -> dict[str, Any]:
@@ -125,16 +140,16 @@ def refuse_unfit(wanted: Prescription, board: Board) -> None:
         if cap_ua and channel not in used:
             words = f"caps {channel}: {programme.id} gives nothing there; leave it out"
             raise EngineRefused("prescription_channel", words)
-        if not 0 <= cap_ua <= full:
-            raise EngineRefused("prescription_cap", f"caps {channel}: {cap_ua} uA; allowed: 0 to {full}", full)
-        if 0 < cap_ua * 4 < full and full > 25_000:
-            words = f"caps {channel}: {cap_ua} uA is under a quarter of the full scale of {full}"
-            raise EngineRefused("prescription_cap", f"{words}: fit the smaller full-scale resistor")
     area = replace(programme.electrode, area_cm2=Fraction(wanted.electrode_area_mm2, 100))
     meant = replace(programme, electrode=area)
+    low = any(0 < cap_ua < least_ua(full) for cap_ua in wanted.caps_ua.values())
     over = ceilings(meant, figures(meant, board, max(wanted.caps_ua.values(), default=0)))
-    if over:
-        raise EngineRefused("prescription_cap", "; ".join(map(str, over)))
+    if low or over:
+        allowed = caps(full, highest_ua(meant, board))
+        refused = {name: why for name, ua in wanted.caps_ua.items() if (why := allowed.refusal(name, ua))}
+        words = "; ".join((*refused.values(), *map(str, over)))
+        field = next((f"caps_ma.{name}" for name in refused), None)
+        raise EngineRefused("prescription_cap", words, allowed.most_ua, least_ua=allowed.least_ua, field=field)
     if len(signed_text(wanted)) > PRESCRIPTION_MAX_BYTES:
         raise EngineRefused("prescription_malformed", "the reasons are too long all together")
 

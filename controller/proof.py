@@ -1,7 +1,7 @@
 """Proof of delivery: whether what was sent in a session is what was prescribed, to the pulse.
 
 Four accounts of one session must agree: the recorded chunks, replayed by a decoder of their own; the journal's rows
-with their chain; the guard's signed seal; and what was prescribed.
+with their chain; the guard's signed seal; and what was prescribed, as it was signed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from controller.journal import JournalError
 from controller.journal_check import Verdict
 from controller.proof_plan import CODES, Asked, ask
 from controller.proof_replay import Replay, replay
+from controller.proof_signed import Signed, kept_to, signed_of
 from controller.recording import Recording, RecordingError
 from safety.seal import Seal, SealError
 from safety.signer import read_seals
 
-KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.PRESCRIPTION)
+KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.PRESCRIPTION, Kind.THRESHOLD)
 ABOUT: Final[Mapping[str, str]] = {
     code: account
     for account, codes in {
@@ -32,7 +33,8 @@ ABOUT: Final[Mapping[str, str]] = {
         "sent": "beginning time gap contraction_missing over_cap rise pulse_extra pulse_missing pulse_other charge "
         "over_set_point under_set_point after_fade not_readable cut_short too_long",
         "dose": "dose_missing dose_other end_other",
-        "prescription": "caps_other programme_other plan_other",
+        "prescription": "caps_other programme_other plan_other signature_other prescription_foreign "
+        "prescription_expired minutes_over",
         "seal": "not_sealed chunks_other pulses_other seal_malformed seal_forged seal_gap seal_key_lost "
         "seal_unreadable",
         "unread": "not_told",
@@ -93,6 +95,7 @@ def prove(folder: Path, guard_state: Path, session: str, verdict: Verdict | None
         findings += [
             *replayed.findings,
             *_told(rows, recorded, replayed, asked),
+            *kept_to(rows.signed, guard_state, rows.day, recorded, replayed, asked),
             *_sealed(seal, recorded, replayed, rows),
         ]
     except (RecordingError, JournalError, SealError) as error:
@@ -104,12 +107,14 @@ def prove(folder: Path, guard_state: Path, session: str, verdict: Verdict | None
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the journal says of the session."""
+    """What the journal says of the session. ``day``: on which it was opened, by the latest that was known."""
 
+    day: str
     opened: Mapping[str, Any]
     closed: Mapping[str, Any]
     doses: tuple[Mapping[str, Any], ...]
     prescribed: Mapping[str, Any]
+    signed: Signed
 
 
 def _rows(path: Path, session: str) -> _Rows:
@@ -120,9 +125,11 @@ def _rows(path: Path, session: str) -> _Rows:
     if "opened" not in events or "closed" not in events:
         raise ValueError(f"told are {sorted(events)}, not that it was opened and closed")
     (row, opened), (_, closed) = events["opened"], events["closed"]
-    return _Rows(
-        opened, closed, tuple(told for one, told in own if one.kind == Kind.DOSE), _prescribed(rows, row, opened)
-    )
+    doses = tuple(told for one, told in own if one.kind == Kind.DOSE)
+    prescribed = _prescribed(rows, row, opened)
+    looked = next((told for one, told in own if one.kind == Kind.THRESHOLD and told["event"] == "signed"), None)
+    day = max(opened.get("day", ""), row.at[: len("2027-03-15")])
+    return _Rows(day, opened, closed, doses, prescribed, signed_of(looked, prescribed))
 
 
 def _prescribed(rows: list[Row], opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -188,6 +195,11 @@ def _doses(rows: _Rows, recorded: Recording, replayed: Replay) -> Iterator[Findi
         ):
             words = f"contraction {key[0]} on {key[1]}: told {came} came of {sent} sent"
             yield Finding("dose_other", f"{words}; replayed {tally.pulses} pulses, {charge_pc} pC")
+        replayed_ua = (tally.set_point_ua, tally.code * recorded.full_scale_ua // CODES)
+        highest = (dose["set_point_ua"], dose.get("sent_ua", replayed_ua[1]))  # it was not always told
+        if highest != replayed_ua:
+            words = f"contraction {key[0]} on {key[1]}: told {highest} uA were set and given"
+            yield Finding("dose_other", f"{words}; replayed {replayed_ua}")
 
 
 def _sealed(seal: Seal, recorded: Recording, replayed: Replay, rows: _Rows) -> Iterator[Finding]:
@@ -199,9 +211,11 @@ def _sealed(seal: Seal, recorded: Recording, replayed: Replay, rows: _Rows) -> I
         yield Finding(
             "chunks_other", f"the guard signed {seal.chunks} other chunks than the {len(recorded.chunks)} here"
         )
-    plan = {"programme": recorded.programme, "caps_ua": dict(recorded.caps_ua)}
+    plan: dict[str, Any] = {"programme": recorded.programme, "caps_ua": dict(recorded.caps_ua)}
+    if seal.schema > 2:
+        plan |= {"prescription": rows.signed.sha256, "key": rows.signed.key}
     text = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
     if hashlib.sha256(text).hexdigest() != seal.plan_sha256:
-        yield Finding("plan_other", "the guard judged by another programme, or by other caps")
+        yield Finding("plan_other", "the guard judged by another programme, other caps or another signature")
     if seal.pulses_seen > replayed.pulses or (rows.closed["cause"] is None and seal.pulses_seen != replayed.pulses):
         yield Finding("pulses_other", f"the guard saw {seal.pulses_seen} pulses; replayed are {replayed.pulses}")

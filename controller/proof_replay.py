@@ -29,22 +29,27 @@ CHANNELS: Final = ("A", "B")
 
 @dataclass
 class Tally:
-    """What was sent in one contraction on one channel; ``code_us``: code x width of the first phases."""
+    """What was sent in one contraction on one channel; ``code_us``: code x width of the first phases; ``code`` and
+    ``set_point_ua``: the highest.
+    """
 
     pulses: int = 0
     code_us: int = 0
+    code: int = 0
+    set_point_ua: int = 0
 
 
 @dataclass
 class Replay:
-    """What the chunks amount to. ``ends_us``: session time at the end of the last one; ``silences``: times at which
-    nothing was ready to be joined, or a pause; ``faded``: it ends in a ramp to zero; ``cut``: in the midst of a
-    contraction, and in none.
+    """What the chunks amount to. ``last_us``: session time at which the last pulse starts; ``ends_us``: at the end of
+    the last chunk; ``silences``: times at which nothing was ready to be joined, or a pause; ``faded``: it ends in a
+    ramp to zero; ``cut``: in the midst of a contraction, and in none.
     """
 
     findings: list[Finding] = field(default_factory=list)
     tallies: dict[tuple[int, str], Tally] = field(default_factory=dict)
     pulses: int = 0
+    last_us: int = 0
     ends_us: int = 0
     silences: int = 0
     faded: bool = False
@@ -197,7 +202,10 @@ class _Walk:
         tally = self.told.tallies.setdefault((due.train, channel), Tally())
         tally.pulses += 1
         tally.code_us += code * shot.width_us
+        tally.code = max(tally.code, code)
+        tally.set_point_ua = max(tally.set_point_ua, chunk.set_point_ua[channel])
         self.told.pulses += 1
+        self.told.last_us = max(self.told.last_us, at_us)
 
     def end(self) -> None:
         """Where the last chunk leaves it."""

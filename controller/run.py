@@ -209,7 +209,7 @@ def _prescribed(plan: _Plan, welcome: Message, state: Path, after: contextlib.Ex
         return link_fields(plan.prescription, today)
     key = make_key(NAME)
     enrol(state, key.public)
-    after.callback(revoke, state, key.public.fingerprint)
+    after.callback(revoke, state, key.public.fingerprint, keep=False)
     caps = dict.fromkeys(_channels(plan.programme), plan.board.full_scale_ua)
     wanted = unlimited(plan.programme, caps, welcome["prescription_revision"] + 1, welcome["device"], today)
     return link_fields(key.sign(wanted), today)

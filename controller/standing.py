@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
 from controller.moment import moment
@@ -51,7 +52,8 @@ class Standing:
     def lost(self, known: State) -> State:
         """What is told once the guard does not answer: the worst, for nothing is known any more."""
         channels = {
-            name: replace(one, allowed_ua=one.set_point_ua, after_us=None) for name, one in known.channels.items()
+            name: replace(one, measured_ua=None, allowed_ua=one.set_point_ua, after_us=None)
+            for name, one in known.channels.items()
         }
         return replace(
             known,
@@ -78,12 +80,13 @@ class Standing:
             more = RAISE_STEP_MAX_UA if used and allowed else 0
             channels[name] = Channel(
                 present,
-                status["measured_ua"][name],
+                status["measured_ua"][name] if status["mode"] == "running" else None,
                 ceiling,
                 max(present, min(ceiling, present + more)),
                 after if used and present < ceiling else None,
                 status["load_ohm"].get(name) or found.get("load_ohm"),
                 found.get("finding"),
+                self._timeline.share_at(name, self._at_us) if used and self._timeline else Fraction(1),
             )
         age = status["lease_age_us"]
         return State(
@@ -116,11 +119,16 @@ class Standing:
         coming = next((one.hold_start_us for one in self._timeline.trains if one.hold_start_us >= soonest), None)
         return False, None if coming is None else coming - now_us
 
+    @property
+    def _at_us(self) -> int:
+        """Session time that plays."""
+        return max(0, self.view.playing.start_us) if self.view is not None else 0
+
     def _playing(self) -> Playing | None:
         timeline = self._timeline
         if self.session_id is None or timeline is None:
             return None
-        at = max(0, self.view.playing.start_us) if self.view is not None else 0
+        at = self._at_us
         now = moment(timeline, at)
         waiting = self.view is None
         return Playing(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
@@ -134,6 +135,14 @@ class Timeline:
         """The train that began last at or before ``at_us``, if any."""
         index = bisect_right(self._starts, at_us) - 1
         return self.trains[index] if index >= 0 else None
+
+    def share_at(self, channel: str, at_us: int) -> Fraction:
+        """What part of its set-point a channel is given: by the last train with that channel which began at or before
+        ``at_us``, or before any the first one. 1 for a channel that never plays.
+        """
+        index = bisect_right(self._starts, at_us)
+        near = (self.trains[n].phase for n in (*range(index - 1, -1, -1), *range(index, len(self.trains))))
+        return next((phase.intensity_percent / 100 for phase in near if channel in phase.channels), Fraction(1))
 
     def phase_at(self, at_us: int) -> tuple[Stimulation | Pause, int, int]:
         """The phase that plays at a session time, its start and its end."""

@@ -18,6 +18,7 @@ here=$(cd -- "$(dirname -- "$0")/.." && pwd)
 
 model_file=${MODEL_FILE:-/proc/device-tree/model}
 release_file=${RELEASE_FILE:-/etc/os-release}
+pins_files=${PINS_FILES:-/sys/kernel/debug/pinctrl/*/pinmux-pins}
 
 refuse_machine() {
   local model='' codename=''
@@ -42,6 +43,24 @@ refuse_machine() {
   command -v pigpiod >/dev/null || apt-cache show pigpio >/dev/null 2>&1 ||
     refuse "there is no pigpiod, and apt has no package pigpio." \
       "Raspberry Pi OS 12 has one; Debian has none. Nothing was changed."
+  case $model in *"Raspberry Pi"*) refuse_pins ;; esac
+}
+
+# The kernel tells who holds each pin, whichever overlay, dtparam or driver asked for it: "pin 14 (gpio14): OWNER OWNER".
+# The daemon goes past the kernel and holds none. Pins 8 to 11 are SPI0, on which the board's converter is.
+refuse_pins() {
+  local used
+  # shellcheck disable=SC2086 # a pattern
+  if ! used=$(awk '
+    FNR == NR { if (match($0, /gpio = [0-9]+/)) ours[substr($0, RSTART + 7, RLENGTH - 7) + 0]; next }
+    BEGIN { for (pin = 8; pin <= 11; pin++) ours[pin] }
+    /^pin [0-9]+ / && ($2 + 0) in ours && !/: (\(MUX UNCLAIMED\) \(GPIO UNCLAIMED\)|UNCLAIMED)/ { print }
+  ' "$here/hw/board.toml" $pins_files 2>/dev/null); then
+    say "note: the kernel does not tell who uses which pin (debugfs); pelvistim doctor says how to see it"
+  elif [ -n "$used" ]; then
+    refuse "another driver or overlay uses pins of the board:" "$used" \
+      "Switch it off in /boot/firmware/config.txt or with raspi-config, and restart. Nothing was changed."
+  fi
 }
 
 # --- What it puts in place ------------------------------------------------------------------------------------------------

@@ -34,8 +34,14 @@ is_new_enough() { "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 # What counts is whether it can, not which package it came from. Debian leaves ensurepip out of python3.
 can_make_virtualenvs() { "$1" -I -c 'import ensurepip, venv; ensurepip.version()' >/dev/null 2>&1; }
 
+# The distribution's own comes first if it can do it all: it is the one of a device, and it is built for speed (the tests
+# take 5 to 20 % less of processor than with one that was compiled as it comes).
 find_python() {
-  local name
+  local name own=${DISTRIBUTION_PYTHON-/usr/bin/python3}
+  if [ -z "${PYTHON:-}" ] && [ -n "$own" ] && is_new_enough "$own" && can_make_virtualenvs "$own"; then
+    python=$own
+    return
+  fi
   for name in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.13 python3.14; do
     if is_new_enough "$name"; then
       python=$name
@@ -134,8 +140,10 @@ pip() {
     quiet=(--quiet)
     export PIP_PROGRESS_BAR=off
   fi
-  # -I and PIP_USER: nothing from the user's own site folder is taken for installed, and nothing goes there.
-  PIP_USER=0 .venv/bin/python -I -m pip --no-input --disable-pip-version-check --log "$log" "$@" "${quiet[@]}"
+  # -I and PIP_USER: nothing from the user's own site folder is taken for installed, and nothing goes there. What pip says
+  # of errors is kept; its own log would hold every file of every package that it does not take, tens of megabytes.
+  { PIP_USER=0 .venv/bin/python -I -m pip --no-input --disable-pip-version-check "$@" "${quiet[@]}" 2>&1 >&3 |
+    tee -a "$log" >&2; } 3>&1
 }
 
 explain_and_stop() {
@@ -171,8 +179,13 @@ make_virtualenv() { # run|test
   fi
 
   rm -f -- "$log"
-  # Ready-made files only: no package runs code of its own while it is installed.
-  pip install --require-hashes --only-binary :all: --requirement "$lock" || explain_and_stop
+  # Ready-made files only: no package runs code of its own while it is installed. The lock is whole: nothing else is to
+  # be found out, and whether it fits is asked below. All processors compile it, not pip's one; of the test tools, most
+  # of which is never loaded, each module is compiled when it is.
+  pip install --no-deps --require-hashes --only-binary :all: --no-compile --requirement "$lock" || explain_and_stop
+  if [ "$1" = run ]; then # a package may bring what is not for this Python
+    .venv/bin/python -I -m compileall -q -j 0 .venv/lib >/dev/null || true
+  fi
   pip install --no-index --no-deps --no-build-isolation --editable . || explain_and_stop
   pip check || refuse "$lock does not fit pyproject.toml. Remake it: make lock"
 

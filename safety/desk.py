@@ -10,6 +10,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -194,6 +195,8 @@ class Desk:
         running = mode is Mode.RUNNING and self._guard.state.ending is None
         match message["type"]:
             case "status":
+                if mode in (Mode.IDLE, Mode.STOPPED, Mode.LOCKOUT):
+                    self._see_day(message.get("day"))
                 return None
             case "acknowledge":
                 return self._acknowledge(message, now)
@@ -252,6 +255,7 @@ class Desk:
         asked = refusal or read_prescribed(data, self._full_scale_ua)
         if isinstance(asked, Refusal):
             return asked
+        asked = replace(asked, key=message["key"])
         session, before = self._session, self._session.record
         changed = session.open_day(message.get("day"), self._today())
         refusal = session.take(asked, self._guard.signer.device, self._today())
@@ -259,6 +263,11 @@ class Desk:
             session.record = before
             return Refusal("ledger_not_written", "the record could not be written")
         return refusal or asked
+
+    def _see_day(self, day: object) -> None:
+        """Each day that comes is known from then on, whatever a clock says later: nothing that ran out holds again."""
+        if self._session.see_day(day, self._today()):
+            self._guard.write()  # a card that takes nothing refuses each start; until then what is known is kept here
 
     def _load(self, message: link.Message, now: int) -> Refusal | None:
         """A programme and the prescription it is of; what was armed before was armed for another."""
@@ -285,7 +294,7 @@ class Desk:
         if session.open_day(message.get("day"), self._today()) and not guard.write():
             return Refusal("ledger_not_written", "the record could not be written")
         before = session.record
-        debited = session.debit(now)
+        debited = session.debit(now, self._today())
         if isinstance(debited, Refusal):
             return debited
         session.record = debited

@@ -53,6 +53,7 @@ LENGTH_US: Final = FIRST_US + 3 * PERIOD_US + PULSE_US + 500
 """The last 500 us: the frames."""
 SHOW_US: Final = 20
 """From a phase's begin until PEAK_RESET shows it: so a low PEAK_RESET means that the phase has begun."""
+TICK_WRAP: Final = 1 << 32
 WAVES: Final = 4
 """Tries to read the positive phase in its gap, twice a wave."""
 
@@ -141,6 +142,12 @@ def gap_at_us(look: int) -> int:
     return FIRST_US + look % 2 * PERIOD_US + WIDTH_US + SHOW_US + (0, 1, -1, -2)[look % 4] * GAP_US // 4
 
 
+def gap_ends_us(look: int) -> int:
+    """When, in its wave, the gap that a look goes for is over at the soonest: the wave may begin later than it was
+    sent."""
+    return FIRST_US + look % 2 * PERIOD_US + WIDTH_US + GAP_US
+
+
 def admit(figures: Figures, data: bytes) -> Chunk | Refusal:
     """Judges a pulse list before it is played: but for PEAK_RESET a chunk that decodes, of at most ``CHECK_UA``."""
     if len(data) % ENTRY_BYTES:
@@ -223,11 +230,14 @@ def _measure(port: Port, figures: Figures, channel: str) -> Steps[Finding]:
     for attempt in range(WAVES):
         playing, began = port.play(wave(figures, channel), LENGTH_US)
         gaps: list[Peaks] = []
+        met = False
         for look in (2 * attempt, 2 * attempt + 1):
             yield Wait(began + gap_at_us(look), toggle=True)
             sample = port.sense()
-            if sample.playing == playing and _shows(sample, figures):
+            late_us = _since(sample, began + gap_ends_us(look))
+            if sample.playing == playing and _shows(sample, figures) and late_us < PERIOD_US // 2:
                 gaps.append(_peaks(sample, place))
+                met = met or late_us <= 0
         third_ends = began + FIRST_US + SHOWN.index(BOTH) * PERIOD_US + PULSE_US
         yield Wait(third_ends + BEGINS_US, toggle=True)
         sample = port.sense()
@@ -240,9 +250,12 @@ def _measure(port: Port, figures: Figures, channel: str) -> Steps[Finding]:
             return finding
         sample = port.sense()
         if gaps and _shows(sample, figures):
-            # A look at the gap that came too late saw empty holds: the largest is the one that met it.
+            # A look at the gap that came too late saw empty holds: the largest is the one that met it. And when none
+            # met it for certain, that nothing was seen says nothing.
             positive = Peaks(max(peaks.current_ua for peaks in gaps), max(peaks.voltage_mv for peaks in gaps))
-            return evaluate(figures, positive, _peaks(sample, place))
+            finding = evaluate(figures, positive, _peaks(sample, place))
+            if met or finding.code != POLARITY:
+                return finding
     return Finding(None, UNREAD)
 
 
@@ -254,6 +267,11 @@ def _shows(sample: Sample, figures: Figures) -> bool:
     if sample.bank & (figures.seven.phases | figures.mask("PEAK_RESET")):
         return False
     return abs(sample.reference_mv - figures.reference_mv) <= REFERENCE_TOLERANCE_MV
+
+
+def _since(sample: Sample, at_us: int) -> int:
+    """How long after a time of the guard a reading was over, by the daemon's tick, which is read last."""
+    return (sample.tick - at_us + TICK_WRAP // 2) % TICK_WRAP - TICK_WRAP // 2
 
 
 def _peaks(sample: Sample, place: int) -> Peaks:

@@ -2,7 +2,8 @@
 
 ``keys/FINGERPRINT.pub``, one line: the key in hexadecimal and the clinician's name. ``pelvistim key`` puts them there
 and takes them away, as the folder's owner; the guard looks anew at each signature, so that a revoked key is none at
-once. Ed25519 comes from ``cryptography``.
+once. It stays as ``FINGERPRINT.revoked``, with which nothing starts, so that what it signed before can be proved.
+Ed25519 comes from ``cryptography``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from safety.errors import PelviStimError
 from safety.signer import fingerprint, write_synced
 
 KEYS: Final = "keys"
+ENROLLED, REVOKED = ".pub", ".revoked"
 NAME_MAX: Final = 64
 
 
@@ -59,8 +61,17 @@ def read_key(text: str) -> PublicKey:
 
 def enrolled(state: Path) -> tuple[PublicKey, ...]:
     """The keys in a guard's state folder, by name. A file that is none, or bears another's fingerprint, is left out."""
+    return _keys(state, ENROLLED)
+
+
+def once_enrolled(state: Path) -> tuple[PublicKey, ...]:
+    """Those, and the ones that were revoked."""
+    return (*enrolled(state), *_keys(state, REVOKED))
+
+
+def _keys(state: Path, suffix: str) -> tuple[PublicKey, ...]:
     found = []
-    for path in sorted((state / KEYS).glob("*.pub")):
+    for path in sorted((state / KEYS).glob(f"*{suffix}")):
         try:
             key = read_key(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -74,14 +85,18 @@ def enrol(state: Path, key: PublicKey) -> None:
     """Puts a key there, durable. Raises OSError."""
     folder = state / KEYS
     folder.mkdir(mode=0o755, exist_ok=True)
-    write_synced(folder / f"{key.fingerprint}.pub", key.line().encode(), 0o644)
+    write_synced(folder / f"{key.fingerprint}{ENROLLED}", key.line().encode(), 0o644)
 
 
-def revoke(state: Path, print_: str) -> None:
-    """Takes a key away. Raises KeyRefused ``key_unknown``, OSError."""
+def revoke(state: Path, print_: str, *, keep: bool = True) -> None:
+    """Takes a key away; ``keep``: and has it to prove what it signed. Raises KeyRefused ``key_unknown``, OSError."""
     if all(one.fingerprint != print_ for one in enrolled(state)):
         raise KeyRefused(f"no key {print_} is enrolled", code="key_unknown")
-    (state / KEYS / f"{print_}.pub").unlink()
+    path = state / KEYS / f"{print_}{ENROLLED}"
+    if keep:
+        path.replace(path.with_suffix(REVOKED))
+    else:
+        path.unlink()
 
 
 def verify(state: Path, text: bytes, key: object, signature: object) -> Refusal | None:
@@ -89,8 +104,15 @@ def verify(state: Path, text: bytes, key: object, signature: object) -> Refusal 
     found = next((one for one in enrolled(state) if one.fingerprint == key), None)
     if found is None:
         return Refusal("prescription_foreign", "no enrolled key signed it")
-    try:
-        Ed25519PublicKey.from_public_bytes(found.raw).verify(bytes.fromhex(str(signature)), text)
-    except (InvalidSignature, ValueError):
+    if not signed_by(found, text, str(signature)):
         return Refusal("prescription_changed", f"not what {found.name} signed")
     return None
+
+
+def signed_by(key: PublicKey, text: bytes, signature: str) -> bool:
+    """Whether this key signed this very text."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key.raw).verify(bytes.fromhex(signature), text)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

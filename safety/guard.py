@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -24,17 +24,17 @@ from safety.alone import alone
 from safety.decode import Refusal
 from safety.desk import Desk
 from safety.edges import STOP_US, Edges
-from safety.electrode import Finding
 from safety.enrolled import enrolled, verify
 from safety.errors import BoardError
 from safety.instruments import Instruments, figures
 from safety.interlock import Action, Inputs, Mode, Request
+from safety.job import Job
+from safety.ledger import latest
 from safety.lookout import Lookout
-from safety.schedule import CHANNELS
 from safety.seal import SealError
 from safety.session import Session
 from safety.signer import Signer
-from safety.steps import Steps, Wait
+from safety.standing import standing
 from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
 from safety.supply import Supply
@@ -45,8 +45,6 @@ STARVED_US: Final = 300_000
 """An app that hands over nothing for so long is taken to be frozen: output would come back out of a silence."""
 LOOK_AGAIN_US: Final = 500
 """A chunk may end a little later than believed; look again this soon, but never spin."""
-QUIET_WITHIN_US: Final = 5_000
-"""By how much a check may come later so that it does not read in the midst of a pulse."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +111,10 @@ class Guard:
         self._session = Session(self._tools.figures.seven, board.full_scale_ua, self._store.read(), now)
         self._desk = Desk(runtime, self._clock, self._session, self._supply, self, today, board.full_scale_ua, app_uid)
         self.state = interlock.found(self._session.record.found())
-        self._job: Steps[Any] | None = None
-        self._wait = Wait(now)
+        self._job = Job(now)
         self._cut_known_us: int | None = None
-        self._good = self._rearm = self._is_new = False
+        self._good = self._rearm = False
         self._passed: bool | None = None
-        self.electrodes: dict[str, Finding] = {}
         self._confirmed: bool | None = None
         self._told: tuple[object, ...] = ()
         self._fed_us = now
@@ -161,9 +157,8 @@ class Guard:
             now = self._clock.now()  # a slow disk may have taken its time
             if now >= self._next_check:
                 self.check(now)
-                self._due = max(self._due + limits.CHECK_INTERVAL_US, now)
-                self._next_check = window.quiet_us(self._supply.played, self._due, QUIET_WITHIN_US)
-            if self._job is not None and now >= self._wait.until_us:
+                self._due, self._next_check = window.next_check_us(self._supply.played, self._due, now)
+            if self._job.wake_us is not None and now >= self._job.wake_us:
                 self._go_on(now)
             if self.state.mode is Mode.RUNNING and self._supply.due(now):
                 self._play(now)
@@ -171,7 +166,7 @@ class Guard:
     def _wake_us(self) -> int:
         if self._desk.busy:
             return self._clock.now()
-        until = self._next_check if self._job is None else min(self._next_check, self._wait.until_us)
+        until = self._next_check if self._job.wake_us is None else min(self._next_check, self._job.wake_us)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
         if wake is None or wake >= until:
             return until
@@ -233,11 +228,11 @@ class Guard:
         bank, found = self._lookout.look(
             self._instruments(),
             self.state,
-            self._wait,
+            self._job.wait,
             now,
             self._due,
             good=good,
-            begins=self._is_new,
+            begins=self._job.is_new,
             stopping=self._stopping,
         )
         return bank, (*found, "edges_differ") if self._edges_differ(now) else found
@@ -271,6 +266,7 @@ class Guard:
         match action:
             case Action.STOP_NOW:
                 self._halt(now)
+                self._show()  # before anything is written: a disk may take its time
             case Action.STOP_AGAIN:
                 self._lower(now)
             case Action.RESET_TRIP:
@@ -278,11 +274,11 @@ class Guard:
             case Action.BEGIN_SELF_TEST:
                 uncalibrated = self.uncalibrated()
                 job = selftest.run(self._tools, self._tools.figures, now, rearm=self._rearm, uncalibrated=uncalibrated)
-                self._begin(job, now)
+                self._job.begin(job, now)
                 self._rearm = False
             case Action.BEGIN_CHECK:
                 channels = self._session.plan.schedule.channels() if self._session.plan is not None else ()
-                self._begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
+                self._job.begin(electrode.run(self._tools, self._tools.figures, channels, now), now)
             case Action.ENABLE:
                 self._confirmed = None
                 self._session.cut(None, 0)
@@ -309,8 +305,7 @@ class Guard:
 
     def uncalibrated(self) -> str | None:
         """What is wrong with the calibration now: a clock that was set back makes no record young again."""
-        known = self._session.record.day
-        return self._calibrated(max(self._today(), self._today() if known is None else date.fromisoformat(known)))
+        return self._calibrated(latest(self._session.record, self._today()))
 
     @property
     def _leaves(self) -> bool:
@@ -334,7 +329,8 @@ class Guard:
 
     def _halt(self, now: int) -> None:
         """Everything safe, and read back. What fails here the next check tries again; KEEPALIVE's end makes good."""
-        self._job, self._cut_known_us = None, now + STOP_US
+        self._job.drop()
+        self._cut_known_us = now + STOP_US
         self._session.withdraw(self._supply.withdraw())
         self._supply.abandon(now)
         self._tools.stopped(now)
@@ -393,35 +389,25 @@ class Guard:
 
     # --- self-test and electrode check ----------------------------------------------------------------------------
 
-    def _begin(self, job: Steps[Any], now: int) -> None:
-        self._job, self._wait, self._is_new = job, Wait(now), True
-        self.electrodes = {}
-
     def _go_on(self, now: int) -> None:
         """One step of the job under way; how it ended goes into a check of its own."""
-        job, new = self._job, self._is_new
-        assert job is not None
-        self._is_new = False
         try:
-            self._wait = next(job) if new else job.send(now)
-        except StopIteration as over:
-            self._job, self._wait = None, Wait(now)
-            self.check(now, faults=self._over(over.value))
+            over = self._job.go_on(now)
         except BoardError as error:
-            self._job = None
             self._fault(now, error)
+            return
+        if over is not None:
+            self.check(now, faults=self._over(over.result))
 
     def _over(self, result: Any) -> tuple[str, ...]:
         """Takes the result of a job: whether it passed, or the causes it found."""
-        if self.state.mode is Mode.SELF_TEST:
-            self._tools.stopped(self._clock.now())  # what it did to the lines was asked by nobody else
-            self._lookout.forget()
-            self._passed = result is None
-            return () if result is None else (result,)
-        self.electrodes = dict(result)
-        codes = [finding.code for finding in self.electrodes.values()]
-        self._passed = not any(codes)
-        return tuple(code for code in codes if code is not None and code not in electrode.FINDINGS)
+        if self.state.mode is not Mode.SELF_TEST:
+            self._passed, causes = self._job.found(result)
+            return causes
+        self._tools.stopped(self._clock.now())  # what it did to the lines was asked by nobody else
+        self._lookout.forget()
+        self._passed = result is None
+        return () if result is None else (result,)
 
     # --- what plays, and what is told -----------------------------------------------------------------------------
 
@@ -501,42 +487,17 @@ class Guard:
 
     def status(self) -> dict[str, Any]:
         """Where the guard stands (docs/decisions/0009-the-link.md)."""
-        session, state, now = self._session, self.state, self._clock.now()
-        set_point, held = session.progress.set_point, session.lease
-        zero_us = session.progress.zero_us
-        return {
-            "mode": state.mode,
-            "cause": state.cause,
-            "locked_by": state.locked_by,
-            "ending": state.ending,
-            "ending_cause": state.ending_cause,
-            "paused_by": state.paused_by,
-            "confirmed": self._confirmed,
-            "now_us": now,
-            "next_us": session.progress.session_us,
-            "zero_us": zero_us,
-            "rest_us": session.muscle_rest_us(now),
-            "revision": set_point.revision,
-            "set_point_ua": dict(zip(CHANNELS, set_point.values_ua, strict=True)),
-            "measured_ua": self._lookout.measured_ua,
-            "load_ohm": self._lookout.load_ohm,
-            "rail_mv": self._lookout.rail_mv,
-            "electrodes": {
-                channel: {"load_ohm": finding.load_ohm, "finding": finding.code}
-                for channel, finding in self.electrodes.items()
-            },
-            "lease_age_us": None if held is None else held.age_us(now),
-            "increase_allowed": held is not None and held.increase_allowed(now),
-            "came": {one: asdict(seen) for one, seen in self._tools.edges.came.items()},
-            "pulses": self._supply.sent_pulses,
-            "net_code_us": self._supply.net_code_us,
-            "underruns": self._supply.underruns,
-            "dead_man_fired": self._lookout.dead_man_fired,
-            "last_cause": session.record.cause,
-            "device": self.signer.device,
-            "prescription_revision": session.record.revision,
-            "last_cut": {"line": session.record.cut_line, "us": session.record.cut_us},
-        }
+        return standing(
+            self.state,
+            self._session,
+            self._lookout,
+            self._supply,
+            self._tools.edges.came,
+            self._job.electrodes,
+            self._confirmed,
+            self.signer.device,
+            self._clock.now(),
+        )
 
 
 def carry_out(actions: tuple[Action, ...], act: Callable[[Action], None], failed: Callable[[BoardError], None]) -> None:

@@ -33,7 +33,8 @@ class Record:
     latched last; not clean without one is a session that was never closed. ``cut_line`` and ``cut_us``: the phase that
     this stop has cut, if any, and how long it lasted. A guard that lost its daemon does not know. ``locked_by``: a
     cause that only a clinician clears, and nobody has. ``week``: (day, sessions) of the days before ``day`` that lie
-    within the same seven. ``revision`` and ``prescription`` (SHA-256): the highest one that was taken.
+    within the same seven. ``revision`` and ``prescription`` (SHA-256): the highest one that was taken. ``seen``: the
+    latest date that the machine's clock has shown: validity goes by it, and no budget, which a person's phone opens.
     """
 
     clean: bool = True
@@ -48,7 +49,8 @@ class Record:
     week: tuple[tuple[str, int], ...] = ()
     revision: int = 0
     prescription: str | None = None
-    schema: int = 2
+    seen: str | None = None
+    schema: int = 3
 
     def found(self) -> tuple[str, ...]:
         """The causes with which a guard that finds this record starts stopped: those that nobody has acknowledged."""
@@ -75,15 +77,17 @@ def load(text: str | None) -> Record:
         raw = json.loads(text or "")
         if raw.get("schema") == 1:  # before there were prescriptions
             raw = {"cut_line": None, "cut_us": 0, **raw, "week": [], "revision": 0, "prescription": None, "schema": 2}
+        if raw.get("schema") == 2:  # before the clock was noted
+            raw = {**raw, "seen": raw["day"], "schema": 3}
         if set(raw) != {field.name for field in fields(Record)}:
             return UNKNOWN
         week = tuple((day, sessions) for day, sessions in raw["week"])
         record = Record(**{**raw, "contraction_us": tuple(raw["contraction_us"]), "week": week})
-        days = [day for day in (record.day, *(day for day, _ in week)) if day is not None]
+        days = [day for day in (record.day, record.seen, *(day for day, _ in week)) if day is not None]
         counts = (record.sessions, record.delivered_us, record.revision, record.cut_us)
         whole = (*counts, *record.contraction_us, *dict(week).values())
         good = (
-            record.schema == 2
+            record.schema == 3
             and all(date.fromisoformat(day).isoformat() == day for day in days)
             and type(record.clean) is bool
             and all(type(number) is int and number >= 0 for number in whole)
@@ -113,6 +117,22 @@ def open_day(record: Record, day: str | None) -> Record:
     first = (date.fromisoformat(day) - timedelta(days=WEEK_DAYS - 1)).isoformat()
     week = tuple(one for one in (*record.week, (record.day, record.sessions)) if one[0] >= first and one[1])
     return replace(record, day=day, sessions=0, delivered_us=0, week=week)
+
+
+def see_day(record: Record, day: str) -> Record:
+    """Takes note of what the machine's clock shows, an ISO date: a clock that goes back makes nothing valid again."""
+    return record if record.seen is not None and day <= record.seen else replace(record, seen=day)
+
+
+def known_day(record: Record) -> str | None:
+    """The latest day that has come, by a person's phone or by the machine's clock; None before the first."""
+    return max((day for day in (record.day, record.seen) if day is not None), default=None)
+
+
+def latest(record: Record, today: date) -> date:
+    """By which day a validity is judged: this machine's own date, or the last day known where the clock went back."""
+    known = known_day(record)
+    return today if known is None else max(today, date.fromisoformat(known))
 
 
 def debit(record: Record, duration_us: int, per_day: int, per_week: int) -> Record | Refusal:

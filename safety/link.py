@@ -233,6 +233,8 @@ class GuardLink:
             raise LinkError(words, code="link_too_long")
         try:
             self._socket.send(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # it has gone, and whoever reads on hears first what it told last, then that
         except OSError as error:
             raise LinkError(f"the guard has gone: {error}", code="guard_lost") from None
         self._tally.sent += 1

@@ -88,7 +88,7 @@ class Lookout:
         sample = tools.check(
             toggle=good and (wait.toggle or not testing),
             kick=wait.kick or not testing,
-            reset_peaks=seen.may_reset and not checking and not testing,
+            reset_peaks=window.may_empty(seen, since, now) and not checking and not testing,
             look_again=look_again,
         )
         after = self._clock.now()

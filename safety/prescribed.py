@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from safety import limits
 from safety.decode import Refusal
-from safety.ledger import Record
+from safety.ledger import Record, latest
 from safety.schedule import CHANNELS
 
 SCHEMA: Final = 1
@@ -40,7 +40,8 @@ class Prescribed:
     """What the guard holds a session to. ``caps_ua`` has both channels; one that nothing is prescribed for has 0.
 
     ``device``: the fingerprint of the guard it is meant for; ``ends``: the last day on which it may be used;
-    ``sha256``: of the signed bytes; ``nonce``: of a threshold procedure alone, the guard's own.
+    ``sha256``: of the signed bytes; ``nonce``: of a threshold procedure alone, the guard's own; ``key``: fingerprint of
+    the key that signed them, once that was verified.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Prescribed:
     ends: date
     sha256: str
     nonce: str | None
+    key: str = ""
 
 
 class _Bad(Exception):
@@ -130,13 +132,13 @@ def accept(now: Record, asked: Prescribed, device: str, today: date) -> Record |
     ``now``: its ``day`` is the latest day known, which no clock takes back; ``today``: this machine's own date. What
     was taken once is taken again unchanged; a lower revision never, nor another text under the same one.
     """
+    day = latest(now, today)
     if asked.device != device:
         return Refusal("prescription_foreign", "it was made for another device")
-    if asked.issued > today + timedelta(days=1):
-        return Refusal("prescription_not_yet", f"issued on {asked.issued}; today is {today}")
-    known = None if now.day is None else date.fromisoformat(now.day)
-    if known is not None and known > asked.ends:
-        return Refusal("prescription_expired", f"valid until {asked.ends}; {known} is known to have come")
+    if asked.issued > day + timedelta(days=1):
+        return Refusal("prescription_not_yet", f"issued on {asked.issued}; today is {day}")
+    if day > asked.ends:
+        return Refusal("prescription_expired", f"valid until {asked.ends}; {day} has come")
     if asked.kind == THRESHOLD:
         return now  # it changes nothing that is in force; the guard's nonce makes it valid once
     if asked.revision < now.revision:

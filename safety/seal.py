@@ -48,8 +48,8 @@ class Seal:
 
     ``session`` is None for a seal over the journal's head alone; then there are no chunks and both heads are alike.
     ``chunks_sha256``: over every approved chunk in order, each preceded by its length in 4 bytes, little endian.
-    ``plan_sha256``: what they were judged by (``plan_hash``). ``pulses_seen``: how many came whole in the notified
-    edges, on both channels.
+    ``plan_sha256``: what they were judged by (``plan_hash``; in schema 2 by programme and caps alone). ``pulses_seen``:
+    how many came whole in the notified edges, on both channels.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Seal:
     chunks_sha256: str
     plan_sha256: str
     pulses_seen: int
-    schema: int = 2
+    schema: int = 3
 
     def text(self) -> bytes:
         """What is signed: every field, in the one way it can be written."""
@@ -117,9 +117,11 @@ class ChunkHash:
         return self._digest.hexdigest()
 
 
-def plan_hash(programme: str, caps_ua: Mapping[str, int]) -> str:
-    """SHA-256 over what a session is judged by: the programme's text and the caps in uA, as JSON with sorted keys."""
-    plan = {"programme": programme, "caps_ua": dict(caps_ua)}
+def plan_hash(programme: str, caps_ua: Mapping[str, int], prescription: str, key: str) -> str:
+    """SHA-256 over what a session is judged by, as JSON with sorted keys: the programme's text, the caps in uA, the
+    SHA-256 of the bytes that were signed, and the fingerprint of the key, enrolled at that time, that signed them.
+    """
+    plan = {"programme": programme, "caps_ua": dict(caps_ua), "prescription": prescription, "key": key}
     return hashlib.sha256(json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -69,7 +69,7 @@ class Session:
         ends_us = first_us + asked.minutes * 60_000_000 + limits.RAMPED_STOP_MAX_US
         caps = dict(asked.caps_ua)
         self.plan = gate.Plan(self._lines, self._full_scale_ua, schedule.cut(ends_us, asked.area_cm2), caps)
-        self.plan_sha256 = plan_hash(text, caps)
+        self.plan_sha256 = plan_hash(text, caps, asked.sha256, asked.key)
         self.prescribed, self.until_us = asked, until_us
         self.lease = Lease(asked.lease_us, now_us)
         return None
@@ -80,23 +80,31 @@ class Session:
         ``day`` is the app's word, ``today`` this machine's own date. A day more than one after that (a time zone) is
         taken for unknown: it opens no new budget.
         """
-        told = _date(day)
-        if told is not None and told > today + timedelta(days=1):
-            told = None
-        before = self.record
+        told, before = _believed(day, today), self.record
         self.record = ledger.open_day(before, None if told is None else told.isoformat())
         return self.record != before
 
-    def debit(self, now_us: int) -> ledger.Record | Refusal:
-        """The record to be written before a start: the whole session taken from the day's budget."""
+    def see_day(self, day: object, today: date) -> bool:
+        """Takes note of what the app's clock shows, which is this machine's, under the same doubt: for validity alone.
+        Gives whether the record changed.
+        """
+        told, before = _believed(day, today), self.record
+        self.record = before if told is None else ledger.see_day(before, told.isoformat())
+        return self.record != before
+
+    def debit(self, now_us: int, today: date) -> ledger.Record | Refusal:
+        """The record to be written before a start: the whole session taken from the day's budget. ``today``: this
+        machine's own date.
+        """
         asked = self.prescribed
         if self.plan is None or asked is None:
             return Refusal("nothing_loaded", "load a programme first")
         wait_us = self.rest_us(now_us)
         if wait_us > 0:
             return Refusal("rest_pending", f"{wait_us} us of rest are still to go")
-        if self.record.day is not None and date.fromisoformat(self.record.day) > asked.ends:
-            return Refusal("prescription_expired", f"valid until {asked.ends}; {self.record.day} has come")
+        day = ledger.latest(self.record, today)
+        if day > asked.ends:
+            return Refusal("prescription_expired", f"valid until {asked.ends}; {day} has come")
         if asked.kind == TREATMENT and asked.sha256 != self.record.prescription:
             return Refusal("prescription_replaced", "another one was put in force since it was loaded")
         duration_us = self.plan.schedule.duration_us
@@ -262,12 +270,13 @@ def _until(history: gate.History, now_us: int) -> gate.History:
     return gate.History(last - replace(history, last=last).length_us, last)
 
 
-def _date(day: object) -> date | None:
-    """An ISO date, or None for anything that is none: an unknown day."""
+def _believed(day: object, today: date) -> date | None:
+    """An ISO date, at most a day after this machine's; None for anything that is none: an unknown day."""
     try:
-        return date.fromisoformat(day) if isinstance(day, str) else None
+        told = date.fromisoformat(day) if isinstance(day, str) else None
     except ValueError:
         return None
+    return None if told is None or told > today + timedelta(days=1) else told
 
 
 def _currents(message: Message) -> dict[str, int] | None:

@@ -53,7 +53,8 @@ class Line(Protocol):
 
 
 class Sample(Protocol):
-    """One reading of everything: levels of GPIO 0-31, codes of the converter, and what they amount to (A, B)."""
+    """One reading of everything: levels of GPIO 0-31, codes of the converter, and what they amount to (A, B); and the
+    daemon's tick (32 bits of us) when all that was read."""
 
     @property
     def bank(self) -> int: ...
@@ -73,6 +74,8 @@ class Sample(Protocol):
     def playing(self) -> int | None: ...
     @property
     def dead_man_running(self) -> bool: ...
+    @property
+    def tick(self) -> int: ...
 
 
 class Facts(Protocol):

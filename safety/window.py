@@ -10,11 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from safety import limits
 from safety.decode import Chunk
 
 WAVE_SLACK_US: Final = 2_000
 """Where a wave is may be wrong by so much, either way: it begins 60-200 us after the send, the guard notes the send to
 its own wake-up, and what the daemon notifies came 2.2 ms late at most (docs/pigpiod.md). ours."""
+READING_US: Final = 2_000
+"""So long a reading may take, from its begin to the emptying of the peak holds at its end, for a pulse after it to
+count: some 30 commands on one way, of which one takes 0.25 ms at p99 with its way. ours."""
+SHIFT_US: Final = 5_000
+"""By how much a check may come sooner or later than every 20 ms, so that it meets no pulse. ours."""
+UNSURE_US: Final = 200_000
+"""So long the peak holds are kept for the sake of a pulse that may have been lost when they were emptied: the next one
+decides, from 5 Hz on. ours."""
 
 
 class Span(NamedTuple):
@@ -57,15 +66,6 @@ class Seen(NamedTuple):
 
     asked: tuple[Asked, Asked]
     in_flight: frozenset[str]
-
-    @property
-    def may_reset(self) -> bool:
-        """Whether the peak holds may be emptied right after the reading without losing what nobody has seen.
-
-        A pulse between the reading of the holds and their reset is lost. So they are emptied while none may be under
-        way; or, where pulses are too dense for that, once each channel has shown a whole pulse: the next one counts.
-        """
-        return not self.in_flight or all(one.must or not one.may for one in self.asked)
 
 
 def plan(wave: int, begins_us: int, chunk: Chunk) -> Played:
@@ -133,24 +133,53 @@ def between(
     return Seen((a, b), frozenset(seen.in_flight | late.in_flight | meanwhile))
 
 
+def may_empty(seen: Seen, since_us: int, at_us: int) -> bool:
+    """Whether the peak holds, emptied last at ``since_us``, may be emptied by the reading at ``at_us`` again.
+
+    A pulse between the reading of the holds and the end of their emptying is lost, and one near that counts for
+    nothing. So they are emptied once each channel that may have had a pulse has shown a whole one: the same place
+    between two pulses would else be met again and again, and nothing ever be judged. What was unsure is given up when
+    nothing followed.
+    """
+    shown = all(one.must or not one.may for one in seen.asked)
+    return shown or (not seen.in_flight and at_us - since_us >= UNSURE_US)
+
+
 def silent(played: Sequence[Played], from_us: int, until_us: int, slack_us: int = WAVE_SLACK_US) -> bool:
     """Whether no current may have flowed between two times: no pulse of any channel, but such of code 0."""
     return not any(one.may for one in look(played, from_us, until_us, slack_us).asked)
 
 
-def quiet_us(played: Sequence[Played], from_us: int, within_us: int, slack_us: int = WAVE_SLACK_US) -> int:
-    """The first moment from ``from_us`` on at which no pulse may be under way; ``from_us`` when ``within_us`` has none.
+def quiet_us(
+    played: Sequence[Played], from_us: int, soonest_us: int, latest_us: int, slack_us: int = WAVE_SLACK_US
+) -> int:
+    """The moment nearest to ``from_us`` in which a reading, with all that it takes, meets no pulse; ``from_us`` when
+    there is none within ``soonest_us`` and ``latest_us``.
 
     ``played`` in order of time. Pulses at 50 Hz and checks at 50 Hz would else meet at one place for a contraction.
     """
-    at_us = from_us
+    busy: list[tuple[int, int]] = []
     for one in played:
         for start, end, *_ in one.spans:
-            if start - slack_us > at_us:
+            begins, ends = start - slack_us - READING_US, end + slack_us
+            if one.cut_us is not None and start - slack_us > one.cut_us:
                 break
-            if end + slack_us >= at_us and (one.cut_us is None or start - slack_us <= one.cut_us):
-                at_us = end + slack_us + 1
-    return at_us if at_us <= from_us + within_us else from_us
+            if busy and begins <= busy[-1][1] + 1:
+                begins, ends = busy[-1][0], max(ends, busy.pop()[1])
+            busy.append((begins, ends))
+    for begins, ends in busy:
+        if begins <= from_us <= ends:
+            near = [at for at in (begins - 1, ends + 1) if soonest_us <= at <= latest_us]
+            return min(near, key=lambda at: abs(at - from_us), default=from_us)
+    return from_us
+
+
+def next_check_us(played: Sequence[Played], due_us: int, now_us: int) -> tuple[int, int]:
+    """When the check after one at ``now_us``, which was due at ``due_us``, is due, and when it is made: where no pulse
+    is under way, 25 ms after the one before at most."""
+    due_us = max(due_us + limits.CHECK_INTERVAL_US, now_us)
+    latest_us = min(due_us, now_us + limits.CHECK_INTERVAL_US) + SHIFT_US
+    return due_us, quiet_us(played, due_us, due_us - SHIFT_US, latest_us)
 
 
 def allowed(played: Sequence[Played], at_us: int, slack_us: int = WAVE_SLACK_US) -> frozenset[int | None]:

@@ -69,11 +69,12 @@ def advice(lacks: list[Need]) -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    keep_to_one_processor(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if config.option.markexpr != "alone":  # a browser's processes take no turns
+        keep_to_one_processor(os.environ.get("PYTEST_XDIST_WORKER", ""))
     config.addinivalue_line("markers", "needs(name, apt=, available=, how=): what the system must have for this test")
-    config.addinivalue_line("markers", "alone: in real time: nothing runs beside it")
+    config.addinivalue_line("markers", "alone: in real time: beside it no more than one for each other processor")
     config.addinivalue_line("markers", "cold: about a start itself: programs load what they need as for everybody")
-    config.addinivalue_line("markers", "long(*name): takes minutes: comes first, with others of the name if it has one")
+    config.addinivalue_line("markers", "long(*name): takes long: comes first, with others of the name if it has one")
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from typing import Final
 
 from cryptography import x509
 
+from hw.board import load_board
 from safety.system import PRIORITY
 from workshop.findings import Finding, good, problem
 
@@ -35,6 +37,10 @@ _HAPPENED: Final = 16
 CERTIFICATE_DAYS: Final = 14
 """``serve`` renews 30 days before the end; less than this means that it does not run. ours."""
 UNLIMITED: Final = "infinity"
+SPI0: Final = {8, 9, 10, 11}
+"""The board's converter is on it, and the daemon drives it."""
+UNCLAIMED: Final = ("(MUX UNCLAIMED) (GPIO UNCLAIMED)", "UNCLAIMED")
+"""How the kernel tells that nobody holds a pin: in its pinctrl table, by its two kinds of controller."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def look(host: Host) -> Iterator[Finding]:
     yield _model(host)
     yield _system(host)
     yield _serial(host)
+    yield _pins(host)
     yield _clock(host)
     yield _disk(host)
     yield _logs(host)
@@ -119,6 +126,21 @@ def _serial(host: Host) -> Finding:
     words = (host.text("proc/cmdline") or "").split()
     consoles = [word for word in words if word.startswith(("console=serial", "console=ttyS", "console=ttyAMA"))]
     return problem("serial_console", " ".join(consoles)) if consoles and host.is_pi else good("serial")
+
+
+def _pins(host: Host) -> Finding:
+    """Who holds pins of the board by the kernel's own table; the daemon goes past it and holds none."""
+    if not host.is_pi:
+        return good("pins")
+    ours = {line.gpio for line in load_board().lines.values()} | SPI0
+    told = ""
+    for path in host.root.glob("sys/kernel/debug/pinctrl/*/pinmux-pins"):
+        told += host.text(str(path.relative_to(host.root))) or ""
+    found = re.findall(r"^pin (\d+) \(\S+\): (.*)", told, re.MULTILINE)
+    if not found:
+        return problem("pins_unknown")
+    used = [f"GPIO {pin}: {who}" for pin, who in found if int(pin) in ours and not who.startswith(UNCLAIMED)]
+    return problem("pins_used", "; ".join(used)) if used else good("pins")
 
 
 def _clock(host: Host) -> Finding:

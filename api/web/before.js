@@ -13,7 +13,7 @@ export const QUESTIONS = [
   "cannot_stop_it",
 ];
 
-const today = () => new Date().toISOString().slice(0, 10);
+export const today = () => new Date().toISOString().slice(0, 10);
 
 function counts() {
   const from = new Date(Date.now() - 6 * 86_400_000).toISOString().slice(0, 10);
@@ -23,7 +23,7 @@ function counts() {
 
 async function openSession(answers) {
   set({ opening: true });
-  const opened = await command("POST", "/sessions", { prescription_revision: store.plan.revision, answers }, { withinMs: 20_000 });
+  const opened = await command("POST", "/sessions", { prescription_revision: store.plan.revision, answers, day: today() }, { withinMs: 20_000 });
   set({ opening: false });
   if (opened) set({ step: null });
   else if (store.told?.code === "button_not_tried") { remember("button", null); set({ step: "button" }); }
@@ -113,9 +113,11 @@ function RedButton() {
 
 // --- preparation ------------------------------------------------------------------------------------------------------
 
-export const Preparing = ({ kind, without }) => html`<div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
-  <ol>${(kind === "surface" ? ["skin", "stick", "lie", "reach"] : ["own", "bladder", "tampon", "gel", "lie", "place", "reach"])
-    .filter((one) => one !== without && (one !== "tampon" || kind === "vaginal probe")).map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>`;
+const CURRENT = ["off", "places", "reach"]; // what a sensor without any current needs not
+
+export const Preparing = ({ kind, sensor }) => html`<div class="pictures"><${Picture} kind=${kind} /><${Lying} /></div>
+  <ol>${(kind === "surface" ? ["skin", "stick", "places", "lie", "off", "reach"] : ["own", "whole", "bladder", "tampon", "gel", "lie", "place", "off", "reach"])
+    .filter((one) => !(sensor && CURRENT.includes(one)) && (one !== "tampon" || kind === "vaginal probe")).map((one) => html`<li>${t(`prepare.${one}`)}</li>`)}</ol>`;
 
 function Prepare() {
   const { plan, state } = store;
@@ -124,7 +126,9 @@ function Prepare() {
   return html`<section class="card">
     <h1>${t("prepare.title")}</h1>
     <${Preparing} kind=${plan.electrode.kind} />
+    <p>${t("prepare.electrode", { kind: t(`kind.${plan.electrode.kind}`), area: number(plan.electrode.area_mm2 / 100) })}</p>
     ${place && html`<p><strong>${t("prepare.recorded", { depth: number(place.depth_mm), turn: number(place.turn_degrees) })}</strong></p>`}
+    <p>${t("prepare.never")}</p>
     <p class="small">${t("prepare.menstruation")}</p>
     <button type="button" class="main" aria-disabled=${busy} onClick=${() => !busy && openSession(remembered("answers").answers)}>
       ${busy ? t("prepare.testing") : t("prepare.ready")}</button>

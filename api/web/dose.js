@@ -16,6 +16,12 @@ export function deviation({ what, planned, came }) {
   return t(`deviation.${what}`, { planned: `${number(planned / by)}${unit}`, came: `${number(came / by)}${unit}` });
 }
 
+// The strongest pulse, of the set-point where the phase gives only a part of it.
+function given({ sent_ua: sent, set_point_ua: set }) {
+  const [came, asked] = [ma((sent ?? set) / 1000), ma(set / 1000)];
+  return came === asked ? came : t("dose.of", { came, planned: asked });
+}
+
 const COLUMNS = ["contraction", "channel", "from", "pulses", "charge_uc", "set", "measured", "load", "remark"];
 
 function Contractions({ one }) {
@@ -31,7 +37,7 @@ function Contractions({ one }) {
         <td role="cell" data-name=${name.from}>${clock(dose.start_us / 1000)}</td>
         <td role="cell" class="long" data-name=${name.pulses}>${ofPlanned(dose.pulses, dose.planned_pulses)}</td>
         <td role="cell" class="long" data-name=${name.charge_uc}>${ofPlanned(dose.charge_pc / 1e6, dose.planned_charge_pc === undefined ? null : dose.planned_charge_pc / 1e6)}</td>
-        <td role="cell" data-name=${name.set}>${ma(dose.set_point_ua / 1000)}</td>
+        <td role="cell" data-name=${name.set}>${given(dose)}</td>
         <td role="cell" data-name=${name.measured}>${dose.measured_ua === undefined ? "–" : ma(dose.measured_ua / 1000)}</td>
         <td role="cell" data-name=${name.load}>${dose.load_ohm == null ? "–" : number(dose.load_ohm)}</td>
         <td role="cell" class="long" data-name=${name.remark}>${found.length ? html`<strong>${t("dose.deviates")}:</strong> ${found.map(deviation).join("; ")}` : t("dose.as_planned")}</td></tr>`;

@@ -185,7 +185,7 @@ export class Live extends Component {
 
 const isOff = () => store.state?.mode === "idle" && !store.stale; // in and out only when that is certain
 
-const Prepare = ({ where, check, ready, later }) => html`<section class="card"><h1>${t("prepare.title")}</h1><${Preparing} kind=${KINDS[where]} without="reach" />
+const Prepare = ({ where, check, ready, later }) => html`<section class="card"><h1>${t("prepare.title")}</h1><${Preparing} kind=${KINDS[where]} sensor />
   ${check && html`<p>${t("muscle.check_first")}</p>`}
   ${isOff() ? html`<button type="button" class="main" onClick=${ready}>${t("prepare.ready")}</button>` : html`<p class="told">${refusal("output_enabled")}</p>`}
   <button type="button" class="link" onClick=${later}>${t("later")}</button></section>`;

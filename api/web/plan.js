@@ -7,6 +7,7 @@ import { QUESTIONS } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Figures } from "./draw.js";
 import { Signing, cannotSign } from "./key.js";
+import { CapWhy, capRange } from "./caps.js";
 
 const MAY = ["pause", "end_early"];
 const KINDS = ["vaginal probe", "anal probe", "surface"];
@@ -50,8 +51,9 @@ function fromForm(form, revision, all) {
   };
 }
 
-const Number_ = ({ name, value, min, max, step = 1, unit, required = true }) => html`<label>${t(`plan.${name}`)}${unit ? ` (${unit})` : ""}
-  <input type="number" inputmode="decimal" name=${name} min=${min} max=${max} step=${step} defaultValue=${value} required=${required} /></label>`;
+const Number_ = ({ name, value, min, max, step = 1, unit, required = true, limit }) => html`<label>${t(`plan.${name}`)}${unit ? ` (${unit})` : ""}
+  <input type="number" inputmode="decimal" name=${name} min=${min} max=${max} step=${step} defaultValue=${value} required=${required} />
+  ${limit && html`<span class="limit">${limit}</span>`}</label>`;
 
 export class Plan extends Component {
   async componentDidMount() {
@@ -62,7 +64,9 @@ export class Plan extends Component {
     if (!this.form) return;
     const told = new FormData(this.form);
     const id = told.get("programme");
-    const cap = Math.max(number_(told, "cap_A") ?? 0, number_(told, "cap_B") ?? 0);
+    const wanted = ["A", "B"].map((name) => number_(told, `cap_${name}`)).filter((ma) => ma > 0);
+    const cap = Math.max(0, ...wanted), lowest = wanted.length ? Math.min(...wanted) : null;
+    if (lowest !== (this.state.lowest ?? null)) this.setState({ lowest });
     const area = number_(told, "area");
     const at = {};
     if (cap > 0) at.max_ma = Number(cap.toFixed(1)); // none yet: at the highest that passes
@@ -83,16 +87,18 @@ export class Plan extends Component {
     await loadAll();
     set({ told: { text: t("plan.saved", { n: number(revision) }) } });
   }
-  render(_, { all, programme, caps, chosen }) {
+  render(_, { all, programme, caps, chosen, lowest = null }) {
     if (!all || store.plan === undefined) return html`<p>${t("loading")}</p>`;
     const { plan } = store;
     const revision = (plan?.revision ?? 0) + 1;
     const first = caps ?? plan?.caps_ma ?? {};
     const selected = atFirst(all, plan, chosen);
     const unlisted = plan && !listed(all, plan); // as it was signed, the device keeps it in the plan alone
-    const plays = new Set((programme ?? (selected === IN_FORCE ? store.programme : all.find((one) => one.id === selected)))?.phases.flatMap((phase) => phase.channels));
+    const shown = programme ?? (selected === IN_FORCE ? store.programme : all.find((one) => one.id === selected));
+    const plays = new Set(shown?.phases.flatMap((phase) => phase.channels));
     const why = Object.fromEntries((plan?.released ?? []).map((one) => [one.contraindication, one.reason]));
-    const cap = (name) => plays.has(name) && html`<${Number_} key=${name} name=${`cap_${name}`} unit="mA" min="0" max="100" step="0.1" value=${first[name] ?? ""} required=${false} />`;
+    const cap = (name) => plays.has(name) && html`<${Number_} key=${name} name=${`cap_${name}`} unit="mA" min="0" max="100" step="0.1" value=${first[name] ?? ""} required=${false}
+      limit=${shown.caps && capRange(shown.caps)} />`;
     return html`<section class="card">
       <h1>${t("plan.title")}</h1>
       <div class="ways">${WAYS.map((one) => html`<a class="button" href=${`#/${one}`}>${t(`${one}.title`)}</a>`)}</div>
@@ -107,6 +113,7 @@ export class Plan extends Component {
           ${inLanguage(one.figures.programme.title)}${one.own ? ` (${t("plan.own_programme")})` : ""}</option>`)}</select></label>
         ${unlisted && html`<p class="told">${t(plan.programme_text ? "plan.programme_kept" : "plan.programme_gone", { id: plan.programme })}</p>`}
         <div class="pair">${cap("A")}${cap("B")}</div>
+        ${shown?.caps && html`<${CapWhy} caps=${shown.caps} wanted=${lowest} />`}
         ${caps && html`<p class="told">${t("plan.caps_proposed")}</p>`}
         <p class="small">${t("plan.caps_note")}${plays.size === 1 ? ` ${t("plan.caps_silent", { name: plays.has("A") ? "B" : "A" })}` : ""}</p>
         <label>${t("plan.kind")}<select name="kind">${KINDS.map((kind) => html`<option value=${kind} selected=${kind === plan?.electrode.kind}>${t(`kind.${kind}`)}</option>`)}</select></label>

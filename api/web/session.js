@@ -120,11 +120,12 @@ function Channel({ name, state, mine }) {
     </div>
     ${running && (mine || paused) && html`<p class="why" data-why=${name} role=${paused ? "status" : null}>${why(state, channel)}</p>`}
     <dl class="small">
-      <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${ma(channel.measured_ma)} mA</dd></div>
+      <div><dt>${t("measured")}</dt><dd data-figure=${`measured-${name}`}>${channel.measured_ma === null ? "–" : `${ma(channel.measured_ma)} mA`}</dd></div>
+      ${running && !paused && channel.given_ma !== channel.set_point_ma && html`<div><dt>${t("given")}</dt><dd data-figure=${`given-${name}`}>${ma(channel.given_ma)} mA</dd></div>`}
       <div><dt>${t("ceiling")}</dt><dd>${ma(channel.ceiling_ma)} mA</dd></div>
       <div><dt>${t("contact")}</dt><dd>${contact}${channel.load_ohm && store.me.role === "clinician" ? html` <span class="quiet">${number(channel.load_ohm)} Ω</span>` : ""}</dd></div>
       <div><dt>${t("felt_from")}</dt><dd>${felt ? `${ma(felt)} mA` : mine && state.mode === "running" && channel.set_point_ma > 0
-        ? html`<button type="button" class="link" onClick=${() => keep("felt", { ...store.felt, [name]: channel.set_point_ma })}>${t("feel_now")}</button>`
+        ? html`<button type="button" class="link" onClick=${() => keep("felt", { ...store.felt, [name]: channel.given_ma })}>${t("feel_now")}</button>`
         : "–"}</dd></div>
     </dl>
     ${mine && state.mode === "running" && html`<${Back} name=${name} channel=${channel} />`}
@@ -181,7 +182,7 @@ export class Awake extends Component {
 }
 
 // What the clinician left to the patient; STOPP is nobody's to take.
-const may = (what) => store.me.role === "clinician" || !store.plan || store.plan.patient_may.includes(what);
+const may = (what) => store.me.role === "clinician" || store.state.session?.looking || store.state.paused_by || !store.plan || store.plan.patient_may.includes(what);
 
 let cued = "";
 function Cues({ part }) {

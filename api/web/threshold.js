@@ -3,9 +3,10 @@ import { Component, html } from "./html.js";
 import { call, command, controls, loadAll } from "./net.js";
 import { keep, set, store } from "./store.js";
 import { clock, ma, number, t } from "./text.js";
-import { AskAll, answersOf, plays } from "./before.js";
+import { AskAll, answersOf, plays, today } from "./before.js";
 import { Blocks } from "./clinician.js";
 import { Signing, cannotSign } from "./key.js";
+import { CapWhy } from "./caps.js";
 import { Check, Running, STEP_MA, lower, used } from "./session.js";
 
 // Where it stands, asked again when the stream says that it stands elsewhere; and the time that is left.
@@ -55,7 +56,7 @@ export class Threshold extends Standing {
   async open(event) {
     event.preventDefault();
     set({ opening: true });
-    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target) }))) await loadAll(); // it may have closed stimulation
+    if (!(await this.ask("POST", "/threshold/session", { answers: answersOf(event.target), day: today() }))) await loadAll(); // it may have closed stimulation
     set({ opening: false });
   }
   propose() {
@@ -74,6 +75,7 @@ export class Threshold extends Standing {
       ${found}
       ${proposed.length > 0 && now.state === "none" && html`<p>${t("look.proposed", { caps: proposed.map(([name, cap]) => `${name}: ${ma(cap)} mA`).join(", ") })}</p>
         <p class="small">${t("look.proposed_note")}</p>
+        ${store.programme?.caps && html`<${CapWhy} caps=${store.programme.caps} wanted=${Math.min(...proposed.map(([, cap]) => cap))} />`}
         <button type="button" class="main" onClick=${() => this.propose()}>${t("look.take")}</button>`}
       ${this.left(now.state === "asked" ? "look.left_answer" : "look.left")}
       ${now.state === "asked" ? html`<p role="status">${t("look.waiting")}</p>` : now.state === "allowed" ? this.questions() : this.start(plan, proposed.length > 0)}
@@ -101,7 +103,7 @@ export class Threshold extends Standing {
       ${!mine && html`<p class="told">${t(state.control.asking === store.me.id ? "control_asked" : "other_controls")}
         ${state.control.asking !== store.me.id && html`<button type="button" onClick=${claim}>${t("ask_control")}</button>`}</p>`}
       ${!["running", "paused"].includes(state.mode) ? html`<${Check} state=${state} mine=${mine} />` : html`<${Running} state=${state} mine=${mine}>
-        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].set_point_ma) })}</h2>
+        ${running && used(state).map((name) => html`<section class="channel" key=${name}><h2>${t("look.take_down", { name, ma: ma(state.channels[name].given_ma) })}</h2>
           <div class="ways">${MARKS.map((one) => html`<button type="button" aria-disabled=${state.channels[name].set_point_ma === 0}
             onClick=${() => take(name, one)}>${t(`look.${one[0]}${one[0] === "motor" ? `_${one[1] ?? "not"}` : ""}`)}</button>`)}</div></section>`)}<//>`}`;
   }
@@ -117,7 +119,7 @@ export class Looked extends Standing {
         ${state.threshold === "asked" ? html`<p>${t("look.request_text")}</p><p>${t("look.request_free")}</p>${this.left("look.left_answer")}
           <button type="button" class="main" onClick=${() => this.ask("POST", "/threshold/allow")}>${t("look.yes")}</button>
           <button type="button" onClick=${no}>${t("look.no")}</button>`
-        : html`<p role="status"><strong>${t("look.said_yes")}</strong></p><p>${t("look.said_yes_text")}</p>${this.left("look.left")}
+        : html`<p role="status"><strong>${t("look.said_yes")}</strong></p><p>${t("look.said_yes_text")}</p><p>${t("prepare.never")}</p>${this.left("look.left")}
           <button type="button" onClick=${no}>${t("look.changed")}</button>`}</section>`;
     }
     const started = ["running", "paused"].includes(state.mode);

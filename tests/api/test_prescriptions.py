@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from api.local import answer
 from api.models import PrescriptionIn
+from api.problems import of_error
 from api.views import prescription_of, prescription_out
 from controller import keys
 from controller.keys import KeptKey, make_key, wrap
+from controller.port import EngineRefused
 from controller.prescription import completed
-from tests.api.test_authorisation import TABLE
 from tests.support.api import PRESCRIPTION, Api
 from tests.support.signed import KEY
 
@@ -33,14 +36,9 @@ def patient(api: Api) -> TestClient:
 
 
 @pytest.mark.req("SR-193")
-def test_no_request_of_a_patient_changes_what_is_prescribed(api: Api, patient: TestClient) -> None:
-    """Every endpoint, with a body that it takes; and the prescription with everything that may stand in it changed."""
+def test_a_patient_prescribes_nothing(api: Api, patient: TestClient) -> None:
+    """With everything that may stand in a prescription changed; the whole API: test_patient_changes_nothing.py."""
     before = api.engine.prescribed
-    for (method, path), (_, body) in TABLE.items():
-        if path not in ("/live", "/emg/live", "/me"):
-            patient.request(method, path.replace("{id}", "1").lstrip("/"), json=body)
-            assert api.engine.prescribed is before, path
-    again = api.phone("patient")
     for changes in (
         {"revision": 2},
         {"revision": 2, "caps_ma": {"A": 40.0, "B": 40.0}},
@@ -48,7 +46,7 @@ def test_no_request_of_a_patient_changes_what_is_prescribed(api: Api, patient: T
         {"revision": 2, "programme": "urge-10hz"},
         {"revision": 2, "signature": None, "device": "d" * 64, "issued": "2026-03-01"},
     ):
-        answer = again.put("prescription", json={**PRESCRIPTION, **changes})
+        answer = patient.put("prescription", json={**PRESCRIPTION, **changes})
         assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
         assert api.engine.prescribed is before
     assert not [one for one in api.engine.asked if one[0] == "prescribe" and one[1] != 1]
@@ -88,7 +86,45 @@ def test_the_clinicians_key_over_the_api(api: Api, monkeypatch: pytest.MonkeyPat
     assert clinician.get("key").json()["state"] == "locked"
 
 
+@pytest.mark.parametrize("end", ["leaves", "revoked", "at the device"])
+def test_the_clinicians_key_is_locked_when_her_phone_is_unpaired(
+    api: Api, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(keys, "MEMORY_KIB", 64)
+    path = api.folder / "clinician.key"
+    path.write_text(wrap(make_key("Bjørg Ås"), PASSPHRASE), encoding="utf-8")
+    api.service.keys = KeptKey(path)
+    phone, other, patient = api.phone("clinician"), api.phone("clinician"), api.phone("patient")
+    assert phone.post("key/unlock", json={"passphrase": PASSPHRASE}).json()["state"] == "unlocked"
+    assert patient.delete("me").status_code == 204
+    assert other.get("key").json()["state"] == "unlocked", "a patient's phone has no part in it"
+    match end:
+        case "leaves":
+            phone.delete("me")
+        case "revoked":
+            other.delete(f"devices/{api.device(phone).id}")
+        case _:
+            answer(api.service, {"op": "revoke", "id": api.device(phone).id})
+    assert other.get("key").json()["state"] == "locked"
+    assert phone.get("key").status_code == 401
+
+
 def test_a_name_of_the_north_may_prescribe(api: Api) -> None:
     clinician = api.phone("clinician")
     told = clinician.put("prescription", json={**PRESCRIPTION, "prescriber": "Bjørg Ås-Łukasz"})
     assert told.json()["prescriber"] == "Bjørg Ås-Łukasz"
+
+
+def test_which_caps_are_possible_is_told_early_and_in_the_refusal(api: Api) -> None:
+    clinician = api.phone("clinician")
+    caps = {
+        "full_scale_ma": 50.0,
+        "least_ma": 12.5,
+        "most_ma": 50.0,
+        "smaller": [{"full_scale_ma": 25.0, "least_ma": 2.0}],
+    }
+    assert clinician.get("programmes/stress-50hz").json()["caps"] == caps
+    assert clinician.get("programmes/stress-50hz?area_mm2=50").json()["caps"]["most_ma"] < 12.5
+    refused = EngineRefused("prescription_cap", "why", 50_000, least_ua=12_500, field="caps_ma.A")
+    told = json.loads(bytes(of_error(refused).body))
+    assert (told["field"], told["least_ma"], told["allowed_ma"]) == ("caps_ma.A", 12.5, 50.0)

@@ -132,6 +132,46 @@ def test_an_action_of_an_older_session_is_refused(api: Api, patient: TestClient)
     assert other.post("sessions/current/actions", json={"action": "end"}).json()["code"] == "not_controlling"
 
 
+@pytest.mark.req("SR-193")
+def test_a_patient_may_what_the_prescription_leaves_to_her_and_always_what_is_safe(api: Api) -> None:
+    """Pause and early end are the clinician's to leave; stop, lowering, and the end of what does not run are not."""
+
+    def begun(revision: int, may: list[str], *actions: str) -> TestClient:
+        plan = {**PRESCRIPTION, "revision": revision, "patient_may": may}
+        assert api.phone("clinician").put("prescription", json=plan).status_code == 200
+        phone = api.phone("patient")
+        assert phone.post("sessions", json={**OPEN, "prescription_revision": revision}).status_code == 201
+        for action in ("check_electrodes", *actions):
+            assert ask(phone, action) is None
+        return phone
+
+    def ask(phone: TestClient, action: str) -> str | None:
+        body = {"action": action, "epoch": api.engine.now.epoch}
+        code = phone.post("sessions/current/actions", json=body).json().get("code")
+        return None if code is None else str(code)
+
+    assert ask(begun(1, []), "end") is None, "before it runs"
+    patient = begun(2, [], "start")
+    assert (ask(patient, "pause"), ask(patient, "end")) == ("not_left_to_patient", "not_left_to_patient")
+    assert not [one for one in api.engine.asked if one[:2] == ("act", "pause")]
+    assert api.engine.now.mode == "running"
+    raise_to(patient, 2.0)
+    assert raise_to(patient, 0, "")[0] == 200
+    api.engine._set(mode="paused", paused_by="lease_lost")
+    assert ask(patient, "end") is None, "the device paused it: nobody is held to it"
+    api.engine._set(paused_by=None)
+    patient = begun(3, ["pause"], "start", "pause")
+    assert ask(patient, "end") == "not_left_to_patient"
+    clinician = api.phone("clinician")
+    clinician.post("sessions/current/control", json={"action": "claim"})
+    patient.post("sessions/current/control", json={"action": "allow"})
+    assert ask(clinician, "end") is None
+    patient = begun(4, ["end_early"], "start")
+    assert (ask(patient, "pause"), ask(patient, "end")) == ("not_left_to_patient", None)
+    begun(5, [], "start")
+    assert api.stranger().post("stop").json()["confirmed"] is True
+
+
 def test_a_clinician_gets_control_when_the_patient_allows_it(api: Api, patient: TestClient) -> None:
     clinician = api.phone("clinician")
 
@@ -205,18 +245,35 @@ def test_a_contraindication_closes_stimulation_unless_it_was_released(api: Api) 
     assert patient.post("sessions", json={**against, "prescription_revision": 2}).status_code == 201
 
 
+def pressed(api: Api, day: str, *shown: tuple[str, str | None]) -> None:
+    """What the engine writes of modes and causes as it sees them, on a day."""
+    api.journal._now = lambda: day
+    for mode, cause in shown:
+        api.journal.append(Kind.STATE, mode=mode)
+        if cause is not None:
+            api.journal.append(Kind.CAUSE, code=cause).result()
+
+
+@pytest.mark.req("SR-151")
 def test_the_red_button_is_tried_before_the_first_session_of_a_day(api: Api) -> None:
-    """Pressed and turned out again; pressed alone, or yesterday, is not enough."""
+    """Pressed and turned out again today, both contacts following."""
     api.phone("clinician").put("prescription", json=PRESCRIPTION)
     phone = api.phone("patient")
     api.engine.now = replace(api.engine.now, simulated=False)
     today, yesterday = utc_now(), (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    for at, mode in ((yesterday, "estop_released"), (today, "estop_held"), (today, "idle")):
-        api.journal._now = lambda at=at: at
-        api.journal.append(Kind.STATE, mode=mode).result()
-        assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried"
+    held, out = ("estop_held", "emergency_stop"), ("estop_released", "emergency_stop")
+    disagree = (("estop_held", "estop_contacts_disagree"), ("estop_released", "estop_contacts_disagree"))
+    for day, *shown in (
+        (yesterday, held, out),
+        (today, out),  # pressed yesterday, and found so at a start
+        (today, held, ("idle", None)),
+        (today, ("estop_released", None), ("stopped", "emergency_stop")),
+        (today, held, *disagree, ("self_test", None), ("idle", None)),
+    ):
+        pressed(api, day, *shown)
+        assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried", shown
     assert not [one for one in api.engine.asked if one[0] == "open_session"]
-    api.journal.append(Kind.STATE, mode="estop_released").result()
+    pressed(api, today, held, out)
     assert phone.post("sessions", json=OPEN).status_code == 201
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,12 @@ class Two:
         self.api, self.now_s = api, 1_000.0
         api.service.clock_s = lambda: self.now_s
         self.clinician, self.patient = api.phone("clinician"), api.phone("patient")
-        assert self.clinician.put("prescription", json={**PRESCRIPTION, "caps_ma": {"B": 15.0}}).status_code == 200
+        assert (
+            self.clinician.put(
+                "prescription", json={**PRESCRIPTION, "caps_ma": {"B": 15.0}, "patient_may": []}
+            ).status_code
+            == 200
+        )
 
     def run(self) -> None:
         """To a session that runs."""
@@ -107,6 +114,20 @@ def test_one_yes_is_for_one_session_and_lasts_no_longer_when_it_is_said_twice(tw
     two.run()  # with a new yes
 
 
+@pytest.mark.req("SR-151")
+def test_the_red_button_is_tried_before_a_procedure_too(two: Two) -> None:
+    """It may be the day's first session. What was refused for want of it used nothing up: her yes still stands."""
+    two.api.engine.now = replace(two.api.engine.now, simulated=False)
+    two.clinician.post("threshold")
+    two.patient.post("threshold/allow")
+    assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "button_not_tried"
+    assert not [one for one in two.api.engine.asked if one[0] == "open_threshold"]
+    for mode in ("estop_held", "estop_released"):
+        two.api.journal.append(Kind.STATE, mode=mode)
+        two.api.journal.append(Kind.CAUSE, code="emergency_stop").result()
+    assert two.clinician.post("threshold/session", json=ANSWERS).status_code == 201
+
+
 @pytest.mark.req("SR-192")
 @pytest.mark.parametrize("taken_back", [False, True])
 def test_it_ends_fifteen_minutes_after_the_yes_however_late_it_was_opened(two: Two, taken_back: bool) -> None:
@@ -156,9 +177,27 @@ def test_only_the_clinician_leads_towards_output(two: Two) -> None:
     two.patient.post("sessions/current/control", json={"action": "allow"})
     assert two.raised(two.clinician, 2.0).status_code == 200
     assert two.raised(two.patient, 1.0).status_code == 200, "lowering is anybody's"
+    two.patient.post("sessions/current/control", json={"action": "claim"})
+    pause = two.patient.post("sessions/current/actions", json={"action": "pause", "epoch": epoch})
+    assert pause.status_code == 200, "here she may, whatever the prescription leaves to her in her own sessions"
     assert two.patient.delete("threshold").status_code == 200
     assert two.api.engine.now.session is None, "the patient takes her word back, and it ends"
     assert code(two.clinician.post("threshold/session", json=ANSWERS)) == "threshold_not_asked"
+
+
+@pytest.mark.req("SR-192")
+def test_a_mark_is_of_what_was_given_and_not_of_the_set_point(two: Two) -> None:
+    """A phase of 70 %: at a set-point of 10 mA she feels 7, and that is what a cap may follow from."""
+    two.run()
+    engine = two.api.engine
+    weak = replace(engine.now.channels["A"], set_point_ua=10_000, share=Fraction(7, 10))
+    engine.now = replace(engine.now, channels={**engine.now.channels, "A": weak})
+    shown = two.clinician.get("state").json()["channels"]["A"]
+    assert (shown["set_point_ma"], shown["given_ma"]) == (10.0, 7.0)
+    assert two.clinician.post("threshold/marks", json={"channel": "A", "mark": "comfortable"}).status_code == 201
+    found = two.clinician.get("threshold").json()
+    assert [one["amplitude_ma"] for one in found["marks"]] == [7.0]
+    assert found["proposed_ma"] == {"A": 7.0}
 
 
 @pytest.mark.req("SR-192")

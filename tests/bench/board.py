@@ -30,6 +30,7 @@ from hw.mock import current
 from safety.enrolled import enrol
 from safety.errors import LinkError
 from safety.link import Message
+from tests.bench.guard import LATE
 from tests.matrix.bench import INTENSITY_UA, OFF_UA, RAIL_GONE_V, Course, Listening, Timed
 from tests.support.signed import KEY
 from tests.support.stack import Stack
@@ -57,6 +58,8 @@ class Try:
     ``last_us``: the last current at an electrode; ``pulse_us``: the last change of a phase line; ``first_us``: the
     first phase that began, or 0 if one was under way; ``rail_us``: the rail was seen under 5 V; ``named_us``,
     ``confirmed_us``: as the guard told it; ``rises``: whether a pulse after the naming was stronger than one before.
+    ``late_us``: how much later than it was to be the guard made a check until then, at most: so long the machine let it
+    wait.
     """
 
     cause: str | None = None
@@ -67,6 +70,7 @@ class Try:
     named_us: int | None = None
     confirmed_us: int | None = None
     rises: bool = False
+    late_us: int = 0
 
 
 class Told(Listening):
@@ -90,15 +94,15 @@ class Told(Listening):
 class Replaceable(SimulatedBoard):
     """A board whose guard can be replaced by one with a record of its own, which so knows of no contraction before."""
 
-    def __init__(self, folder: Path, guard: str) -> None:
-        self._module, self._folders = guard, (folder / f"state{number}" for number in itertools.count())
+    def __init__(self, folder: Path) -> None:
+        self._folders = (folder / f"state{number}" for number in itertools.count())
         state = next(self._folders)
         super().__init__(folder, state, new_state=True, speed=1)
         enrol(state, KEY.public)
         self.clock = VirtualClock(str(folder / "sim.sock"), "test")
 
     def _start(self, module: str, *options: str) -> str:
-        return super()._start(self._module if module == "safety" else module, *options)
+        return super()._start("tests.bench.guard" if module == "safety" else module, *options)
 
     def new_guard(self) -> None:
         """Kills the guard and starts another."""
@@ -233,7 +237,9 @@ class Trying:
                 seen = self.rig.sim.control.ask("rail")
                 at, volt = seen["now"] - self.tick, max(seen["volt"], 0.001)
                 if at >= 0 and volt < RAIL_GONE_V:
-                    part = math.log(before[1] / RAIL_GONE_V) / math.log(before[1] / volt) if before[1] else 1.0
+                    if not before[1]:
+                        raise TryFailed("the machine let the rail fall before it was looked at")
+                    part = math.log(before[1] / RAIL_GONE_V) / math.log(before[1] / volt)
                     gone = int(before[0] + part * (at - before[0]))
                 before = (at, volt)
         return gone
@@ -251,6 +257,10 @@ class Trying:
             found.first_us = 0
         else:
             found.first_us = next((at for at, level in edges if level and at >= 0), None)
+        told_us = None if link is None or link.told is None else link.told["now_us"]
+        lines = (self.rig.folder / LATE).read_text(encoding="ascii").splitlines()
+        checks = [(int(at), int(late)) for at, late in (line.split() for line in lines)]
+        found.late_us = max((late for at, late in checks if tick <= at <= (told_us or at)), default=0)
         if link is None or link.told is None:
             return found
         found.cause = link.told.get("cause") or link.told["ramp_cause"]
@@ -326,10 +336,10 @@ class Trying:
 
 
 @contextlib.contextmanager
-def trying(seed: int, guard: str = "safety") -> Iterator[Trying]:
-    """A board and a guard in real time; ``guard``: the module that is run as one."""
+def trying(seed: int) -> Iterator[Trying]:
+    """A board and a guard in real time."""
     with tempfile.TemporaryDirectory(prefix="ps") as name, contextlib.ExitStack() as after:
-        board = Replaceable(Path(name), guard)
+        board = Replaceable(Path(name))
         after.callback(board.close)
         assert isinstance(board.clock, VirtualClock)
         rig = Stack(board, Path(name), Path(name), board.clock, load_board())

@@ -29,7 +29,7 @@ class Event:
 
     ``look_us``: how long is looked at what becomes of it; ``rail``: whether at the rail, too; ``causes``: what may be
     named then, none if the guard itself is ended; ``own``: the app is a process of its own; ``spent``: the guard cannot
-    be used again; ``guard``: the module that is run as the guard.
+    be used again.
     """
 
     name: str
@@ -40,7 +40,6 @@ class Event:
     rail: bool = False
     own: bool = False
     spent: bool = False
-    guard: str = "safety"
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,6 @@ WEDGED = Event(
     "`stop` on the link, the main connection to the daemon wedged",
     _wedged_stop,
     ("person",),
-    guard="tests.bench.wedged",
 )
 APP_KILL = Event("app-kill", "app process SIGKILL", _kill_app, ("app_lost",), own=True)
 APP_STOP = Event("app-stop", "app process SIGSTOP", _freeze_app, ("app_late", "lease_lost"), 700_000, own=True)

@@ -71,10 +71,19 @@ def line(row: Row, tries: Sequence[Try], spoilt: int) -> str:
     found, others = figures_us(row, tries), wrong(row, tries)
     p999 = _ms(percentile(found, 99.9)) if len(found) >= TRIES_FOR_P999 else "-"
     met = sum(one <= row.bound_us for one in found)
-    said = "yes" if met == len(found) else f"no: {len(found) - met} of {len(found)} are later"
+    said = "yes" if met == len(found) else f"no: {len(found) - met} of {len(found)} are later{_kept(row, tries)}"
     said = "; ".join((said, *others, *([f"{spoilt} more came to nothing"] if spoilt else [])))
     shown = f"{_ms(percentile(found, 50))} | {_ms(percentile(found, 95))} | {p999} | {_ms(found[-1])}"
     return f"{head} {shown} | {said} | {HOW[row.what]} |"
+
+
+def _kept(row: Row, tries: Sequence[Try]) -> str:
+    """Of those that are later, how many are so by less than the machine let the guard wait for a check that was due."""
+    late = [one for one in tries if figures_us(row, [one])[0] > row.bound_us]
+    kept = [one.late_us for one in late if figures_us(row, [one])[0] <= row.bound_us + one.late_us]
+    if not kept:
+        return ""
+    return f", {len(kept)} of them by less than the machine let the guard wait (at most {_ms(max(kept))})"
 
 
 def _ms(us: float) -> str:

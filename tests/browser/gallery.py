@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from api.models import PrescriptionIn
@@ -161,7 +162,8 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     engine.now = replace(engine.now, session=resting, channels={**IDLE, "A": quiet})
     patient.part("rest")
     yield "rest", patient
-    engine.now = replace(engine.now, mode="paused", paused_by="lease_lost")
+    quiet = replace(quiet, measured_ua=None)
+    engine.now = replace(engine.now, mode="paused", paused_by="lease_lost", channels={**IDLE, "A": quiet})
     patient.sees("cause.lease_lost")
     yield "paused", patient
     yield from in_turns(api, patient, HOLD, IDLE)
@@ -169,7 +171,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     engine.now = replace(engine.now, mode="running", paused_by=None, session=HOLD, channels={**IDLE, "A": low})
     page.locator(".back").wait_for()
     yield "back", patient
-    both = {"A": CHANNEL, "B": replace(CHANNEL, set_point_ua=9_000)}
+    both = {"A": CHANNEL, "B": replace(CHANNEL, set_point_ua=9_000, share=Fraction(7, 10), measured_ua=6_280)}
     engine.now = replace(engine.now, channels=both)
     page.locator(".channel").nth(1).wait_for()
     yield "two-channels", patient
@@ -227,6 +229,9 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "plan")
     clinician.page.locator(".wave").first.wait_for()
     yield "plan", clinician
+    clinician.page.fill("[name=cap_A]", "8")
+    clinician.page.locator("#plan .told").wait_for()
+    yield "plan-low-cap", clinician
     yield from setting(api, clinician, base, open_, language)
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()

@@ -15,6 +15,7 @@ from tests.browser.steps import Person, hide
 MA = {"nb": "1,0", "en": "1.0"}
 
 
+@pytest.mark.req("SR-170")
 @pytest.mark.parametrize("language", ["nb", "en"])
 def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     patient = Person(phone(served.link("patient"), language), language)
@@ -41,6 +42,9 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     served.board("estop", pressed=False)
     patient.sees("button.released")
     patient.presses("button.works")
+    kind = {"kind": patient.words["kind.vaginal probe"], "area": 10}
+    for one in ("own", "whole", "off", "reach", "never", "electrode"):
+        patient.sees(f"prepare.{one}", **(kind if one == "electrode" else {}))
     patient.presses("prepare.ready")
     patient.presses("check.do")
     patient.sees("check.good")

@@ -179,7 +179,7 @@ def test_a_programme_is_made_and_played(served: Served, phone: Phone, language: 
     page.locator(".wrong", has_text="[field_text]").first.wait_for()
     page.locator("[name=id]").fill("mine")
     for name, text in (("nb", "Mitt eget"), ("en", "My own")):
-        page.locator(f".editor > div > .pair input[lang={name}]").first.fill(text)
+        page.locator(f".editor > div > div > label input[lang={name}]").first.fill(text)
     phase.locator("[name=rest_ms]").fill("6000")
     phase.locator(".wrong", has_text=clinician.words["problem.rest_short"]).wait_for()
     clinician.sees("editor.refused")

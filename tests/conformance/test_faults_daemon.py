@@ -243,7 +243,7 @@ def test_whoever_waits_for_a_slow_daemon_sees_it_by_its_clock(sim: Sim, wire: Wi
     clock.close()
 
 
-@pytest.mark.parametrize(("each_ms", "said"), [(0.2, None), (0.3, "electrode_polarity"), (12, "daemon_slow")])
+@pytest.mark.parametrize(("each_ms", "said"), [(0.2, None), (0.3, "electrode_unread"), (12, "daemon_slow")])
 def test_a_session_with_a_slow_daemon_is_the_same_each_time(each_ms: float, said: str | None) -> None:
     """What the guard finds in each check, the clock alone decides: one takes 6 ms, or 9 (the electrode check misses the
     gaps that it looks into, and nothing starts), or too long.

@@ -35,6 +35,7 @@ SAMPLE_US = 5
 SLACK_S = 0.010
 """How much longer than its sleeps a recording may take once something plays; a run that took longer tells nothing."""
 MOST_RUNS = 20
+PRIORITY = 5
 
 Edge = tuple[float, int, int]
 
@@ -72,7 +73,7 @@ def test_recording(path: Path) -> None:
 def test_recording_in_real_time(path: Path) -> None:
     recording = json.loads(path.read_text())
     for _ in range(MOST_RUNS):
-        with daemon() as there:
+        with daemon() as there, first(there):
             run = run_in_real_time(there, recording)
         if run.late_s <= SLACK_S:
             break
@@ -118,6 +119,19 @@ def daemon() -> Iterator[There]:
         return
     with Sim.start("--bare", realtime=True) as sim:
         yield There("127.0.0.1", sim.port, sim)
+
+
+@contextlib.contextmanager
+def first(there: There) -> Iterator[None]:
+    """Where it may be, this thread and the board go before what else is at work: a run that was late tells nothing."""
+    board = [] if there.sim is None else [there.sim.process.pid]
+    with contextlib.suppress(PermissionError):
+        for pid in (0, *board):
+            os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(PRIORITY))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def run_in_real_time(there: There, recording: dict[str, Any]) -> Run:

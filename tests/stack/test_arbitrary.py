@@ -18,6 +18,7 @@ EXAMPLES = 24
 PLAYED: list[int] = []
 
 
+@pytest.mark.long
 @pytest.mark.req("SR-025")
 def test_arbitrary_programmes_are_delivered_as_written() -> None:
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

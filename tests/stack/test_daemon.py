@@ -24,6 +24,7 @@ from tests.support.stack import short_programme, stack
 BOARD = load_board()
 
 
+@pytest.mark.long
 @pytest.mark.req("SR-072")
 def test_ten_minutes_of_changing_chunks_leave_three_ids() -> None:
     text = short_programme(

@@ -66,7 +66,10 @@ def test_the_daemon_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {one["check"] for one in told["findings"]} >= {"mask", "spi", "wiring", "self_test"}
 
 
+PINS = "sys/kernel/debug/pinctrl/3f200000.gpio-pinctrl-bcm2835/pinmux-pins"
+FREE = "".join(f"pin {pin} (gpio{pin}): (MUX UNCLAIMED) (GPIO UNCLAIMED)\n" for pin in range(54))
 PI = {
+    PINS: FREE.replace("pin 2 (gpio2): (MUX UNCLAIMED)", "pin 2 (gpio2): 3f804000.i2c"),
     "proc/device-tree/model": "Raspberry Pi 3 Model B Rev 1.2\0",
     "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_CODENAME=bookworm\n',
     "proc/cmdline": "console=tty1 root=PARTUUID=1",
@@ -85,11 +88,15 @@ UNIT = {
     "RuntimeWatchdogUSec": "15s",
 }
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
-CHANGES: list[tuple[dict[str, str], dict[str, str], str]] = [
+CHANGES: list[tuple[dict[str, str], dict[str, str], str | None]] = [
     ({"proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}, {}, "model_pi5"),
     ({"etc/os-release": "VERSION_CODENAME=trixie\n"}, {}, "system_trixie"),
     ({"etc/os-release": "VERSION_CODENAME=bullseye\n"}, {}, "system_other"),
     ({"proc/cmdline": "console=serial0,115200"}, {}, "serial_console"),
+    ({PINS: FREE.replace("pin 9 (gpio9): (MUX UNCLAIMED)", "pin 9 (gpio9): 3f204000.spi")}, {}, "pins_used"),
+    ({PINS: FREE.replace("(MUX UNCLAIMED) (GPIO UNCLAIMED)", "UNCLAIMED")}, {}, None),
+    ({PINS: "pin 4 (gpio4): GPIO pinctrl-bcm2835:4\n"}, {}, "pins_used"),
+    ({PINS: ""}, {}, "pins_unknown"),
     ({"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"}, {}, "voltage_low"),
     ({"sys/devices/platform/soc/soc:firmware/get_throttled": "50000\n"}, {}, "voltage_was_low"),
     ({"sys/class/thermal/thermal_zone0/temp": "80100\n"}, {}, "temperature_hot"),
@@ -114,6 +121,7 @@ def codes(machine: host.Host) -> set[str | None]:
     return {one.code for one in host.look(machine)}
 
 
+@pytest.mark.req("SR-178")
 def test_what_is_wrong_with_a_machine_is_told(tmp_path: Path) -> None:
     well = {None, "rights_unknown", "certificate_none"}
     assert codes(made_up(tmp_path / "well", PI, UNIT)) == well
@@ -130,6 +138,7 @@ def test_what_is_wrong_with_a_machine_is_told(tmp_path: Path) -> None:
     assert not is_bad(host.look(made_up(tmp_path / "laptop", laptop, {})))
 
 
+@pytest.mark.req("SR-169")
 def test_the_table_is_whole_and_in_both_languages() -> None:
     for code, entry in table()["problem"].items():
         assert entry["check"] in table()["check"]

@@ -24,7 +24,7 @@ from safety.link import STOP_COUNTED, STOP_SOCKET
 from tests.decoder import decode
 from tests.support.changes import to_the_electrode_us
 from tests.support.stack import PHASE_GPIOS
-from tests.support.treatment import NONE_APPLIES, TODAY, Person, treatment
+from tests.support.treatment import NONE_APPLIES, TODAY, Person, after, treatment
 
 
 @pytest.fixture
@@ -144,11 +144,14 @@ def test_without_heartbeats_nothing_rises_and_then_the_session_pauses(person: Pe
     assert person.act(Action.RESUME, 1).channels["A"].set_point_ua == 0
 
 
+@pytest.mark.req("SR-176")
 def test_pause_resume_end_and_the_next_session(person: Person) -> None:
     person.start()
     person.raise_to(2_000)
+    person.until(lambda state: (state.channels["A"].measured_ua or 0) > 1_500)
     person.act(Action.PAUSE)
-    person.until(lambda state: state.mode == "paused")
+    paused = person.until(lambda state: state.mode == "paused")
+    assert paused.channels["A"].measured_ua is None, "what was measured before is not what comes now"
     person.wait(1_000_000)
     person.act(Action.RESUME, 1)
     person.raise_to(2_000)
@@ -168,7 +171,9 @@ def test_pause_resume_end_and_the_next_session(person: Person) -> None:
 
 def test_what_is_prescribed_is_held(person: Person) -> None:
     def ask(revision: int, **answers: bool) -> str:
-        return refused(lambda: person.has(person.engine.open_session(revision, {**NONE_APPLIES, **answers}))).code
+        return refused(
+            lambda: person.has(person.engine.open_session(revision, {**NONE_APPLIES, **answers}, TODAY))
+        ).code
 
     person.until(lambda state: state.mode == "idle")
     assert ask(2) == "prescription_revision"
@@ -176,13 +181,16 @@ def test_what_is_prescribed_is_held(person: Person) -> None:
     assert refused(person.prescribe, revision=7).code == "prescription_revision"
     assert refused(person.prescribe, caps_ua={"A": 60_000}).code == "prescription_cap"
     assert refused(person.prescribe, programme="none").code == "prescription_programme"
-    assert refused(person.prescribe, valid_until="2026-01-30").code == "prescription_expired"
+    assert refused(person.prescribe, valid_until=after(TODAY, -1)).code == "prescription_expired"
     person.prescribe(released={"epilepsy": "seen by the neurologist"}, valid_until=TODAY)
     assert ask(2, epilepsy=True) == "blocked", "the clinician released it in general; this yes waits to be looked at"
     closed = blocks(person.rows(Kind.BLOCK))[0].id
     person.journal.append(Kind.BLOCK, event="released", block=closed, who="c", reason="seen").result()
-    person.today = "2026-02-01"
+    person.today = after(TODAY, 1)
     assert ask(2, epilepsy=True) == "prescription_expired"
+    person.wait(1_000_000)
+    person.today = TODAY
+    assert ask(2, epilepsy=True) == "prescription_expired", "the guard knows the day that came, and a clock went back"
     person.prescribe(sessions_per_day=1)
     person.start()
     assert refused(person.prescribe).code == "not_now"
@@ -192,6 +200,30 @@ def test_what_is_prescribed_is_held(person: Person) -> None:
     assert ask(3) == "day_spent"
     person.prescribe(sessions_per_week=1)
     assert ask(4) == "week_spent"
+
+
+@pytest.mark.req("SR-167")
+def test_no_day_is_known_that_the_phone_did_not_confirm(person: Person) -> None:
+    """A machine whose date was set forward, or that came up with any, opens no budget by itself."""
+    person.until(lambda state: state.mode == "idle")
+    person.prescribe(sessions_per_day=1)
+
+    def begun(day: str, phone: str | None) -> str | None:
+        person.today, person.confirms = day, lambda _: phone
+        person.wait(12_000_000)  # the rest that the muscle is due
+        code = None
+        try:
+            person.start()
+        except EngineRefused as refused:
+            code = refused.code
+        if person.state.session is not None:
+            person.act(Action.END)
+            person.finish()
+        return code
+
+    assert begun("2026-02-01", "2026-02-01") is None
+    assert begun("2026-02-02", None) == "day_unknown"
+    assert begun("2026-02-02", "2026-02-01") is None, "a time zone"
 
 
 def test_a_cap_that_is_missing_gives_nothing(person: Person) -> None:
@@ -244,13 +276,16 @@ def test_a_stop_is_told_written_down_and_acknowledged(person: Person) -> None:
     assert person.verify().findings == ()
 
 
+@pytest.mark.req("SR-176")
 def test_a_guard_that_died_is_told_and_found_again(person: Person) -> None:
     person.start()
     person.raise_to(2_000)
+    person.until(lambda state: (state.channels["A"].measured_ua or 0) > 1_500)
     guard = person.rig.sim.processes[-1]
     os.kill(guard.pid, signal.SIGKILL)
     guard.wait()
     lost = person.until(lambda state: state.cause == "guard_lost")
+    assert lost.channels["A"].measured_ua is None
     assert (lost.mode, lost.confirmed, lost.session, lost.clears) == ("stopped", False, None, None)
     assert not person.engine.healthy()
     with pytest.raises(LinkError):

@@ -330,6 +330,7 @@ def test_an_electrode_check_is_for_somebody_who_is_there() -> None:
         assert (link.welcome["mode"], link.welcome["cause"]) == ("stopped", "app_lost")
 
 
+@pytest.mark.req("SR-124")
 @pytest.mark.parametrize("moment_us", [1_000_000, 1_037_000, 1_081_000])
 def test_a_frozen_app_ends_output(tmp_path: Path, moment_us: int) -> None:
     """SIGSTOP: the last edge comes 300 ms later at most, and the guard says that the app is late."""

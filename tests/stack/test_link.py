@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hw.clock import Tally
 from safety import link
 from safety.errors import LinkError
 from safety.link import GuardLink
@@ -54,6 +57,20 @@ def test_a_message_that_was_cut_is_not_taken_for_a_whole_one(size: int, fine: bo
         else:
             with pytest.raises(LinkError, match="was cut"):
                 link.receive_whole(far)
+
+
+def test_what_the_guard_told_last_is_heard_though_it_has_gone_when_something_is_sent() -> None:
+    """A guard that lost its daemon tells so and ends; the app may be about to hand over a chunk just then."""
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    app: Any = SimpleNamespace(_socket=near, _tally=Tally(), _clock=SimpleNamespace(wait=lambda until: [near.fileno()]))
+    with near:
+        with far:
+            far.send(link.encode({"type": "state", "revision": 1, "cause": "daemon_lost"}))
+        GuardLink._out(app, b"a chunk")
+        assert GuardLink._arrived(app, None)[0]["cause"] == "daemon_lost"
+        with pytest.raises(LinkError) as gone:
+            GuardLink._arrived(app, None)
+        assert gone.value.code == "guard_lost"
 
 
 def test_text_that_utf8_cannot_hold_comes_through() -> None:

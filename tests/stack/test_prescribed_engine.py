@@ -55,13 +55,19 @@ def test_a_patient_brings_a_newer_one_and_can_do_nothing_else_with_a_file(person
     assert bring(person, replace(second, programme="urge-10hz")) == "programme_changed"
     assert person.engine.prescription() == first
     assert bring(person, second) is None
-    assert bring(person, second) == "prescription_replayed"
+    for again in (second, replace(second, programme_text=load_programme(programme_path("stress-50hz")).text.decode())):
+        assert bring(person, again) == "prescription_replayed"
     assert bring(person, first) == "prescription_downgraded"
     assert bring(person, KEY.sign(made(person, 2, caps_ua={"A": 16_000}))) == "prescription_replaced"
     assert person.engine.prescription() == second
     assert [row.fields["revision"] for row in person.rows(Kind.PRESCRIPTION)] == [1, 2]
-    person.arm()
-    assert person.state.channels["A"].ceiling_ua == 15_000
+    state = person.arm()
+    assert state.channels["A"].ceiling_ua == 15_000
+    changed = replace(KEY.sign(made(person, 3)), caps_ua={"A": 30_000})
+    for one, why in ((first, "downgraded"), (second, "replayed"), (changed, "changed")):
+        assert bring(person, one) == f"prescription_{why}"
+        assert (person.state.session, person.state.mode) == (state.session, "armed"), "what was refused changed nothing"
+    assert person.act(Action.START).mode == "running"
 
 
 def test_an_own_programme_comes_along_and_is_played(person: Person) -> None:
@@ -94,11 +100,11 @@ def test_a_clinician_looks_for_the_caps_and_what_was_sent_is_proved(person: Pers
     person.until(lambda state: state.mode == "idle")
     against = {**NONE_APPLIES, "pregnant": True}
     with pytest.raises(EngineRefused) as refused:
-        person.has(person.engine.open_threshold(against))
+        person.has(person.engine.open_threshold(against, TODAY))
     assert refused.value.code == "contraindicated"
     closed = blocks(person.rows(Kind.BLOCK))[0].id
     person.journal.append(Kind.BLOCK, event="released", block=closed, who="c", reason="seen").result()
-    state = person.has(person.engine.open_threshold(NONE_APPLIES))
+    state = person.has(person.engine.open_threshold(NONE_APPLIES, TODAY))
     assert state.session is not None
     assert state.session.looking
     assert {name: one.ceiling_ua for name, one in state.channels.items()} == {"A": 50_000, "B": 15_000}

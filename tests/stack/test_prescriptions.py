@@ -144,7 +144,7 @@ def test_what_was_loaded_before_a_newer_one_does_not_start() -> None:
 @pytest.mark.req("SR-191")
 def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
     """The day is told by the app, and believed only forward and not beyond this machine's own."""
-    day = date(2026, 1, 5)
+    day = TODAY - timedelta(days=8)
     with stack() as rig:
         link = rig.link()
         told = signed(
@@ -152,8 +152,8 @@ def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
             link.latest,
             sessions_per_day=1,
             sessions_per_week=2,
-            issued="2026-01-01",
-            valid_until="2026-01-13",
+            issued=day.isoformat(),
+            valid_until=TODAY.isoformat(),
         )
 
         def start(on: date | None) -> str | None:
@@ -172,15 +172,16 @@ def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
             return str(answer["code"])
 
         assert start(day) is None
-        for other in (day, None, day - timedelta(days=400), TODAY + timedelta(days=2)):
+        for other in (day, None, day - timedelta(days=400), TODAY + timedelta(days=3)):
             assert start(other) == "day_spent"
         assert start(day + timedelta(days=1)) is None
         assert start(day + timedelta(days=6)) == "week_spent"
         assert start(day) == "week_spent", "a clock that goes back opens nothing"
         assert start(day + timedelta(days=8)) is None
-        assert start(date(2026, 1, 14)) == "prescription_expired"
-        assert load(link, {**told, "day": "2026-01-14"})["code"] == "prescription_expired"
-        assert load(link, {**told, "day": "2026-01-05"})["code"] == "prescription_expired", "and it stays so"
+        over = (TODAY + timedelta(days=1)).isoformat()
+        assert start(TODAY + timedelta(days=1)) == "prescription_expired"
+        assert load(link, {**told, "day": over})["code"] == "prescription_expired"
+        assert load(link, {**told, "day": day.isoformat()})["code"] == "prescription_expired", "and it stays so"
 
 
 @pytest.mark.req("SR-160")

@@ -28,12 +28,14 @@ def test_every_shipped_programme_is_here() -> None:
     assert INTENSITY_MA.keys().isdisjoint(LONG_MA)
 
 
+@pytest.mark.long
 @pytest.mark.req("SR-002", "SR-025")
 @pytest.mark.parametrize("name", INTENSITY_MA)
 def test_a_whole_programme_is_delivered_as_written(name: str, tmp_path: Path) -> None:
     whole(name, INTENSITY_MA[name], tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_the_same_edges_at_every_speed(tmp_path: Path) -> None:
     """60 s at speed max, at 20 times real time, and in real time.

@@ -18,6 +18,7 @@ from safety.decode import Refusal, decode, decode_in_slices
 from safety.desk import Desk
 from safety.guard import Guard
 from safety.interlock import Mode
+from safety.job import Job
 from tests.support.chunks import LINES, longest, pack
 
 SLICE_US = 4_900
@@ -76,7 +77,7 @@ class Loop(Guard):
         self._tools: Any = SimpleNamespace(notices=SimpleNamespace(fd=-1))
         self.state: Any = SimpleNamespace(mode=Mode.RUNNING, stopped=False)
         self._desk = Desk(folder, self._clock, self.slow, self._supply, self, date.today, 50_000, None)  # type: ignore[arg-type]
-        self._leaving, self._stops_seen, self._job = threading.Event(), 0, None
+        self._leaving, self._stops_seen, self._job = threading.Event(), 0, Job(0)
         self._due = self._next_check = 0
         self.checks: list[int] = []
 

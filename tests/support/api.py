@@ -40,6 +40,7 @@ PRESCRIPTION: dict[str, Any] = {
     "sessions_per_day": 1,
     "sessions_per_week": 5,
     "weeks": 12,
+    "patient_may": ["pause", "end_early"],
     "prescriber": "K. Larsen",
 }
 

@@ -52,7 +52,7 @@ class FakeEngine:
 
         return self._do(do, "prescribe", prescription.revision)
 
-    def open_session(self, revision: int, answers: Mapping[str, bool]) -> Future[State]:
+    def open_session(self, revision: int, answers: Mapping[str, bool], day: str | None) -> Future[State]:
         def do() -> State:
             if self.prescribed is None:
                 raise EngineRefused("no_prescription", "nothing is prescribed")
@@ -68,9 +68,9 @@ class FakeEngine:
             lease = Lease("5f3c", 0, self.prescribed.lease_us, True)
             return self._set(epoch=self.now.epoch + 1, session=playing, channels=channels, lease=lease)
 
-        return self._do(do, "open_session", revision)
+        return self._do(do, "open_session", revision, day)
 
-    def open_threshold(self, answers: Mapping[str, bool]) -> Future[State]:
+    def open_threshold(self, answers: Mapping[str, bool], day: str | None) -> Future[State]:
         def do() -> State:
             if self.prescribed is None:
                 raise EngineRefused("no_prescription", "nothing is prescribed")
@@ -84,7 +84,7 @@ class FakeEngine:
             lease = Lease("5f3c", 0, self.prescribed.lease_us, True)
             return self._set(epoch=self.now.epoch + 1, session=playing, channels=channels, lease=lease)
 
-        return self._do(do, "open_threshold")
+        return self._do(do, "open_threshold", day)
 
     def act(self, action: Action, epoch: int | None) -> Future[State]:
         def do() -> State:

@@ -1,7 +1,7 @@
 """An app that is killed again and again while it is busy, on one guard: ``python -m tests.support.killed [KILLS]``.
 
 Each round is an app process with engine and journal on the virtual clock. It says which rows it was told are on disk,
-and is killed at a moment that nothing in it knows of; a day passes between two rounds, as the guard counts them.
+and is killed at a moment that nothing in it knows of; a day passes after each third round, as the guard counts them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,11 +24,14 @@ from controller.port import Action
 from hw.board import load_board
 from hw.clock import VirtualClock
 from tests.support.stack import PHASE_GPIOS, Stack, stack
-from tests.support.treatment import Person
+from tests.support.treatment import TODAY, Person, after
 
-FIRST_DAY = date(2020, 1, 1)
+A_DAY = 3
+"""Sessions. A prescription holds for 364 days, of which the last is this machine's own: enough for 1 092 rounds."""
 OUTPUT_ENDS_US = 250_000
 BEFORE_US = 500_000
+APART_US = 1_500_000
+"""With what an app takes to open a session, more than ``limits.CHECKS_APART_US`` between two electrode checks."""
 
 
 def app(runtime: Path, folder: Path, day: str) -> None:
@@ -46,7 +48,7 @@ def app(runtime: Path, folder: Path, day: str) -> None:
         print(json.dumps([row.number, row.hash]), flush=True)
 
     if person.engine.prescription() is None:
-        person.prescribe()
+        person.prescribe(sessions_per_day=A_DAY, sessions_per_week=7 * A_DAY, weeks=52)
     if person.state.cause is not None:
         person.has(person.engine.acknowledge("clinician"))
     person.arm()
@@ -68,7 +70,7 @@ def rounds(kills: int, seed: int = 1) -> int:
         rig.clock.close()
         watching = VirtualClock(str(rig.folder / "sim.sock"), "watching")
         for kill in range(kills):
-            day = (FIRST_DAY + timedelta(days=kill)).isoformat()
+            day = after(TODAY, (kill - kills) // A_DAY)
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.killed", str(rig.folder), str(folder), day],
                 stdout=subprocess.PIPE,
@@ -78,6 +80,7 @@ def rounds(kills: int, seed: int = 1) -> int:
             assert process.stdout.readline() == "ready\n"
             watching.close()  # from here on the app's own time passes
             told = [process.stdout.readline() for _ in range(1 + chance.randrange(80))]
+            assert told[0], f"round {kill}: no session opened"
             os.kill(process.pid, signal.SIGSTOP)  # time now waits for it, but for what it waits for itself
             killed = int(rig.sim.control.ask("levels")["now"])
             os.kill(process.pid, signal.SIGKILL)
@@ -85,7 +88,7 @@ def rounds(kills: int, seed: int = 1) -> int:
             process.wait()
             process.stdout.close()
             watching = VirtualClock(str(rig.folder / "sim.sock"), "watching")
-            watching.wait(watching.now() + 1_000_000)
+            watching.wait(watching.now() + APART_US)
             rises = [at - killed for at, _, level in rig.edges(killed - BEFORE_US, PHASE_GPIOS) if level]
             assert max(rises, default=0) <= OUTPUT_ENDS_US, f"round {kill}: output {max(rises)} us after the kill"
             running += bool(rises)

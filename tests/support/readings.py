@@ -41,6 +41,7 @@ class Reading:
     strayed: tuple[str, ...] = ()
     holds: bool = True
     emptied_ua: tuple[int, int] | None = None
+    tick: int = 0
 
 
 def check(now_us: int = NOW_US, **changes: Any) -> Check:

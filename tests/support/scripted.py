@@ -33,6 +33,7 @@ class Seen:
     reference_mv: int = 1250
     playing: int | None = None
     dead_man_running: bool = True
+    tick: int = 0
 
 
 @dataclass
@@ -97,6 +98,7 @@ class ScriptedPort:
                 rail_mv=self.rail_mv,
                 playing=playing,
                 dead_man_running=self.dead_man,
+                tick=self.now_us % (1 << 32),
             )
         )
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,8 @@ from tests.support.signed import KEY
 from tests.support.stack import Stack, stack
 
 STEP_US = 20_000
-TODAY = "2026-01-31"
+TODAY = datetime.now(UTC).date().isoformat()
+"""As this machine, by whose date the guard judges too."""
 NONE_APPLIES = dict.fromkeys(CONTRAINDICATIONS, False)
 PRESCRIBED = Prescription(
     revision=1,
@@ -44,14 +46,22 @@ PRESCRIBED = Prescription(
 T = TypeVar("T")
 
 
+def after(day: str, days: int) -> str:
+    """So many days after an ISO date."""
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
+
+
 @dataclass
 class Person:
-    """Sits in front of the engine: time passes only while this waits. ``echoes``: the page sends heartbeats."""
+    """Sits in front of the engine: time passes only while this waits. ``echoes``: the page sends heartbeats;
+    ``confirms``: which date the phone tells at an opening, where this machine has that one.
+    """
 
     rig: Stack
     folder: Path
     echoes: bool = True
     today: str = TODAY
+    confirms: Callable[[str], str | None] = lambda day: day
     engine: GuardEngine = field(init=False)
     journal: Journal = field(init=False)
     events: list[Event] = field(default_factory=list)
@@ -128,7 +138,9 @@ class Person:
 
     def open(self) -> State:
         wanted = self.engine.prescription()
-        return self.has(self.engine.open_session(0 if wanted is None else wanted.revision, NONE_APPLIES))
+        return self.has(
+            self.engine.open_session(0 if wanted is None else wanted.revision, NONE_APPLIES, self.confirms(self.today))
+        )
 
     def arm(self) -> State:
         """Once the guard is ready: opens a session and has the electrodes checked."""

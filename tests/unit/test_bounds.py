@@ -12,7 +12,7 @@ from safety.causes import CAUSES
 from tests.bench import bounds
 from tests.bench.board import Try
 from tests.bench.bounds import EVENTS, ROWS, Row
-from tests.bench.bounds_table import PAGE, document, figures_us, line, percentile, wrong
+from tests.bench.bounds_table import LEAST_TRIES, PAGE, document, figures_us, line, percentile, wrong
 from tests.support.sections import section
 
 GOOD = Try(cause="emergency_stop", last_us=8_000, pulse_us=9_000, first_us=7_000, rail_us=9_000, confirmed_us=20_000)
@@ -58,6 +58,9 @@ def test_a_row_says_whether_the_bound_is_met() -> None:
     assert "| 30 | 2 | 20 | 30 | - | 30 | no: 1 of 2 are later; 3 more came to nothing |" in line(
         estop, [GOOD, late], 3
     )
+    waited = dataclasses.replace(late, late_us=1_500)
+    said = "no: 2 of 3 are later, 1 of them by less than the machine let the guard wait (at most 1.5)"
+    assert f"| {said} |" in line(estop, [GOOD, late, waited], 0)
     assert "| never | no: 1 of 1 are later; 1 named `nothing` |" in line(estop, [Try()], 0)
     assert "not measured" in line(estop, [], 0)
     assert "| 20 | 20 | 20 | 20 | yes |" in line(estop, [GOOD] * 3_000, 0), "a 99.9th percentile needs 3 000 tries"
@@ -76,6 +79,15 @@ def test_the_page_has_every_row_and_says_truly_which_bound_is_met() -> None:
         if one[8] != "-":
             late = one[8] == "never" or float(one[8]) > float(one[3])
             assert one[9].startswith("no" if late else "yes"), one
+
+
+@pytest.mark.req("SR-124", "SR-125")
+def test_the_page_tells_what_real_time_adds_to_an_app_that_goes_and_to_a_stop() -> None:
+    told = cells(section(PAGE.read_text(encoding="utf-8"), "tests.bench.bounds_table"))
+    for event, bound_ms in ((bounds.APP_KILL, 50), (bounds.APP_STOP, 300), (bounds.STOP, 30), (bounds.WEDGED, 30)):
+        (one,) = [one for one in told if one[:2] == [event.text, bounds.CURRENT]]
+        assert float(one[3]) == bound_ms
+        assert int(one[4]) >= LEAST_TRIES, "make bench-interlock"
 
 
 def test_what_may_be_named_is_a_cause() -> None:

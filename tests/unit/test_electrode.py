@@ -312,6 +312,25 @@ def test_the_largest_of_the_looks_counts() -> None:
     assert checked(port) == {"A": Finding(500, None)}
 
 
+@pytest.mark.parametrize("now_us", [1_000_000, (1 << 32) - 5_000])
+@pytest.mark.parametrize(
+    ("late_us", "peaks", "found"),
+    [
+        (0, (GOOD, GOOD), Finding(500, None)),
+        (1_300, (GOOD, GOOD), Finding(500, None)),  # what they show can come from nothing else
+        (0, ((0, 0), GOOD), Finding(500, POLARITY)),
+        (1_300, ((0, 0), GOOD), Finding(None, UNREAD)),  # that they show nothing says nothing
+        (13_000, (GOOD, GOOD), Finding(None, UNREAD)),  # the next pulse, of which both phases are shown
+    ],
+)
+def test_a_look_that_was_over_after_the_gap_says_nothing_of_a_missing_phase(
+    late_us: int, peaks: tuple[tuple[int, int], tuple[int, int]], found: Finding, now_us: int
+) -> None:
+    port = ScriptedPort(now_us=now_us, kicked_us=now_us - 100_000, peaks=peaks)
+    port.mend = lambda seen: replace(seen, tick=(seen.tick + late_us) % (1 << 32))
+    assert checked(port) == {"A": found}
+
+
 def test_findings_are_no_causes() -> None:
     assert not {CURRENT_HIGH, CURRENT_LOW, RAIL_LOST} & set(FINDINGS)
     assert electrode.CHECK_UA <= limits.RAISE_STEP_MAX_UA

@@ -59,12 +59,21 @@ def test_pauses_and_how_long_they_were() -> None:
 
 
 def test_what_came_and_was_not_planned_is_a_deviation() -> None:
-    one = record(dose(1), dose(2, pulses=299, charge_pc=897), dose(3, measured_ua=8_999), dose(4, measured_ua=9_000))
+    one = record(dose(1), dose(2, pulses=299, charge_pc=897), dose(3, measured_ua=8_899), dose(4, measured_ua=8_900))
     assert one.deviations == [
         {"contraction": 2, "channel": "A", "what": "pulses", "planned": 300, "came": 299},
         {"contraction": 2, "channel": "A", "what": "charge_pc", "planned": 900, "came": 897},
-        {"contraction": 3, "channel": "A", "what": "current_ua", "planned": 10_000, "came": 8_999},
+        {"contraction": 3, "channel": "A", "what": "current_ua", "planned": 10_000, "came": 8_899},
     ]
+
+
+def test_a_phase_that_gives_a_part_of_the_set_point_does_not_deviate() -> None:
+    """7 of 10 mA by the programme's percentage: what was given is told and compared, and it is not set lower."""
+    weak = {"sent_ua": 7_000, "measured_ua": 6_950}
+    one = record(dose(1, sent_ua=10_000), dose(2, **weak), dose(3, **weak), dose(4, sent_ua=7_000, measured_ua=6_199))
+    assert one.deviations == [{"contraction": 4, "channel": "A", "what": "current_ua", "planned": 7_000, "came": 6_199}]
+    assert one.comfortable_ua == {"A": 7_000}
+    assert one.below_comfortable_us == {"A": 0}
 
 
 def test_a_dose_that_does_not_tell_of_a_plan_deviates_from_none() -> None:

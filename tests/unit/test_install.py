@@ -76,6 +76,60 @@ def test_where_the_daemon_cannot_run_the_installer_says_so_and_changes_nothing(
     assert "Nothing was changed." in done.stderr
 
 
+PINMUX = "Pinmux settings per pin\nFormat: pin (name): mux_owner gpio_owner hog?\n"
+FREE = PINMUX + "".join(f"pin {pin} (gpio{pin}): (MUX UNCLAIMED) (GPIO UNCLAIMED)\n" for pin in range(58))
+STRICT = PINMUX + "".join(f"pin {pin} (gpio{pin}): UNCLAIMED\n" for pin in range(58))
+USED = {
+    "serial console": (FREE, 14, "fe201000.serial (GPIO UNCLAIMED) function alt0 group gpio14"),
+    "one-wire": (FREE, 4, "onewire@0 pinctrl-bcm2711:4 function gpio_in group gpio4"),
+    "another program": (FREE, 26, "(MUX UNCLAIMED) pinctrl-bcm2711:26"),
+    "the kernel's SPI": (FREE, 9, "fe204000.spi (GPIO UNCLAIMED) function alt0 group gpio9"),
+    "a strict kernel": (STRICT, 18, "device fe203000.i2s function alt0 group gpio18"),
+}
+
+
+def pins(text: str, pin: int, owner: str) -> str:
+    """The kernel's table with another owner of a pin."""
+    line = next(one for one in text.splitlines() if one.startswith(f"pin {pin} "))
+    return text.replace(line + "\n", f"pin {pin} (gpio{pin}): {owner}\n")
+
+
+def refused_pins(folder: Path, table: str | None) -> subprocess.CompletedProcess[str]:
+    """What the installer's look at the pins says to this table of the kernel; None: it has none."""
+    text = (DEPLOY / "install.sh").read_text(encoding="utf-8")
+    if table is not None:
+        (folder / "pinctrl").mkdir(exist_ok=True)
+        (folder / "pinctrl" / "pinmux-pins").write_text(table, encoding="ascii")
+    functions = text[: text.index("# --- What it puts in place")].replace('$(dirname -- "$0")', str(DEPLOY))
+    shell = f'PINS_FILES="{folder}/*/pinmux-pins"\n{functions}\nrefuse_pins'
+    return subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.req("SR-178")
+@pytest.mark.parametrize("who", USED)
+def test_a_system_on_which_another_uses_a_pin_of_the_board_is_refused(who: str, tmp_path: Path) -> None:
+    text, pin, owner = USED[who]
+    done = refused_pins(tmp_path, pins(text, pin, owner))
+    assert done.returncode == 1
+    assert f"pin {pin} (gpio{pin}): {owner}" in done.stderr
+    assert done.stderr.count("(gpio") == 1, "that one alone"
+    assert "Nothing was changed." in done.stderr
+
+
+@pytest.mark.req("SR-178")
+def test_a_system_whose_pins_are_free_is_not_refused_nor_one_that_uses_others(tmp_path: Path) -> None:
+    """GPIO 2 and 3 are the I2C bus of the sensor for muscle activity, and the kernel's own."""
+    i2c = pins(FREE, 2, "fe804000.i2c (GPIO UNCLAIMED) function alt0 group gpio2")
+    for table in (FREE, STRICT, i2c):
+        done = refused_pins(tmp_path, table)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    unknown = refused_pins(tmp_path / "none", None)
+    assert (unknown.returncode, "note: the kernel does not tell" in unknown.stdout) == (0, True)
+    text = (DEPLOY / "install.sh").read_text(encoding="utf-8")
+    assert re.search(r'"Raspberry Pi"\*\) refuse_pins', text), "and it is asked before anything is changed"
+    assert text.index("refuse_pins ;;") < text.index("\n}\n", text.index("refuse_machine() {"))
+
+
 @pytest.mark.req("SR-172")
 @pytest.mark.parametrize("script", ["install", "uninstall"])
 def test_a_session_is_never_interrupted(script: str) -> None:

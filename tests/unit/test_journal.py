@@ -66,6 +66,7 @@ def test_a_row_is_on_disk_when_its_future_is_done(opened: Journal, tmp_path: Pat
     other.close()
 
 
+@pytest.mark.req("SR-168")
 def test_it_is_synced_at_every_commit(tmp_path: Path) -> None:
     connection = journal._open(tmp_path / journal.NAME)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)

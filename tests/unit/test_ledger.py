@@ -239,7 +239,7 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema": 3},
+        {"schema": 4},
         {"day": 20_200_301},
         {"sessions": -1},
         {"sessions": True},
@@ -254,6 +254,8 @@ def test_a_phase_that_was_cut_is_kept_until_the_next_session() -> None:
         {"cut_line": 3},
         {"cut_us": -1},
         {"cut_us": None},
+        {"seen": "tomorrow"},
+        {"seen": 20_200_301},
         {"more": 0},
     ],
     ids=str,

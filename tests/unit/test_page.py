@@ -46,6 +46,7 @@ SCRIPTS = "".join(path.read_text("utf-8") for path in OURS if path.suffix == ".j
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("SR-169")
 def test_every_language_has_the_same_words_with_the_same_blanks() -> None:
     assert {"nb", "en"} <= set(LANGUAGES)
     nb = LANGUAGES["nb"]
@@ -118,6 +119,51 @@ def test_every_word_that_the_scripts_name_is_there_and_none_is_left_over() -> No
             "teach.", "turns.", "remind.", "pgi.")  # fmt: skip
     left = {key for key in LANGUAGES["nb"] if key not in named and not key.startswith(made)}
     assert not left
+
+
+@pytest.mark.req("SR-176")
+def test_a_measured_current_is_called_so_wherever_the_page_shows_one() -> None:
+    """When there is none to show: ``tests/stack/test_engine.py``."""
+    shown = [line for line in SCRIPTS.splitlines() if re.search(r"\.measured_[mu]a", line)]
+    assert len(shown) >= 2
+    assert not [line for line in shown if 't("measured")' not in line and "name.measured" not in line]
+    for words in LANGUAGES.values():
+        assert len({words[key] for key in ("measured", "strength", "ceiling")}) == 3
+        assert len({words[f"column.{name}"] for name in ("measured", "set")}) == 2
+
+
+@pytest.mark.req("SR-170")
+def test_what_is_shown_before_a_session_is_complete_for_probes_and_for_surface_electrodes() -> None:
+    """That it is shown: ``tests/browser/test_session.py``."""
+    prepare = (WEB / "before.js").read_text("utf-8").partition("const Preparing")[2].partition("// ---")[0]
+    surface, probe = (set(re.findall(r'"(\w+)"', one)) for one in re.findall(r"\[([^\]]*reach[^\]]*)\]", prepare))
+    assert {"own", "whole", "place", "off", "reach"} <= probe
+    assert {"skin", "stick", "places", "off", "reach"} <= surface
+    assert {"prepare.electrode", "prepare.never"} <= set(re.findall(r't\("([\w.]+)"', prepare))
+    for language, asked in {
+        "nb": (
+            "kjører",
+            "badekar",
+            "sove",
+            "kortbølge",
+            "Lader, skjerm og nettverkskabel",
+            "halsen, hodet eller brystet",
+            "ren",
+            "hel",
+        ),
+        "en": (
+            "drive",
+            "bath",
+            "sleep",
+            "shortwave",
+            "charger, screen and network cable",
+            "the neck, the head or the chest",
+            "clean",
+            "whole",
+        ),
+    }.items():
+        shown = " ".join(text for key, text in LANGUAGES[language].items() if key.startswith("prepare."))
+        assert not [one for one in asked if one not in shown]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

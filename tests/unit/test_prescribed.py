@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +17,15 @@ from safety import ledger, limits
 from safety.decode import Refusal
 from safety.ledger import Record
 from safety.prescribed import Prescribed, accept, canonical, read_prescribed
+from safety.session import Session
+from tests.support.chunks import LINES
+from tests.support.programmes import programme_toml
 
 FULL = 50_000
 DEVICE = "d" * 64
 TODAY = date(2026, 3, 2)
+PROGRAMME = programme_toml()
+PROGRAMME_SHA256 = hashlib.sha256(PROGRAMME).hexdigest()
 GOOD: dict[str, Any] = {
     "schema": 1,
     "kind": "treatment",
@@ -209,6 +214,8 @@ def test_a_newer_one_is_taken_and_noted() -> None:
         ({"revision": 3}, {}, "prescription_replaced"),
         ({"revision": 3, "prescription": None}, {}, "prescription_replaced"),
         ({"day": "2026-05-25"}, {}, "prescription_expired"),
+        ({"day": "2026-02-20"}, {"ends": date(2026, 3, 1)}, "prescription_expired"),  # this machine knows it
+        ({"day": None}, {"ends": date(2026, 3, 1)}, "prescription_expired"),
         ({}, {"issued": date(2026, 3, 4)}, "prescription_not_yet"),
     ],
 )
@@ -223,6 +230,7 @@ def test_which_are_not_taken(record: dict[str, Any], changes: dict[str, Any], ex
         ({"day": "2026-05-24"}, {}),
         ({"day": None}, {}),
         ({}, {"issued": date(2026, 3, 3)}),  # a time zone to the east
+        ({"day": "2026-04-01"}, {"issued": date(2026, 4, 1)}),  # the clock went back
     ],
 )
 def test_until_when_they_are_taken(record: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -272,41 +280,72 @@ def test_the_week_and_the_revision_are_on_disk() -> None:
     old = json.loads(ledger.dump(Record(day="2026-03-02", sessions=1)))
     for key in ("week", "revision", "prescription"):
         del old[key]
-    assert ledger.load(json.dumps({**old, "schema": 1})) == Record(day="2026-03-02", sessions=1)
+    assert ledger.load(json.dumps({**old, "schema": 1})) == Record(day="2026-03-02", seen="2026-03-02", sessions=1)
     for bad in ({"week": [["2026-13-01", 2]]}, {"week": [["2026-03-01", -1]]}, {"revision": -1}, {"day": "tomorrow"}):
         assert ledger.load(json.dumps({**json.loads(ledger.dump(record)), **bad})) == ledger.UNKNOWN
 
 
-@pytest.mark.req("SR-191")
-@given(
-    per_day=st.integers(1, 3),
-    per_week=st.integers(1, 21),
-    clock=st.lists(st.tuples(st.integers(-40, 40), st.booleans(), st.integers(0, 4)), max_size=40),
-)
-def test_a_clock_moved_in_any_way_spends_no_budget_twice(
-    per_day: int, per_week: int, clock: list[tuple[int, bool, int]]
+clocks = st.tuples(st.integers(-40, 40), st.none() | st.integers(-40, 45), st.integers(0, 4), st.booleans())
+
+
+@pytest.mark.req("SR-190", "SR-191")
+@given(per_day=st.integers(1, 3), per_week=st.integers(1, 21), moved=st.lists(clocks, max_size=40))
+def test_a_clock_moved_in_any_way_spends_no_budget_twice_and_extends_no_validity(
+    per_day: int, per_week: int, moved: list[tuple[int, int | None, int, bool]]
 ) -> None:
-    """``clock``: which day it shows, whether it is believed, and how many sessions are then asked for."""
+    """``moved``: which day this machine shows, which one a phone confirms (None: none), how many sessions are then
+    asked for, and whether the clock was looked at meanwhile. Forwards, back and again, with a restart of the guard each
+    time.
+    """
     ends = date(2026, 3, 20)
     asked = replace(ASKED, ends=ends, sessions_per_day=per_day, sessions_per_week=per_week)
-    record, given_on, shown = Record(), [], [date.min]
-    for days, believed, sessions in clock:
-        day = date.fromordinal(TODAY.toordinal() + days)
-        record = ledger.open_day(record, day.isoformat() if believed else None)
-        shown += [day] if believed else []
-        taken = accept(record, asked, DEVICE, date(2026, 12, 31))
-        if isinstance(taken, Refusal):
-            assert taken.code == "prescription_expired"
-            assert max(shown) > ends
-            continue
-        assert max(shown) <= ends, "no validity is extended by a clock that goes back"
-        record = ledger.load(ledger.dump(taken))  # a restart in between
+    session = Session(LINES, FULL, Record(), 0)
+    assert session.load(PROGRAMME.decode(), replace(asked, programme_sha256=PROGRAMME_SHA256), 0) is None
+    given_on: list[date] = []
+    known: list[date] = []
+    seen: list[date] = []
+    for days, told, sessions, watched in moved:
+        today = TODAY + timedelta(days=days)
+        day = None if told is None else TODAY + timedelta(days=told)
+        session.open_day(None if day is None else day.isoformat(), today)
+        if watched:
+            session.see_day(today.isoformat(), today)
+            seen.append(today)
+        known += [day] if day is not None and day <= today + timedelta(days=1) else []
+        over = max([today, *known, *seen]) > ends
+        refused = session.take(asked, DEVICE, today)
+        if over:
+            assert code(refused) == "prescription_expired"
+        elif refused is not None:
+            assert code(refused) == "prescription_not_yet"
+            assert max([today, *known, *seen]) < asked.issued - timedelta(days=1)
+        session.record = ledger.load(ledger.dump(session.record))
         for _ in range(sessions):
-            debited = ledger.debit(record, 1, per_day, per_week)
+            assert session.prescribed is not None
+            session.prescribed = replace(session.prescribed, sha256=session.record.prescription or "")
+            debited = session.debit(0, today)
             if isinstance(debited, Record):
-                record = replace(debited, clean=True)
-                given_on.append(date.min if record.day is None else date.fromisoformat(record.day))
+                assert not over, "no validity is extended by a clock that goes back"
+                session.record = replace(debited, clean=True)
+                given_on.append(date.min if debited.day is None else date.fromisoformat(debited.day))
+            else:
+                assert (debited.code == "prescription_expired") is over
     assert all(given_on.count(day) <= per_day for day in given_on)
     for day in given_on:
         assert sum(0 <= day.toordinal() - one.toordinal() < 7 for one in given_on) <= per_week
-    assert len(set(given_on)) <= len({*shown})
+    assert set(given_on) <= {date.min, *known}, "each day that was spent was once told and believed"
+
+
+@pytest.mark.req("SR-167", "SR-191")
+def test_what_a_clock_shows_ends_a_validity_and_opens_no_budget() -> None:
+    """Of version 2 of the record, before the clock was noted, the day known stands for what it has shown."""
+    old = {**json.loads(ledger.dump(Record(day="2026-03-02", sessions=1))), "schema": 2}
+    del old["seen"]
+    session = Session(LINES, FULL, ledger.load(json.dumps(old)), 0)
+    assert session.record == Record(day="2026-03-02", seen="2026-03-02", sessions=1)
+    assert session.see_day("2026-04-01", date(2026, 4, 1))
+    assert not session.see_day("2026-03-31", date(2026, 4, 1))
+    assert not session.see_day("2026-06-01", date(2026, 4, 1)), "beyond this machine's own date it is not believed"
+    assert (session.record.day, session.record.sessions, session.record.seen) == ("2026-03-02", 1, "2026-04-01")
+    assert ledger.latest(session.record, date(2026, 3, 1)) == date(2026, 4, 1)
+    assert ledger.known_day(Record()) is None

@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 
 from controller import keys
 from controller.cli import main
+from controller.figures import ceilings, figures
 from controller.keys import KeptKey, KeyProblem, make_key, public_of, unwrap, wrap
 from controller.port import EngineRefused
-from controller.prescribed import refuse_unfit
+from controller.prescribed import confirmed, refuse_unfit
 from controller.prescription import CONTRAINDICATIONS, PATIENT_MAY, Placement, Prescription, completed, signed_text
 from controller.prescription_form import as_form, as_json, as_toml, parse_form
 from controller.prescription_words import in_words
 from controller.programme import load_programme, programme_path, shipped_programmes
-from hw.board import load_board
+from hw.board import Board, load_board
 from safety import limits
-from safety.enrolled import KeyRefused, PublicKey, enrol, enrolled, read_key, revoke, verify
+from safety.enrolled import KeyRefused, PublicKey, enrol, enrolled, once_enrolled, read_key, revoke, verify
 from safety.errors import InputRefused
 from safety.ledger import Record
 from safety.prescribed import Prescribed, read_prescribed
@@ -93,6 +94,14 @@ def test_form_file_and_signed_bytes_are_one_prescription(plan: Prescription) -> 
     assert str(read.ends) == one.valid_until or read.ends < read.issued
 
 
+@pytest.mark.req("SR-167")
+def test_a_day_is_confirmed_by_a_date_within_a_time_zone() -> None:
+    for phone in ("2026-02-28", "2026-03-01", "2026-03-02"):
+        assert confirmed("2026-03-01", phone) == "2026-03-01"
+    for other in ("2026-02-27", "2026-03-03", "2026-02-30", "", None):
+        assert confirmed("2026-03-01", other) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -129,16 +138,49 @@ def test_what_is_no_form(text: bytes) -> None:
 
 
 @pytest.mark.req("SR-162")
-@pytest.mark.parametrize(("cap_ua", "fine"), [(0, True), (12_400, False), (12_500, True), (50_100, False)])
-def test_a_cap_that_does_not_fit_the_board_is_refused(cap_ua: int, fine: bool) -> None:
-    plan = replace(PLAN, caps_ua={"A": cap_ua})
-    if fine:
-        refuse_unfit(plan, load_board())
+@pytest.mark.parametrize(
+    ("cap_ua", "full_ua", "least_ua"),
+    [
+        (0, 50_000, None),
+        (8_000, 50_000, 12_500),
+        (12_400, 50_000, 12_500),
+        (12_500, 50_000, None),
+        (50_100, 50_000, 12_500),
+        (24_900, 100_000, 25_000),
+        (25_000, 100_000, None),
+        (8_000, 25_000, None),
+        (1_900, 25_000, 2_000),
+        (2_000, 25_000, None),
+    ],
+)
+def test_a_cap_that_does_not_fit_the_board_is_refused(cap_ua: int, full_ua: int, least_ua: int | None) -> None:
+    """With the field, the range that is possible, why, and what to do. Under 2 mA no electrode could be checked."""
+    plan, board = replace(PLAN, caps_ua={"A": cap_ua}), replace(load_board(), full_scale_ua=full_ua)
+    if least_ua is None:
+        refuse_unfit(plan, board)
         return
     with pytest.raises(EngineRefused) as refused:
-        refuse_unfit(plan, load_board())
-    assert refused.value.code == "prescription_cap"
-    assert ("smaller full-scale resistor" in str(refused.value)) == (cap_ua < 50_000)
+        refuse_unfit(plan, board)
+    told = refused.value
+    assert (told.code, told.field, told.least_ua) == ("prescription_cap", "caps_ma.A", least_ua)
+    assert told.allowed_ua is not None
+    assert passes(board, told.allowed_ua) > passes(board, told.allowed_ua + 100)
+    assert f"allowed: {least_ua / 1000:g} to {told.allowed_ua / 1000:g} mA" in str(told)
+    assert ("Fit the full-scale resistor for 25 mA (caps from 2 mA)" in str(told)) is (25_000 < full_ua > cap_ua)
+
+
+def passes(board: Board, ua: int) -> bool:
+    programme = load_programme(programme_path(PLAN.programme))
+    return not ceilings(programme, figures(programme, board, ua))
+
+
+def test_a_programme_for_which_no_cap_is_possible_says_so() -> None:
+    """0.5 cm2 carry less than a quarter of the full scale."""
+    with pytest.raises(EngineRefused) as refused:
+        refuse_unfit(replace(PLAN, electrode_area_mm2=50), load_board())
+    assert refused.value.allowed_ua is not None
+    assert refused.value.allowed_ua < 12_500
+    assert "this board takes none under 12.5 mA; the programme passes up to" in str(refused.value)
 
 
 def test_a_cap_for_a_channel_that_the_programme_does_not_use_is_refused() -> None:
@@ -277,6 +319,10 @@ def test_the_guard_takes_what_an_enrolled_key_signed(tmp_path: Path) -> None:
     assert code(text, signature.key, signature.value) == "prescription_foreign"
     with pytest.raises(KeyRefused):
         revoke(tmp_path, signature.key)
+    assert (enrolled(tmp_path), once_enrolled(tmp_path)) == ((), (KEY.public,)), "what it signed can still be proved"
+    enrol(tmp_path, KEY.public)
+    revoke(tmp_path, signature.key, keep=False)
+    assert enrolled(tmp_path) == ()
 
 
 @pytest.mark.parametrize("line", ["", "00 K", "zz" * 32 + " K", "00" * 32, "00" * 32 + " ", "00" * 32 + " a\x07b"])

@@ -41,8 +41,8 @@ def test_how_a_seal_and_a_plan_are_written() -> None:
     fields = json.loads(made.text())
     assert list(fields) == sorted(fields)
     assert made.text() == json.dumps(fields, separators=(",", ":")).encode()
-    text = b'{"caps_ua":{"A":5,"B":7},"programme":"x\\u00f8"}'
-    assert seal.plan_hash("x\u00f8", {"B": 7, "A": 5}) == hashlib.sha256(text).hexdigest()
+    text = b'{"caps_ua":{"A":5,"B":7},"key":"k","prescription":"p","programme":"x\\u00f8"}'
+    assert seal.plan_hash("x\u00f8", {"B": 7, "A": 5}, "p", "k") == hashlib.sha256(text).hexdigest()
 
 
 @pytest.mark.parametrize(("length", "taken"), [(0, False), (1, True), (64, True), (65, False)])

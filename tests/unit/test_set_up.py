@@ -30,10 +30,11 @@ case "$*" in
     [ "$FAKE_FAIL" != venv ] || { mkdir .venv; exit 1; }
     mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
   *" -m pip "*)
-    echo "pip ${asked#*--log .venv/set-up.log }" >>"$FAKE_LOG"
+    echo "pip ${asked#*--disable-pip-version-check }" >>"$FAKE_LOG"
     [ ! -e .venv/set-up-stamp ] || echo "a stamp while pip runs" >>"$FAKE_LOG"
     [ "$FAKE_FAIL" != killed ] || kill -9 $PPID
-    [ "$FAKE_FAIL" != network ] || { echo "NewConnectionError: no route" >.venv/set-up.log; exit 1; } ;;
+    [ "$FAKE_FAIL" != network ] || { echo "NewConnectionError: no route" >&2; exit 1; } ;;
+  *" -m compileall "*) echo "compile" >>"$FAKE_LOG" ;;
   *) echo "unexpected: $*" >>"$FAKE_LOG"; exit 9 ;;
 esac
 """
@@ -54,11 +55,12 @@ USER_ID = "#!/bin/sh\necho 1000\n"
 ROOT_ID = "#!/bin/sh\necho 0\n"
 
 RUN_STEPS = [
-    "pip install --require-hashes --only-binary :all: --requirement requirements.lock --quiet",
+    "pip install --no-deps --require-hashes --only-binary :all: --no-compile --requirement requirements.lock --quiet",
+    "compile",
     "pip install --no-index --no-deps --no-build-isolation --editable . --quiet",
     "pip check --quiet",
 ]
-TEST_STEPS = [RUN_STEPS[0].replace("requirements.lock", "requirements-dev.lock"), *RUN_STEPS[1:]]
+TEST_STEPS = [RUN_STEPS[0].replace("requirements.lock", "requirements-dev.lock"), *RUN_STEPS[2:]]
 
 
 @dataclass
@@ -77,6 +79,7 @@ class Place:
     def set_up(self, what: str, **environment: str) -> subprocess.CompletedProcess[str]:
         self.log.unlink(missing_ok=True)
         base = {"PATH": f"{self.bin}:/usr/bin:/bin", "FAKE_LOG": str(self.log), "FAKE_ENSUREPIP": "yes"}
+        base |= {"DISTRIBUTION_PYTHON": str(self.bin / "distribution/python3")}
         return subprocess.run(
             [self.tree / "deploy/set-up.sh", what],
             env=base | environment,
@@ -222,6 +225,18 @@ def test_a_newer_python_beside_an_old_python3_is_taken(place: Place) -> None:
     result = place.set_up("run", FAKE_ONLY_AS="/python3.12")
     assert result.returncode == 0, result.stderr
     assert "with python3.12 (3.11.2)" in result.stdout
+
+
+def test_the_python_of_the_distribution_comes_first_where_it_can_do_all(place: Place) -> None:
+    (place.bin / "distribution").mkdir()
+    own = place.bin / "distribution/python3"
+    place.program("distribution/python3", FAKE_PYTHON)
+    assert f"with {own} (" in place.set_up("run").stdout
+    shutil.rmtree(place.tree / ".venv")
+    assert "with python3.13 (" in place.set_up("run", PYTHON="python3.13").stdout
+    shutil.rmtree(place.tree / ".venv")
+    place.program("distribution/python3", FAKE_PYTHON.replace("*ensurepip*)", "*ensurepip*) exit 1 ;; *never*)"))
+    assert "with python3 (" in place.set_up("run").stdout
 
 
 def test_a_named_python_is_taken_or_refused_and_no_other(place: Place) -> None:

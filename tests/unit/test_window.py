@@ -7,7 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safety.decode import Chunk, Pulse
-from safety.window import WAVE_SLACK_US, Asked, Played, allowed, between, look, plan, quiet_us, recent, silent
+from safety.window import (
+    READING_US,
+    SHIFT_US,
+    UNSURE_US,
+    WAVE_SLACK_US,
+    Asked,
+    Played,
+    allowed,
+    between,
+    look,
+    may_empty,
+    next_check_us,
+    plan,
+    quiet_us,
+    recent,
+    silent,
+)
 
 BEGINS = 1_000_000
 
@@ -31,7 +47,7 @@ def in_flight(played: tuple[Played, ...], at: int) -> frozenset[str]:
 
 
 def may_reset(played: tuple[Played, ...], since: int, at: int) -> bool:
-    return look(played, since, at).may_reset
+    return may_empty(look(played, since, at), since, at)
 
 
 ONE = (chunk(pulse(50_000)),)  # from 1 050 000 to 1 050 600
@@ -95,10 +111,18 @@ def test_a_pulse_under_way() -> None:
     assert in_flight((chunk(pulse(10_000), pulse(10_700, channel="B")),), BEGINS + 10_600) == frozenset("AB")
 
 
-def test_peaks_may_be_emptied_between_pulses() -> None:
-    assert may_reset(ONE, START, START - 2_001)
-    assert may_reset(ONE, START, END + 2_001)
+def test_peaks_may_be_emptied_where_there_was_no_pulse_or_a_whole_one() -> None:
+    assert may_reset(ONE, START - 50_000, START - 2_001)
+    assert may_reset(ONE, START - 2_000, END + 2_000)
     assert not may_reset(ONE, START - 20_000, END)
+
+
+def test_peaks_are_kept_for_a_pulse_after_one_that_may_have_been_lost_but_not_for_ever() -> None:
+    assert not may_reset(ONE, START - 1_999, END + 2_001)
+    assert not may_reset(ONE, START, START + UNSURE_US - 1)
+    assert may_reset(ONE, START, START + UNSURE_US)
+    last = (*ONE, chunk(pulse(UNSURE_US + 50_000)))
+    assert not may_reset(last, START, START + UNSURE_US), "the one that is under way will be a whole one"
 
 
 def test_peaks_may_be_emptied_within_dense_pulses_once_each_channel_was_seen() -> None:
@@ -108,15 +132,33 @@ def test_peaks_may_be_emptied_within_dense_pulses_once_each_channel_was_seen() -
     assert may_reset(dense[:1], BEGINS + 5_000, BEGINS + 20_000)  # B had nothing to show
 
 
-def test_the_next_quiet_moment() -> None:
+def test_the_nearest_quiet_moment() -> None:
     two = (chunk(pulse(50_000), pulse(54_000, channel="B")),)  # A's slack reaches into B's
-    assert quiet_us(two, START - 2_001, 7_000) == START - 2_001
-    assert quiet_us(two, START - 2_000, 9_000) == END + 4_000 + 2_001
-    assert quiet_us(two, START - 2_000, 8_000) == START - 2_000
-    assert quiet_us(two, END + 4_000, 2_001) == END + 6_001
-    assert quiet_us(two, END + 4_000, 2_000) == END + 4_000
+    soonest, latest = START - 4_001, END + 4_000 + 2_001
+    for from_us, found in (
+        (soonest, soonest),
+        (soonest + 1, soonest),
+        (START, soonest),
+        (START + 1_301, latest),
+        (END + 6_000, latest),
+        (latest, latest),
+    ):
+        assert quiet_us(two, from_us, from_us - 9_000, from_us + 9_000) == found, from_us
+    assert quiet_us(two, START, soonest + 1, START + 9_000) == latest
+    assert quiet_us(two, START, soonest + 1, latest - 1) == START
+    assert quiet_us(two, END + 4_000, START, latest) == latest
     for cut, found in ((START - 2_001, START), (START - 2_000, END + 2_001)):
-        assert quiet_us((chunk(pulse(50_000), cut=cut),), START, 9_000) == found
+        assert quiet_us((chunk(pulse(50_000), cut=cut),), START, START, START + 9_000) == found
+
+
+def test_checks_are_20_ms_apart_and_25_at_most() -> None:
+    due = START - 20_000
+    assert next_check_us(ONE, due - 20_000, due - 20_000) == (due, due), "no pulse is met"
+    assert next_check_us(ONE, due - 1_000, due - 1_000) == (START - 1_000, START - 4_001)
+    assert next_check_us(ONE, due + 1_000, due + 1_000) == (START + 1_000, END + 2_001)
+    assert next_check_us(ONE, due, due) == (START, END + 2_001)
+    assert next_check_us(ONE, due, due - 3_000) == (START, START - 4_001), "else 25.6 ms after the one before"
+    assert next_check_us(ONE, due - 50_000, due) == (due, due), "one that was late counts from there"
 
 
 @pytest.mark.req("SR-154")
@@ -188,26 +230,30 @@ def test_the_true_peak_is_between_the_two(train: tuple[Played, ...], since: int,
 
 @given(trains(), st.integers(0, 300_000), st.integers(-WAVE_SLACK_US, WAVE_SLACK_US))
 def test_at_a_quiet_moment_no_line_is_high(train: tuple[Played, ...], from_us: int, off: int) -> None:
-    at = quiet_us(train, BEGINS + from_us, 10_000)
+    at = quiet_us(train, BEGINS + from_us, BEGINS + from_us - 10_000, BEGINS + from_us + 10_000)
     if in_flight(train, at):
         assert at == BEGINS + from_us
         return
     assert not any(span.start_us + off <= at <= span.end_us + off for one in train for span in one.spans)
 
 
-@given(trains(), st.integers(0, 19_999))
-def test_no_channel_goes_unseen(train: tuple[Played, ...], phase: int) -> None:
-    """Checks each 20 ms, as the guard makes them: of three in a row, one can judge what was asked in them."""
+@given(trains(), st.integers(0, 19_999), st.integers(0, READING_US))
+def test_no_channel_goes_unseen(train: tuple[Played, ...], phase: int, takes: int) -> None:
+    """Checks as the guard makes them, each of which takes a while: of three in a row with a pulse, one can judge."""
+    due = at = BEGINS + phase
     since = BEGINS - 30_000
     unseen = dict.fromkeys("AB", 0)
-    for due in range(BEGINS + phase, BEGINS + 400_000, 20_000):
-        at = quiet_us(train, due, 7_000)
-        reset = may_reset(train, since, at)
+    while at < BEGINS + 400_000:
         for channel in "AB":
-            found = asked(train, channel, since, at)
-            unseen[channel] = 0 if found.must or not found.may else unseen[channel] + 1
+            if asked(train, channel, since, at).must:
+                unseen[channel] = 0
+            elif asked(train, channel, at - 20_000, at).may:  # one more that could not be judged
+                unseen[channel] += 1
             assert unseen[channel] <= 2, (channel, at)
-        since = at if reset else since
+        since = at + takes if may_reset(train, since, at) else since
+        due, following = next_check_us(train, due, at)
+        assert due - SHIFT_US <= following <= at + 25_000
+        at = following
 
 
 @pytest.mark.parametrize("late_us", [0, 1_000, 1_001, 3_000])
@@ -263,5 +309,5 @@ def test_when_no_current_may_have_flowed(since: int, until: int, slack: int | No
 
 def test_the_last_moment_at_which_a_pulse_may_be_under_way_is_not_quiet() -> None:
     over = BEGINS + 10_600 + WAVE_SLACK_US
-    assert quiet_us([chunk(pulse(10_000))], over, 5_000) == over + 1
-    assert quiet_us([chunk(pulse(10_000))], over + 1, 5_000) == over + 1
+    assert quiet_us([chunk(pulse(10_000))], over, over, over + 5_000) == over + 1
+    assert quiet_us([chunk(pulse(10_000))], over + 1, over, over + 5_000) == over + 1
