@@ -21,6 +21,8 @@ from tests.support.served import serving
 
 OWN = Exercise("hold", 5_000, 7_000, 1, 60)
 """Of the programme that is prescribed here."""
+TURN_MS = 180_000
+"""A turn takes over a minute by itself: the check and one squeeze 72 s, four contractions 54 s."""
 
 
 def begins(patient: Person) -> None:
@@ -53,7 +55,8 @@ def leads(api: Api, tmp_path: Path, phone: Phone, language: str) -> None:
             session = replace(HOLD, part=part, contraction=contraction, part_left_us=5_000_000)
             channels = {**api.engine.now.channels, "A": replace(api.engine.now.channels["A"], set_point_ua=8_000)}
             api.engine._set(session=session, channels=channels, **changes)
-            page.locator(f'.ring[data-part="{part}"]').wait_for()
+            if (part, contraction) != ("rest", 3):  # then the pause may be there first
+                page.locator(f'.ring[data-part="{part}"]').wait_for()
 
         api.engine._set(session=replace(HOLD, part="waiting"))
         begins(patient)
@@ -89,6 +92,7 @@ def test_a_session_in_turns_on_guard_and_board(planned: Served, phone: Phone) ->
     patient = Person(phone(planned.link("patient")))
     page = patient.page
     patient.gets_ready()
+    page.set_default_timeout(TURN_MS)
     begins(patient)
     patient.sees("turns.check_next")
     patient.presses("check.do")
