@@ -26,7 +26,7 @@ def in_turns(api: Api, patient: Person, hold: Playing, idle: Mapping[str, Channe
     patient.sees("turns.counted", n=2, of=6)
     yield "turns-current", patient
     engine.now = replace(before, paused_by=None)
-    patient.sees("turns.yours")
+    page.get_by_role("heading", name=patient.words["turns.yours"]).wait_for()
     yield "turns-yours", patient
     patient.presses("turns.squeeze", n=1)
     page.locator("canvas").wait_for()

@@ -71,9 +71,14 @@ def leads(api: Api, tmp_path: Path, phone: Phone, language: str) -> None:
         for number in (1, 2, 3):
             plays("hold", number, mode="running")
             patient.sees("turns.counted", n=number - 1, of=3)
-            page.wait_for_timeout(300)  # the device looks ten times a second
+            for _ in range(600):  # the device looks ten times a second
+                if api.service.alternating is not None and api.service.alternating._before_ua is not None:
+                    break
+                page.wait_for_timeout(100)
             plays("rest", number)
-        patient.sees("turns.yours")
+            if number < 3:
+                patient.sees("turns.counted", n=number, of=3)
+        page.get_by_role("heading", name=patient.words["turns.yours"]).wait_for()
         assert api.engine.now.mode == "paused"
         patient.presses("turns.squeeze", n=1)
         page.locator("canvas").wait_for()
@@ -100,7 +105,9 @@ def test_a_session_in_turns_on_guard_and_board(planned: Served, phone: Phone) ->
     patient.presses("start")
     patient.part("ramp_up", "hold")
     patient.raises_to("2,0")
-    patient.sees("turns.yours")  # after three contractions in which nothing was raised
+    page.get_by_role(
+        "heading", name=patient.words["turns.yours"]
+    ).wait_for()  # after three contractions in which nothing was raised
     assert planned.mode() == "paused"
     patient.presses("turns.squeeze", n=1)
     patient.sees("turns.resume")
