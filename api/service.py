@@ -28,6 +28,7 @@ from controller.journal import Journal, utc_now
 from controller.keys import Signs
 from controller.port import Engine, State
 from controller.prescription import Prescription
+from controller.training.alternating import Alternating
 from controller.training.room import Room
 from safety.enrolled import PublicKey
 from safety.errors import PelviStimError
@@ -35,7 +36,7 @@ from safety.errors import PelviStimError
 JOURNAL_WITHIN_S: Final = 1.0
 """How long an answer that is due waits for the disk; the row is written all the same."""
 
-Known = tuple[State, Standing, bool, Prescription | None, Looked]
+Known = tuple[State, Standing, bool, Prescription | None, Looked, Alternating | None]
 """What the told state is made of; each is another object when it is another."""
 T = TypeVar("T")
 
@@ -73,6 +74,8 @@ class Service:
     control: Control = field(default_factory=Control)
     threshold: Threshold = field(default_factory=Threshold)
     looking: asyncio.Task[None] | None = None  # ends the procedure in time
+    alternating: Alternating | None = None
+    turns: asyncio.Task[None] | None = None  # pauses a session that goes in turns
     clock_s: Callable[[], float] = time.monotonic
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
@@ -102,7 +105,8 @@ class Service:
     def _known(self) -> Known:
         state = self.engine.state()
         threshold = looked(self.threshold.now, self.clock_s(), state.session)
-        return state, self.control.standing, self.journal_ok, self.engine.prescription(), threshold
+        told = (state, self.control.standing, self.journal_ok, self.engine.prescription())
+        return *told, threshold, self.alternating
 
     async def button_tried(self) -> bool:
         """Whether the red button was tried today, by the date of this machine's clock (``controller/button.py``)."""

@@ -24,6 +24,7 @@ export function Blocks() {
 // --- what was done ----------------------------------------------------------------------------------------------------
 
 export const Journal = () => html`<section class="card"><h1>${t("journal.title")}</h1>
+  <a class="button noprint" href="#/write">${t("message.title")}</a>
   <${Blocks} />
   ${store.sessions.length === 0 && html`<p>${t("history.none")}</p>`}
   ${store.sessions.map((one) => html`<article key=${one.id}><h2>${moment(one.began)}</h2><p>${programmeTitle(one.programme)}</p><${Delivered} one=${one} />

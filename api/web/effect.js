@@ -6,6 +6,7 @@ import { store } from "./store.js";
 import { date, moment, number, refusal, t } from "./text.js";
 import { Points } from "./plot.js";
 import { streak } from "./aim.js";
+import { Impressions } from "./remind.js";
 
 const DAY_MS = 86_400_000;
 const NAMES = { endurance_ms: "guided.endurance", leaks: "diary.leaks", goal: "diary.near_short" };
@@ -98,7 +99,7 @@ export class Effect extends Component {
         ${effect.course > 1 && html`<button type="button" class="noprint" onClick=${() => this.load(effect.course - 1)}>${t("effect.before")}</button>`}`}
       ${trainings && !measured.length && html`<p>${t("effect.none")}</p>`}
       ${trainings?.length > 0 && html`<h2>${t("effect.trainings")}</h2>${trainings.map((one) => html`<details key=${one.id}><summary>${t(`guided.${one.name}`)}
-        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}</section>`;
+        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}<${Impressions} /></section>`;
   }
 }
 
