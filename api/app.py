@@ -15,6 +15,8 @@ from api import (
     models,
     page,
     problems,
+    routes_alternating,
+    routes_follow_up,
     routes_people,
     routes_prescription,
     routes_programmes,
@@ -61,7 +63,8 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     for routes in (
         *(routes_session, routes_people, routes_programmes, routes_prescription),
-        *(routes_records, routes_report, routes_threshold, routes_training),
+        *(routes_records, routes_report, routes_threshold, routes_training, routes_alternating),
+        routes_follow_up,
     ):
         app.include_router(routes.router, prefix=PREFIX)
     app.router.routes.extend(page.routes())

@@ -10,6 +10,7 @@ from api.passphrase import LENGTH_MAX
 from api.words import describe
 from controller.blocks import ADVERSE
 from controller.prescription import CONTRAINDICATIONS
+from controller.training.alternating import OWN_MAX, OWN_MIN, STIMULATED_MAX, STIMULATED_MIN
 from safety import limits
 
 
@@ -137,6 +138,14 @@ class ChannelOut(Out):
     finding: str | None = Field(description="What the last electrode check found wrong, as a code.")
 
 
+class AlternatingOut(Out):
+    """Stimulated contractions and one's own, in turn."""
+
+    stimulated: int
+    own: int
+    counted: int
+
+
 class SessionOut(Out):
     """The open session. Left-over times in ms."""
 
@@ -152,6 +161,7 @@ class SessionOut(Out):
     session_ms: int
     left_ms: int
     looking: bool = Field(description="A clinician looks for the caps in it.")
+    alternating: AlternatingOut | None = Field(description="Null: it does not go in turns.")
 
 
 class LeaseOut(Out):
@@ -246,6 +256,13 @@ class ControlIn(In):
     """`claim` takes control (a clinician's phone only asks), `allow` lets the one that asks, `release` gives it up."""
 
     action: Literal["claim", "allow", "release"]
+
+
+class AlternatingIn(In):
+    """How many contractions make a turn."""
+
+    stimulated: Annotated[int, Field(ge=STIMULATED_MIN, le=STIMULATED_MAX), WHOLE] = 6
+    own: Annotated[int, Field(ge=OWN_MIN, le=OWN_MAX), WHOLE] = 4
 
 
 class ActionIn(In):

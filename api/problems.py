@@ -89,6 +89,8 @@ _TABLE: Final = {
         "pause_too_short": "a pause is shorter than its squeeze",
         "exercise_range": "a figure of an exercise is out of its range",
         "perfect_range": "a figure of the palpation is out of its range",
+        "levels_missing": "the own squeezes of a session begin with a turn before the electrode check",
+        "turns_not_possible": "this session cannot go in turns",
         "output_enabled": "muscle activity is not read while output is, or may be, enabled",
         "not_now": "not possible in the state the device is in",
     },

@@ -214,6 +214,7 @@ class ReportOut(Out):
     pain: dict[str, Series]
     adverse: Adverse
     diary: DiaryPart
+    impression: Series = Field(description="PGI-I: 1 (very much better) to 7 (very much worse).")
     events: list[Cause]
     causes: dict[str, Count]
     notice: str

@@ -16,33 +16,46 @@ from api.auth import AClinician, APatient, AtHomeOrClinician, TheService
 from api.problems import ApiRefused, documented
 from api.routes_session import PATIENT
 from api.views import summary, whole
+from controller import past
 from controller.blocks import blocks
 from controller.chain import Kind
 from controller.dose import Dose
-from controller.history import KINDS, Record, records
+from controller.history import Record
 
 router = APIRouter()
 SessionId = Annotated[str, Path(max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=past.PAGE_MAX, description="How many at most.")]
+Before = Annotated[str | None, Query(max_length=64, description="Only those opened before the session with this id.")]
+MORE = {"Link": {"description": '`rel="next"`, where there are more.', "schema": {"type": "string"}}}
 BlockId = Annotated[int, Path(ge=1, le=2**53)]
-
-
-def _records(service: TheService) -> list[Record]:
-    return records(service.journal.rows(*KINDS))
 
 
 def record_of(service: TheService, id: str) -> Record:
     """One session of the journal. Raises ApiRefused ``not_found``."""
-    found = next((record for record in _records(service) if record.id == id), None)
+    found = past.session(service.journal.path, id)
     if found is None:
         raise ApiRefused("there is no such session", code="not_found")
     return found
 
 
-@router.get("/sessions", summary="The sessions so far", tags=["history"], responses=documented(*PATIENT))
-def sessions(service: TheService, device: APatient) -> list[models.SessionSummary]:
-    """Every session, the newest first."""
+@router.get(
+    "/sessions",
+    summary="The sessions so far",
+    tags=["history"],
+    responses={200: {"headers": MORE}, **documented(*PATIENT, "not_found")},
+)
+def sessions(
+    service: TheService, device: APatient, response: Response, limit: Limit = past.PAGE, before: Before = None
+) -> list[models.SessionSummary]:
+    """The newest first, so many at once; the header `Link` has the address of those before them."""
     del device
-    return [summary(record) for record in reversed(_records(service))]
+    try:
+        found, more = past.page(service.journal.path, limit, before)
+    except KeyError:
+        raise ApiRefused("there is no such session", code="not_found") from None
+    if more:
+        response.headers["Link"] = f'</api/v1/sessions?limit={limit}&before={found[-1].id}>; rel="next"'
+    return [summary(record) for record in found]
 
 
 @router.get("/sessions/{id}", summary="One session", tags=["history"], responses=documented(*PATIENT, "not_found"))

@@ -17,10 +17,11 @@ from api.roles import Role
 from api.routes_records import SessionId, record_of
 from api.routes_session import PATIENT, VIEWER
 from api.service import Service
+from controller import past
 from controller.chain import Kind
 from controller.diary import diary
 from controller.kept import person_code
-from controller.report import KINDS, as_csv, report
+from controller.report import as_csv, report
 
 router = APIRouter()
 First = Annotated[IsoDay, Query(alias="from", description="The first day, in UTC.")]
@@ -52,9 +53,9 @@ def make(
 
 def _report(service: Service, device: Device, first: str, last: str) -> dict[str, Any]:
     head = service.journal.rows(Kind.DEVICE)[0]
-    rows = service.journal.rows(*KINDS)
-    clinician = device.role is Role.CLINICIAN
-    return report(rows, _day(first), _day(last), person_code(head.hash), clinician=clinician)
+    days = _day(first), _day(last)
+    rows = past.for_report(service.journal.path, days)
+    return report(rows, *days, person_code(head.hash), clinician=device.role is Role.CLINICIAN)
 
 
 @router.get("/report/schema", summary="The report's JSON Schema", tags=["report"], responses=documented(*VIEWER))

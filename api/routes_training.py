@@ -12,17 +12,19 @@ from fastapi.responses import StreamingResponse
 
 from api import training_models as models
 from api.auth import AClinician, APatient, AViewer, TheService
+from api.devices import Device
 from api.emg_live import as_sse
 from api.problems import ApiRefused, documented
 from api.routes_session import PATIENT, VIEWER
 from api.service import Service
+from controller import past
 from controller.blocks import blocks
 from controller.chain import Kind
 from controller.journal import JournalError, utc_now
 from controller.prescription import contraindicated
 from controller.training.course import Plan, plan
 from controller.training.perfect import Perfect, perfects
-from controller.training.records import KINDS, effect, trainings, usual_rest
+from controller.training.records import effect, trainings, usual_rest
 from controller.training.room import Open
 from controller.training.shapes import READY, Exercise, length_ms
 
@@ -69,13 +71,15 @@ async def begin(service: TheService, device: APatient, wanted: models.TrainingIn
         raise ApiRefused(f"{wanted.kind} has no {wanted.name}", code="training_unknown")
     if bool(exercises) != (wanted.name == "own"):
         raise ApiRefused("exercises are for the name own, which has some", code="training_unknown")
-    chosen = plan(wanted.kind, wanted.name, exercises)
+    return await open_training(service, device, plan(wanted.kind, wanted.name, exercises), wanted.sensor)
+
+
+async def open_training(service: Service, device: Device, chosen: Plan, sensor: str | None) -> models.TrainingNow:
+    """Begins it, journalled. Raises TrainingRefused, JournalError."""
     rows = await asyncio.to_thread(service.journal.rows, Kind.TRAINING)
-    rest = usual_rest(trainings(rows), wanted.sensor) if wanted.sensor else None
+    rest = usual_rest(trainings(rows), sensor) if sensor else None
     simulated = service.engine.state().simulated
-    opened, row = await asyncio.to_thread(
-        service.room.open, chosen, wanted.sensor, rest, who=device.id, simulated=simulated
-    )
+    opened, row = await asyncio.to_thread(service.room.open, chosen, sensor, rest, who=device.id, simulated=simulated)
     try:
         await service.settle(row)
     except JournalError:
@@ -185,7 +189,8 @@ def effects(
     told `more_than_chance` in twelve weeks, all measures together (docs/training.md).
     """
     del device
-    found = effect(service.journal.rows(*KINDS), date.fromisoformat(utc_now()[:10]), course)
+    today = date.fromisoformat(utc_now()[:10])
+    found = effect(past.for_effect(service.journal.path, today, course), today, course)
     if found is None:
         raise ApiRefused("there is no such course yet", code="not_found")
     return models.EffectOut.model_validate(found)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, TypeVar
 
 from api.announce import Announcer
@@ -27,6 +28,7 @@ from controller.journal import Journal, utc_now
 from controller.keys import Signs
 from controller.port import Engine, State
 from controller.prescription import Prescription
+from controller.training.alternating import Alternating
 from controller.training.room import Room
 from safety.enrolled import PublicKey
 from safety.errors import PelviStimError
@@ -34,7 +36,7 @@ from safety.errors import PelviStimError
 JOURNAL_WITHIN_S: Final = 1.0
 """How long an answer that is due waits for the disk; the row is written all the same."""
 
-Known = tuple[State, Standing, bool, Prescription | None, Looked]
+Known = tuple[State, Standing, bool, Prescription | None, Looked, Alternating | None]
 """What the told state is made of; each is another object when it is another."""
 T = TypeVar("T")
 
@@ -72,6 +74,8 @@ class Service:
     control: Control = field(default_factory=Control)
     threshold: Threshold = field(default_factory=Threshold)
     looking: asyncio.Task[None] | None = None  # ends the procedure in time
+    alternating: Alternating | None = None
+    turns: asyncio.Task[None] | None = None  # pauses a session that goes in turns
     clock_s: Callable[[], float] = time.monotonic
     figures: Figures = field(default_factory=Figures)
     journal_ok: bool = True
@@ -101,12 +105,14 @@ class Service:
     def _known(self) -> Known:
         state = self.engine.state()
         threshold = looked(self.threshold.now, self.clock_s(), state.session)
-        return state, self.control.standing, self.journal_ok, self.engine.prescription(), threshold
+        told = (state, self.control.standing, self.journal_ok, self.engine.prescription())
+        return *told, threshold, self.alternating
 
     async def button_tried(self) -> bool:
         """Whether the red button was tried today, by the date of this machine's clock (``controller/button.py``)."""
-        rows = await asyncio.to_thread(self.journal.rows, Kind.STATE, Kind.CAUSE)
-        return tried(rows, utc_now()[: len("2027-03-15")])
+        today = utc_now()[: len("2027-03-15")]
+        days = date.fromisoformat(today), date.fromisoformat(today)
+        return tried(await asyncio.to_thread(self.journal.rows, Kind.STATE, Kind.CAUSE, days=days), today)
 
     def unpair(self, id_: str, by: str) -> Future[Row] | None:
         """Ends a phone's pairing; None when there is no such phone. A clinician's leaves no key of hers open."""

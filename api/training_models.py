@@ -15,7 +15,10 @@ from controller.training.course import Kind
 from controller.training.shapes import Task, What
 
 SensorKind = Literal["vaginal", "anal", "surface"]
-Name = Literal["sprint", "marathon", "endurance", "relaxation", "own", "technique", "glazer"]
+Asked = Literal["guided", "technique", "biofeedback", "assessment"]
+AskedName = Literal["sprint", "marathon", "endurance", "relaxation", "own", "technique", "glazer"]
+Name = AskedName | Literal["alternating"]
+"""The own squeezes of a session in turn are not begun as a training, but told as one."""
 
 
 class ExerciseIn(In):
@@ -37,8 +40,8 @@ class ExerciseIn(In):
 class TrainingIn(In):
     """A training to begin. With a sensor inside the body every question is answered, as before stimulation."""
 
-    kind: Kind = Field(description="`guided` needs no sensor; the others do.")
-    name: Name = Field(description="Which exercises; `technique` and `glazer` are those kinds' own.")
+    kind: Asked = Field(description="`guided` needs no sensor; the others do.")
+    name: AskedName = Field(description="Which exercises; `technique` and `glazer` are those kinds' own.")
     exercises: Annotated[list[ExerciseIn], Field(max_length=shapes.EXERCISES_MAX)] = Field(
         [], description="One's own mix, for the name `own`."
     )

@@ -19,6 +19,7 @@ from controller.prescription import Placement, Prescription, Signature
 from controller.prescription_form import as_form
 from controller.programme_form import Checked, phase_of
 from controller.strict_toml import Range
+from controller.training.alternating import Alternating
 
 
 def etag(state: State) -> str:
@@ -36,7 +37,12 @@ def rev_of(if_match: str | None, state: State) -> int | None:
 
 
 def state_out(
-    state: State, standing: Standing, journal_ok: bool, prescription: Prescription | None, threshold: models.Looked
+    state: State,
+    standing: Standing,
+    journal_ok: bool,
+    prescription: Prescription | None,
+    threshold: models.Looked,
+    alternating: Alternating | None,
 ) -> models.StateOut:
     lease = state.lease
     return models.StateOut(
@@ -50,7 +56,7 @@ def state_out(
         epoch=state.epoch,
         rev=etag(state),
         channels={name: _channel(channel) for name, channel in state.channels.items()},
-        session=None if state.session is None else _session(state.session),
+        session=None if state.session is None else _session(state.session, alternating),
         lease=models.LeaseOut(
             nonce=lease.nonce,
             age_ms=None if lease.age_us is None else lease.age_us // 1000,
@@ -78,7 +84,7 @@ def _channel(channel: Channel) -> models.ChannelOut:
     )
 
 
-def _session(playing: Playing) -> models.SessionOut:
+def _session(playing: Playing, turns: Alternating | None) -> models.SessionOut:
     return models.SessionOut(
         id=playing.id,
         programme=playing.programme,
@@ -92,6 +98,9 @@ def _session(playing: Playing) -> models.SessionOut:
         session_ms=playing.session_us // 1000,
         left_ms=max(0, playing.duration_us - playing.session_us) // 1000,
         looking=playing.looking,
+        alternating=None
+        if turns is None or turns.session != playing.id
+        else models.AlternatingOut(stimulated=turns.stimulated, own=turns.own.repeats, counted=turns.counted),
     )
 
 

@@ -39,6 +39,9 @@ class Kind(StrEnum):
     DIARY = "diary"
     TRAINING = "training"
     PERFECT = "perfect"
+    MESSAGE = "message"
+    REMINDER = "reminder"
+    IMPRESSION = "impression"
 
 
 @dataclass(frozen=True)

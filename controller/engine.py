@@ -19,6 +19,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
+from controller import past
 from controller.chain import Kind, Row
 from controller.dose import Doses
 from controller.feed import Made
@@ -259,7 +260,8 @@ class GuardEngine:
 
     def _recover(self, welcome: Message) -> None:
         """Sessions that an app before this one opened and did not close: it died in them, and the guard stopped."""
-        for record in records(self._journal.rows(Kind.SESSION)):
+        newest = past.newest(self._journal.path, past.PAGE)  # those before them were seen to when these were opened
+        for record in records(self._journal.rows(Kind.SESSION, sessions=newest)):
             if record.closed is None:
                 guard = welcome["cause"] or welcome["last_cause"]
                 self._journal.append(Kind.SESSION, event="lost", session=record.id, cause="app_lost", guard_cause=guard)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,12 +30,25 @@ APPLICATION_ID: Final = 0x50535631
 """Marks the file as ours (``PSV1``)."""
 WAITING_MAX: Final = 10_000
 """Rows that may wait for a disk that hangs; more are refused, for memory is not endless."""
+Days = tuple[date, date]
+"""The first day and the last, both included, in UTC."""
 GROUP_MAX: Final = 200
 """Rows that share one commit when they come faster than the disk."""
+NAMED: Final = "CASE WHEN json_valid(body) THEN json_extract(body, '$.session') END"
+"""The session that a row's body names. The column ``session`` repeats it, only to find rows by: no hash covers it,
+``journal_check`` holds it to the bodies, and FILED makes it anew.
+"""
+PUT: Final = f"INSERT INTO row VALUES (?1, ?2, ?3, ?4, ?5, {NAMED.replace('body', '?4')})"
+FILED: Final = f"UPDATE row SET session = {NAMED}"
 MIGRATIONS: Final = (
     """CREATE TABLE row (
   number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
 ) STRICT""",
+    "ALTER TABLE row ADD COLUMN session TEXT",
+    FILED,
+    "CREATE INDEX row_kind ON row (kind)",
+    "CREATE INDEX row_at ON row (kind, at)",
+    "CREATE INDEX row_session ON row (session)",
 )
 """The step from each ``user_version`` to the next. A step that a version was released with is never changed."""
 
@@ -106,9 +120,9 @@ class Journal:
             self._entries.put(entry)
         return entry.done
 
-    def rows(self, *kinds: Kind, after: int = 0) -> list[Row]:
-        """The rows on disk in their order, of these kinds (none named: all), with a number above ``after``."""
-        return list(read(self.path, *kinds, after=after))
+    def rows(self, *kinds: Kind, days: Days | None = None, sessions: Iterable[str] | None = None) -> list[Row]:
+        """The rows on disk, as ``read`` gives them."""
+        return list(read(self.path, *kinds, days=days, sessions=sessions))
 
     def close(self) -> None:
         """Writes what waits, and lets go of the file."""
@@ -183,9 +197,7 @@ class Journal:
             for entry in group:
                 rows.append(head.then(entry.at, entry.kind, entry.body))
                 head = of(rows[-1])
-            connection.executemany(
-                "INSERT INTO row VALUES (?, ?, ?, ?, ?)", [(r.number, r.at, r.kind, r.body, r.hash) for r in rows]
-            )
+            connection.executemany(PUT, [(r.number, r.at, r.kind, r.body, r.hash) for r in rows])
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -234,13 +246,36 @@ def _last(connection: sqlite3.Connection) -> Head:
     return Head(*found) if found else Head()
 
 
-def read(path: Path, *kinds: Kind, after: int = 0) -> Iterator[Row]:
-    """The rows of a journal in their order, also of one that is being written. Raises JournalError."""
-    where = f"AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+def read(
+    path: Path,
+    *kinds: Kind,
+    days: Days | None = None,
+    sessions: Iterable[str] | None = None,
+    before: int | None = None,
+    backwards: bool = False,
+) -> Iterator[Row]:
+    """The rows of a journal in their order, also of one that is being written; those that are named: of these kinds
+    (none: all), of the days from the first to the last (by ``at``), of these sessions, with a number under ``before``.
+
+    Costs what it gives, however long the journal is. Raises JournalError.
+    """
     try:
         with contextlib.closing(connect_to_read(path)) as connection:
-            command = f"SELECT number, at, kind, body, hash FROM row WHERE number > ? {where} ORDER BY number"
-            for found in connection.execute(command, (after, *kinds)):
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            asked: list[tuple[str, tuple[object, ...]]] = [("TRUE", ())]
+            if sessions is not None:
+                column = "session" if version == len(MIGRATIONS) else NAMED
+                asked.append((f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(list(sessions)),)))
+            if kinds:  # the plus: no index of kinds where there is that of sessions
+                column = "kind" if sessions is None else "+kind"
+                asked.append((f"{column} IN ({', '.join('?' * len(kinds))})", kinds))
+            if days is not None:  # U comes after T
+                asked.append(("at >= ? AND at < ?", (days[0].isoformat(), f"{days[1].isoformat()}U")))
+            if before is not None:
+                asked.append(("number < ?", (before,)))
+            where, values = " AND ".join(words for words, _ in asked), [one for _, some in asked for one in some]
+            command = f"SELECT number, at, kind, body, hash FROM row WHERE {where} ORDER BY number"
+            for found in connection.execute(command + " DESC" * backwards, values):
                 yield Row(*found)
     except (sqlite3.Error, OSError) as error:
         raise _as_ours(path, error, code="journal_damaged") from None

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from controller import journal
 from controller.chain import FIRST, Finding, Kind, Row, broken
-from controller.journal import APPLICATION_ID, MIGRATIONS, JournalError
+from controller.journal import APPLICATION_ID, MIGRATIONS, NAMED, JournalError
 from safety.seal import Seal, SealError
 from safety.signer import fingerprint, public_key, read_seals
+
+MISFILED: Final = f"SELECT number FROM row WHERE session IS NOT {NAMED} LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -38,33 +41,75 @@ class Verdict:
 def verify(path: Path, guard_state: Path | None) -> Verdict:
     """Checks the journal file against itself and, with the guard's state folder, against its seals."""
     findings = list(_file(path))
-    rows: list[Row] = []
+    seals: list[Seal] | None = None
+    unread: list[Finding] = []
+    if guard_state is not None:
+        try:
+            seals = read_seals(guard_state)
+        except (SealError, OSError) as error:
+            unread.append(_unreadable(error))
+    rows = _Rows(seals or [])
     try:
-        rows.extend(journal.read(path))
+        findings += broken(rows.passing(journal.read(path)))
     except JournalError as error:
         if not findings:
             findings.append(Finding(error.code, str(error)))
-    findings += broken(rows)
-    device = _device(rows)
-    if rows and device is None:
+    if rows.count and rows.device is None:
         findings.append(Finding("no_device", "the first row does not say whose journal this is", 1))
-    seals: list[Seal] | None = None
     if guard_state is not None:
         try:
-            if device is not None and fingerprint(public_key(guard_state)) != device:
+            if rows.device is not None and fingerprint(public_key(guard_state)) != rows.device:
                 findings.append(Finding("other_device", "this is the journal of another device", 1))
-            seals = read_seals(guard_state)
-            findings += _against(rows, seals)
         except (SealError, OSError) as error:
-            findings.append(Finding(getattr(error, "code", "seal_unreadable"), str(error)))
+            unread = unread or [_unreadable(error)]
+    findings += [*unread, *_against(rows, seals or [])]
     return Verdict(
-        rows=len(rows),
-        head=rows[-1].hash if rows else FIRST,
-        device=device,
+        rows=rows.count,
+        head=rows.head,
+        device=rows.device,
         seals=None if seals is None else len(seals),
         sealed_rows=max((seal.closed_row for seal in seals or ()), default=0),
         findings=tuple(findings),
     )
+
+
+def _unreadable(error: SealError | OSError) -> Finding:
+    return Finding(getattr(error, "code", "seal_unreadable"), str(error))
+
+
+class _Rows:
+    """What is kept of the rows as they pass, for a journal may be larger than memory."""
+
+    def __init__(self, seals: list[Seal]) -> None:
+        self.count, self.head = 0, FIRST
+        self.device: str | None = None
+        self.hashes = {0: FIRST}
+        """Of the rows that a seal names."""
+        self.told: dict[tuple[str, str], dict[str, object]] = {}
+        """(event, session) -> fields, of the rows about sessions."""
+        self._sealed = {number for seal in seals for number in (seal.opened_row, seal.closed_row)}
+
+    def passing(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            if self.count == 0 and row.kind == Kind.DEVICE:
+                device = _fields(row).get("device")
+                self.device = device if isinstance(device, str) else None
+            self.count, self.head = self.count + 1, row.hash
+            if row.number in self._sealed:
+                self.hashes[row.number] = row.hash
+            if row.kind == Kind.SESSION:
+                fields = _fields(row)
+                self.told[str(fields.get("event")), str(fields.get("session"))] = fields
+            yield row
+
+
+def _fields(row: Row) -> dict[str, object]:
+    """Empty for a row that cannot be read, which is the chain's finding already."""
+    try:
+        fields = row.fields
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def _file(path: Path) -> Iterator[Finding]:
@@ -75,11 +120,13 @@ def _file(path: Path) -> Iterator[Finding]:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if mark != APPLICATION_ID:
                 yield Finding("file_foreign", "the file is not marked as a journal")
-            if version != len(MIGRATIONS):
-                yield Finding("file_version", f"the file is of version {version}, not {len(MIGRATIONS)}")
-            tables = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid").fetchall()
-            if tables != [("table", "row", MIGRATIONS[0])]:
+            if not 0 < version <= len(MIGRATIONS):
+                yield Finding("file_version", f"the file is of version {version}, not 1 to {len(MIGRATIONS)}")
+            if _schema(connection) != _made(MIGRATIONS[:version]):
                 yield Finding("file_schema", "the file holds other tables, or others, than a journal's")
+            elif (found := connection.execute(MISFILED).fetchone() if version == len(MIGRATIONS) else None) is not None:
+                words = "the column `session`, by which rows are found, says otherwise than the row"
+                yield Finding("misfiled", words, found[0])
             for (words,) in connection.execute("PRAGMA integrity_check(10)"):
                 if words != "ok":
                     yield Finding("journal_damaged", str(words))
@@ -87,20 +134,21 @@ def _file(path: Path) -> Iterator[Finding]:
         yield Finding(getattr(error, "code", "journal_damaged"), str(error))
 
 
-def _device(rows: list[Row]) -> str | None:
-    if not rows or rows[0].kind != Kind.DEVICE:
-        return None
-    try:
-        device = rows[0].fields.get("device")
-    except (ValueError, AttributeError):
-        return None
-    return device if isinstance(device, str) else None
+def _schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
 
 
-def _against(rows: list[Row], seals: list[Seal]) -> Iterator[Finding]:
+def _made(steps: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The schema that these steps make."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        for step in steps:
+            connection.execute(step)
+        return _schema(connection)
+
+
+def _against(rows: _Rows, seals: list[Seal]) -> Iterator[Finding]:
     """What the guard's seals say otherwise than the rows."""
-    hashes = {0: FIRST, **{row.number: row.hash for row in rows}}
-    told = {(row.kind, fields.get("event"), fields.get("session")): fields for row, fields in _readable(rows)}
+    hashes = rows.hashes
     for seal in seals:
         for number, hash_ in {seal.opened_row: seal.opened_hash, seal.closed_row: seal.closed_hash}.items():
             if number not in hashes:
@@ -110,18 +158,8 @@ def _against(rows: list[Row], seals: list[Seal]) -> Iterator[Finding]:
                 yield Finding("rewritten", f"row {number} is not the one that seal {seal.number} was made over", number)
         if seal.session is None:
             continue
-        if (Kind.SESSION, "opened", seal.session) not in told:
+        if ("opened", seal.session) not in rows.told:
             yield Finding("session_missing", f"the guard sealed session {seal.session}, of which nothing is told here")
-        closed = told.get((Kind.SESSION, "closed", seal.session))
+        closed = rows.told.get(("closed", seal.session))
         if closed and (closed.get("chunks"), closed.get("chunks_sha256")) != (seal.chunks, seal.chunks_sha256):
             yield Finding("other_chunks", f"session {seal.session}: the guard approved other chunks than told here")
-
-
-def _readable(rows: list[Row]) -> Iterator[tuple[Row, dict[str, object]]]:
-    """The rows about sessions with their fields; one that cannot be read is the chain's finding already."""
-    for row in rows:
-        if row.kind == Kind.SESSION:
-            with contextlib.suppress(ValueError, AttributeError):
-                fields = row.fields
-                fields.get("")
-                yield row, fields

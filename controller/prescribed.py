@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
+from controller import past
 from controller.blocks import blocks
 from controller.caps import caps, least_ua
 from controller.chain import Kind
@@ -75,7 +76,9 @@ class Prescriptions:
         missing = sorted(name for name in _used(programme_of(wanted)) if not wanted.caps_ua.get(name))
         if missing:
             raise EngineRefused("cap_missing", f"no cap is set for {', '.join(missing)}")
-        opened = [record.opened.get("day", record.began[:10]) for record in records(self._journal.rows(Kind.SESSION))]
+        newest = past.newest(self._journal.path, past.PAGE)  # more than any prescription allows in a week
+        rows = self._journal.rows(Kind.SESSION, sessions=newest)
+        opened = [record.opened.get("day", record.began[:10]) for record in records(rows)]
         week = (date.fromisoformat(today) - timedelta(days=6)).isoformat()
         if opened.count(today) >= wanted.sessions_per_day:
             raise EngineRefused("day_spent", f"{wanted.sessions_per_day} sessions a day are prescribed")

@@ -24,7 +24,8 @@ from controller.recording import Recording, RecordingError
 from safety.seal import Seal, SealError
 from safety.signer import read_seals
 
-KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.PRESCRIPTION, Kind.THRESHOLD)
+KINDS: Final = (Kind.SESSION, Kind.DOSE, Kind.THRESHOLD)
+"""Rows that tell of one session."""
 ABOUT: Final[Mapping[str, str]] = {
     code: account
     for account, codes in {
@@ -119,22 +120,21 @@ class _Rows:
 
 def _rows(path: Path, session: str) -> _Rows:
     """Raises ValueError when the journal does not tell of a whole session."""
-    rows = list(journal.read(path, *KINDS))
-    own = [(row, row.fields) for row in rows if row.fields.get("session") == session]
+    own = [(row, row.fields) for row in journal.read(path, *KINDS, sessions=[session])]
     events = {told["event"]: (row, told) for row, told in own if row.kind == Kind.SESSION}
     if "opened" not in events or "closed" not in events:
         raise ValueError(f"told are {sorted(events)}, not that it was opened and closed")
     (row, opened), (_, closed) = events["opened"], events["closed"]
     doses = tuple(told for one, told in own if one.kind == Kind.DOSE)
-    prescribed = _prescribed(rows, row, opened)
+    prescribed = _prescribed(path, row, opened)
     looked = next((told for one, told in own if one.kind == Kind.THRESHOLD and told["event"] == "signed"), None)
     day = max(opened.get("day", ""), row.at[: len("2027-03-15")])
     return _Rows(day, opened, closed, doses, prescribed, signed_of(looked, prescribed))
 
 
-def _prescribed(rows: list[Row], opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:
+def _prescribed(path: Path, opened: Row, told: Mapping[str, Any]) -> Mapping[str, Any]:
     """The prescription that was in force when the session was opened."""
-    before = [row.fields for row in rows if row.kind == Kind.PRESCRIPTION and row.number < opened.number]
+    before = [row.fields for row in journal.read(path, Kind.PRESCRIPTION, before=opened.number)]
     if not before or before[-1]["revision"] != told["prescription_revision"]:
         raise ValueError(f"prescription revision {told['prescription_revision']} was not in force")
     return before[-1]

@@ -17,10 +17,11 @@ from typing import Any, Final
 from controller.chain import Kind, Row
 from controller.diary import diary
 from controller.history import Record, records
+from controller.training.follow_up import follow_up
 
 KINDS: Final = (
     *(Kind.SESSION, Kind.DOSE, Kind.STATE, Kind.CAUSE, Kind.RATING),
-    *(Kind.PRESCRIPTION, Kind.THRESHOLD, Kind.BLOCK, Kind.DIARY),
+    *(Kind.PRESCRIPTION, Kind.THRESHOLD, Kind.BLOCK, Kind.DIARY, Kind.IMPRESSION),
 )
 FORMAT: Final = "pelvistim-report"
 VERSION: Final = 1
@@ -69,6 +70,7 @@ def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician
             "goal_text": diary(kept).goal,
             **{name: _series(_told(days, name)) for name in ("leaks", "pads", "goal")},
         },
+        "impression": _series(_impressions(kept, first, last)),
         "events": events,
         "causes": dict(sorted(Counter(one["code"] for one in events).items())),
         "notice": NOTICE,
@@ -105,6 +107,7 @@ def as_csv(told: Mapping[str, Any]) -> str:
     for section, names in (("ratings", None), ("pain", None), ("diary", ("leaks", "pads", "goal"))):
         for name in names or told[section]:
             _lines(writer, section, "", name, told[section][name])
+    _lines(writer, "impression", "", "step", told["impression"])
     for one in told["adverse"]["events"]:
         writer.writerow(("adverse", one["at"], one["session"], "", "+".join(one["what"]), one["released"]))
     for one in told["events"]:
@@ -159,6 +162,12 @@ def _thresholds(rows: list[Row], first: date, last: date) -> dict[str, Any]:
     return {
         channel: {**marks, **{name: _series(marks[name]) for name in MARKS}} for channel, marks in sorted(found.items())
     }
+
+
+def _impressions(rows: list[Row], first: date, last: date) -> Points:
+    """PGI-I, 1 (very much better) to 7 (very much worse)."""
+    told = follow_up(rows, last).impressions
+    return [(day, float(step)) for day, step in told.items() if _within(day, first, last)]
 
 
 def _rated(found: Iterable[Record], name: str) -> Points:

@@ -48,7 +48,7 @@ def steps(rig: Rig, hand: Hand, ohm: int) -> Iterator[Finding]:
     """All findings in turn; a board that fails its self-test gets no further."""
     try:
         hand.does("nobody", ohm=ohm)
-        code = rig.drive(selftest.run(rig.tools, rig.figures, rig.clock.now(), uncalibrated=None))
+        code = rig.drive(selftest.run(rig.tools, rig.figures, rig.clock.now(), rearm=False, uncalibrated=None))
         if code is not None:
             yield problem("self_test_failed", f"{code}: {selftest.CODES[code]}")
             return

@@ -28,17 +28,21 @@ const Report = lazy(() => import("./report.js").then((all) => all.Report));
 const Dose = lazy(() => import("./dose.js").then((all) => all.Dose));
 const Diary = lazy(() => import("./diary.js").then((all) => all.Diary));
 const Output = lazy(() => import("./output.js").then((all) => all.Output));
+const Remind = lazy(() => import("./remind.js").then((all) => all.Remind));
+const Write = lazy(() => import("./remind.js").then((all) => all.Write));
+const FollowUp = lazy(() => import("./remind.js").then((all) => all.FollowUp), true);
+const Ask = lazy(() => import("./remind.js").then((all) => all.Ask), true);
 const Kept = lazy(() => import("./kept.js").then((all) => all.Kept));
 
 const VIEWS = {
   viewer: { "": Live, more: More, output: Output },
   patient: { "": Start, guided: Guided, history: History, more: More, report: Report, dose: Dose, diary: Diary, output: Output, kept: Kept,
-    bring: Bring, technique: Teach, muscle: Muscle, effect: Effect },
+    bring: Bring, technique: Teach, muscle: Muscle, effect: Effect, remind: Remind },
   clinician: { "": Live, plan: Plan, journal: Journal, history: History, devices: Devices, more: More,
     report: Report, dose: Dose, output: Output, kept: Kept, key: Key, bring: Bring, threshold: Threshold, editor: Editor,
-    effect: Effect, perfect: Perfect },
+    effect: Effect, perfect: Perfect, write: Write },
 };
-const UNDER = { report: "history", dose: "history", diary: "history", effect: "history", perfect: "history", technique: "guided", muscle: "guided", output: "more", kept: "more",
+const UNDER = { report: "history", dose: "history", diary: "history", effect: "history", perfect: "history", technique: "guided", muscle: "guided", output: "more", kept: "more", remind: "more", write: "journal",
   key: "plan", bring: "plan", threshold: "plan", editor: "plan" }; // reached from there
 
 const route = () => (location.hash.startsWith("#/") ? location.hash.slice(2).split("/")[0] : "");
@@ -112,7 +116,8 @@ function View() {
   if (patient && looking) return html`<${Looked} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
-  return html`<${here} key=${location.hash} />`;
+  const first = patient && main && !store.step;
+  return html`${first && html`<${FollowUp} />`}<${here} key=${location.hash} />${first && html`<${Ask} />`}`;
 }
 
 function Page() {

@@ -4,6 +4,7 @@ import { call, command, loadAll } from "./net.js";
 import { store } from "./store.js";
 import { date, moment, programmeTitle, refusal, t } from "./text.js";
 import { Delivered } from "./after.js";
+import { Older } from "./history.js";
 
 // What closes stimulation, until somebody has looked at it and says why it may go on.
 export function Blocks() {
@@ -23,6 +24,7 @@ export function Blocks() {
 // --- what was done ----------------------------------------------------------------------------------------------------
 
 export const Journal = () => html`<section class="card"><h1>${t("journal.title")}</h1>
+  <a class="button noprint" href="#/write">${t("message.title")}</a>
   <${Blocks} />
   ${store.sessions.length === 0 && html`<p>${t("history.none")}</p>`}
   ${store.sessions.map((one) => html`<article key=${one.id}><h2>${moment(one.began)}</h2><p>${programmeTitle(one.programme)}</p><${Delivered} one=${one} />
@@ -30,6 +32,7 @@ export const Journal = () => html`<section class="card"><h1>${t("journal.title")
       ${one.rating.adverse.length > 0 && html` <strong>${one.rating.adverse.map((what) => t(`adverse.${what}`)).join(", ")}</strong>`}
       ${one.rating.note && html` <q>${one.rating.note}</q>`}</p>`}
     <p class="noprint files"><a href=${`#/dose/${one.id}`}>${t("dose.title")}</a></p></article>`)}
+  <${Older} />
   <button type="button" class="noprint" onClick=${() => print()}>${t("print")}</button></section>`;
 
 // --- phones -----------------------------------------------------------------------------------------------------------

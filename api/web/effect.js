@@ -1,11 +1,12 @@
 // What was found: of one training, week by week (one of three verdicts and never more), and by the clinician's fingers.
 import "./sheet.js";
 import { Component, html } from "./html.js";
-import { call, command } from "./net.js";
+import { call, command, loadMore } from "./net.js";
 import { store } from "./store.js";
 import { date, moment, number, refusal, t } from "./text.js";
 import { Points } from "./plot.js";
 import { streak } from "./aim.js";
+import { Impressions } from "./remind.js";
 
 const DAY_MS = 86_400_000;
 const NAMES = { endurance_ms: "guided.endurance", leaks: "diary.leaks", goal: "diary.near_short" };
@@ -78,6 +79,8 @@ export class Effect extends Component {
   componentDidMount() { this.load(); }
   async load(course) {
     try {
+      const yearAgo = day(Date.now() - 365 * DAY_MS); // how far back weeks in a row are counted
+      for (let had = 0; store.more && store.sessions.length > had && store.sessions.at(-1).began > yearAgo;) { had = store.sessions.length; await loadMore(); }
       const [effect, trainings] = await Promise.all([orNone(call("GET", `/effect${course ? `?course=${course}` : ""}`)), call("GET", "/training")]);
       this.setState({ effect, trainings });
     } catch (error) { this.setState({ refused: error.code }); }
@@ -96,7 +99,7 @@ export class Effect extends Component {
         ${effect.course > 1 && html`<button type="button" class="noprint" onClick=${() => this.load(effect.course - 1)}>${t("effect.before")}</button>`}`}
       ${trainings && !measured.length && html`<p>${t("effect.none")}</p>`}
       ${trainings?.length > 0 && html`<h2>${t("effect.trainings")}</h2>${trainings.map((one) => html`<details key=${one.id}><summary>${t(`guided.${one.name}`)}
-        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}</section>`;
+        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}<${Impressions} /></section>`;
   }
 }
 

@@ -1,6 +1,6 @@
 // What was done: sessions week by week, strength that was comfortable, pain; and the list.
 import { Component, html } from "./html.js";
-import { call } from "./net.js";
+import { call, loadMore } from "./net.js";
 import { store } from "./store.js";
 import { cause, moment, number, programmeTitle, t } from "./text.js";
 import { Points } from "./plot.js";
@@ -33,6 +33,10 @@ class Row extends Component {
   }
 }
 
+// The list and the plots are of the newest sessions; whoever wants the older ones asks for them.
+export const Older = () => store.more && html`<p class="small" role="status">${t("history.newest", { n: number(store.sessions.length) })}</p>
+  <button type="button" class="noprint" onClick=${loadMore}>${t("history.older")}</button>`;
+
 const Ways = () => html`<p class="actions"><a class="button" href="#/effect">${t("effect.title")}</a>
   ${store.me.role === "clinician" && html`<a class="button" href="#/perfect">P.E.R.F.E.C.T.</a>`}
   <a class="button" href="#/report">${t("report.title")}</a>
@@ -56,6 +60,7 @@ export function History() {
     ${drawn("history.pain", [[t("history.before"), points(rated, (one) => one.rating.pain_before)], [t("history.after"), points(rated, (one) => one.rating.pain_after)]], few(rated.length), { top: 10 })}</div>
     <${Ways} />
     <h2>${t("history.list")}</h2>${store.sessions.map((one) => html`<${Row} key=${one.id} one=${one} />`)}
+    <${Older} />
     <button type="button" class="noprint" onClick=${() => print()}>${t("print")}</button>
   </section>`;
 }

@@ -2,9 +2,10 @@
 import { Component, html } from "./html.js";
 import { t } from "./text.js";
 
-export const lazy = (load) => class extends Component {
+// `quiet`: nothing stands in its place until then.
+export const lazy = (load, quiet) => class extends Component {
   componentDidMount() { load().then((View) => this.setState({ View }), () => this.setState({ failed: true })); }
   render(props, { View, failed }) {
-    return View ? html`<${View} ...${props} />` : html`<p role="status">${t(failed ? "unreachable" : "loading")}</p>`;
+    return View ? html`<${View} ...${props} />` : quiet ? null : html`<p role="status">${t(failed ? "unreachable" : "loading")}</p>`;
   }
 };

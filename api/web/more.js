@@ -34,6 +34,7 @@ export const More = () => html`<section class="card">
   <p class="small">${t("leave.note")}</p>
   ${store.me.role === "patient" && html`<h2>${t("plan.title")}</h2><a class="button" href="#/bring">${t("bring.title")}</a>
     ${store.plan && html`<p class="files"><a href="/api/v1/prescription/file" download>${t("plan.export")}</a></p>`}`}
+  ${store.me.role === "patient" && html`<a class="button" href="#/remind">${t("remind.title")}</a>`}
   ${store.me.role !== "viewer" && html`<a class="button" href="#/kept">${t("kept.title")}</a>`}
   <a class="button" href="#/output">${t("output.title")}</a>
   <h2>${t("about")}</h2><p>${t("about.text")}</p><p>${t("about.stop")}</p>

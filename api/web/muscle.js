@@ -94,7 +94,7 @@ function scene(canvas, { parts, here, at, level, trail, good, scaled, still, col
 
 // --- the training ---
 
-class Live extends Component {
+export class Live extends Component {
   trail = []; pace = new Pace(); most = 0; least = Infinity; heard = performance.now(); spokeAt = 0;
   componentDidMount() {
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");

@@ -81,16 +81,23 @@ export async function programmes() {
   }
 }
 
+const PAGE = 50; // sessions that are asked for at once
 let loads = 0;
+
+export async function loadMore() {
+  const mine = loads;
+  const older = await orNull(call("GET", `/sessions?limit=${PAGE}&before=${store.sessions.at(-1).id}`));
+  if (older && mine === loads) set({ sessions: [...store.sessions, ...older], more: older.length === PAGE });
+}
 
 export async function loadAll() {
   if (!store.me || store.me.role === "viewer") return;
   const mine = ++loads;
   const [plan, sessions, blocks] = await Promise.all([
-    orNull(call("GET", "/prescription")), orNull(call("GET", "/sessions")), orNull(call("GET", "/blocks")),
+    orNull(call("GET", "/prescription")), orNull(call("GET", `/sessions?limit=${PAGE}`)), orNull(call("GET", "/blocks")),
   ]);
   if (mine !== loads) return; // asked again meanwhile: that answer is the newer one, whichever comes first
-  set({ plan, sessions: sessions ?? [], blocks: blocks ?? [] });
+  set({ plan, sessions: sessions ?? [], more: sessions?.length === PAGE, blocks: blocks ?? [] });
   if (!Object.keys(store.titles).length) {
     const all = (await orNull(call("GET", "/programmes"))) ?? [];
     set({ titles: Object.fromEntries(all.map((one) => [one.id, one.figures.programme.title])) });

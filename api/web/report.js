@@ -59,7 +59,7 @@ function Felt({ told }) {
     ...marks.map(([name, found]) => [t("report.thresholds", { name }), ["sensory", "motor", "comfortable"].map((mark) => [t(`report.mark_${mark}`), found[mark]]), undefined, true]),
     ["report.ratings", [[t("report.comfort"), told.ratings.comfort], [t("report.strength"), told.ratings.strength]], 5],
     ["history.pain", [[t("history.before"), told.pain.pain_before], [t("history.after"), told.pain.pain_after]], 10],
-    ["diary.leaks", [["", diary.leaks]]], ["diary.pads", [["", diary.pads]]], ["report.near", [["", diary.goal]], 10],
+    ["diary.leaks", [["", diary.leaks]]], ["diary.pads", [["", diary.pads]]], ["report.near", [["", diary.goal]], 10], ["pgi.report", [["", told.impression]], 7],
   ];
   const none = drawn.every(([, lines]) => lines.every(([, series]) => series.n === 0));
   return html`${diary.goal_text && html`<p class="lead">${t("diary.goal")}: <q>${diary.goal_text}</q></p>`}

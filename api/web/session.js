@@ -6,6 +6,9 @@ import { cause, clock, finding, inLanguage, ma, number, seconds, t } from "./tex
 import { cue } from "./cues.js";
 import { Picture } from "./pictures.js";
 import { Ring } from "./ring.js";
+import { lazy } from "./lazy.js";
+
+const Alternate = lazy(() => import("./alternate.js").then((all) => all.Alternate), true);
 
 export const STEP_MA = 0.5;
 export const used = (state) => Object.keys(state.channels).filter((name) => state.channels[name].ceiling_ma > 0);
@@ -203,7 +206,7 @@ export function Running({ state, mine, children }) {
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
     ${children}
     ${mine && html`<div class="actions">
-      ${paused ? html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
+      ${paused ? !store.turns && html`<button type="button" class="main" onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`
         : may("pause") && html`<button type="button" onClick=${() => act("pause")}>${t("pause")}</button>`}
       ${may("end_early") && html`<button type="button" onClick=${() => act("end")}>${t("end")}</button>`}</div>
       <p class="small">${t("leaving_note", { seconds: number(state.lease.length_ms / 1000) })}</p>`}`;
@@ -212,9 +215,12 @@ export function Running({ state, mine, children }) {
 export function Session({ state }) {
   const mine = controls();
   const started = ["running", "paused"].includes(state.mode);
+  const { alternating, contractions } = state.session; // in turns, where the clinician left the pause to the person
+  const turns = mine && may("pause") && (alternating || (state.mode === "idle" && contractions > 0));
   return html`<div class="session">
     ${!mine && html`<${TakeControl} />`}
-    ${started ? html`<${Running} state=${state} mine=${mine} />` : html`<${Check} state=${state} mine=${mine} />`}
+    ${turns && html`<${Alternate} state=${state} />`}
+    ${!(turns && store.own) && (started ? html`<${Running} state=${state} mine=${mine} />` : html`<${Check} state=${state} mine=${mine} />`)}
   </div>`;
 }
 

@@ -10,7 +10,8 @@ export const store = {
   plan: undefined, // the prescription; null: none
   programme: null, // its figures
   titles: {}, // programme -> its title in each language
-  sessions: [],
+  sessions: [], // the newest of them, newest first
+  more: false, // whether there are older ones
   proofs: {}, // session -> what came of its proof; asked anew at each visit
   blocks: [],
   told: null, // what the last command was answered: {kind: "refusal" | "good", text}
@@ -57,7 +58,7 @@ export async function wipe() {
   sessionStorage.clear();
   localStorage.clear();
   for (const [name, value] of ofThePhone) if (value !== null) localStorage.setItem(name, value);
-  Object.assign(store, { plan: undefined, programme: null, sessions: [], proofs: {}, blocks: [], state: null, step: null, rate: null, back: {}, felt: {}, pain: null, played: null, locked: false });
+  Object.assign(store, { plan: undefined, programme: null, sessions: [], more: false, proofs: {}, blocks: [], state: null, step: null, rate: null, back: {}, felt: {}, pain: null, played: null, locked: false });
   store.key = null;
   try {
     for (const name of await caches.keys()) await caches.delete(name);

@@ -1,7 +1,8 @@
 """One training from its beginning to its result: which parts it has, what comes in, and what it came to. Pure.
 
-Kinds: ``guided`` (no sensor: the page paces, nothing is measured), ``technique``, ``biofeedback``, and ``assessment``
-(the Glazer protocol). With a sensor each but the last begins with the day's check. Figures are whole: nV, ms, percent.
+Kinds: ``guided`` (no sensor: the page paces, nothing is measured), ``technique``, ``biofeedback``, ``alternating`` (the
+own squeezes of a session in turn) and ``assessment`` (the Glazer protocol). With a sensor each but the last begins with
+the day's check, unless its levels are known. Figures are whole: nV, ms, percent.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from controller.training.shapes import (
     parts_of,
 )
 
-Kind = Literal["guided", "technique", "biofeedback", "assessment"]
-WITH_SENSOR: Final = frozenset({"technique", "biofeedback", "assessment"})
+Kind = Literal["guided", "technique", "biofeedback", "alternating", "assessment"]
+WITH_SENSOR: Final = frozenset({"technique", "biofeedback", "alternating", "assessment"})
+CHOOSES: Final = frozenset({"own", "alternating"})
+"""Names whose exercises are given, not READY."""
 RAISED: Final = 1.5
 """A resting level so many times the person's own earlier ones is told. ours"""
 RISING_PERCENT: Final = 15
@@ -49,16 +52,17 @@ class Plan:
     check_ms: int = 0
 
 
-def plan(kind: Kind, name: str, exercises: Sequence[Exercise] = ()) -> Plan:
-    """A training of a kind. ``name``: one of READY, ``own`` with ``exercises``, or that of a kind that has no choice.
+def plan(kind: Kind, name: str, exercises: Sequence[Exercise] = (), *, checks: bool = True) -> Plan:
+    """A training of a kind. ``name``: one of READY, one of CHOOSES with ``exercises``, or that of a kind that has no
+    choice. ``checks``: with the day's check, if it is of those that have one.
 
     Raises TrainingRefused (``shapes.check_exercises``), KeyError for another name.
     """
     if kind == "assessment":
         return Plan(kind, "glazer", tuple(glazer_parts()))
-    chosen = TECHNIQUE if kind == "technique" else tuple(exercises) if name == "own" else READY[name]
+    chosen = TECHNIQUE if kind == "technique" else tuple(exercises) if name in CHOOSES else READY[name]
     check_exercises(chosen)
-    before = check_parts() if kind in WITH_SENSOR else []
+    before = check_parts() if checks and kind in WITH_SENSOR else []
     after = length_ms(before)
     return Plan(kind, "technique" if kind == "technique" else name, (*before, *parts_of(chosen, after)), after)
 
@@ -67,7 +71,8 @@ def plan(kind: Kind, name: str, exercises: Sequence[Exercise] = ()) -> Plan:
 class Course:
     """A training with a sensor while it goes on. ``usual_rest_nv``: the person's own resting level of earlier days.
 
-    ``checked``: the check is over; ``levels`` are then what it found, None if the signal was too bad.
+    ``checked``: the check is over; ``levels`` are then what it found, None if the signal was too bad. Both are given to
+    a course without a check, which goes by the levels of the one before.
     """
 
     plan: Plan

@@ -19,7 +19,6 @@ from controller.history import records
 from controller.training.effect import WEEKS, middle_of
 from controller.training.measures import CHECKED, GATE, MEASURES, judge_all, overall
 
-KINDS: Final = (Kind.TRAINING, Kind.DIARY, Kind.SESSION, Kind.DOSE, Kind.CUT, Kind.STATE, Kind.CAUSE, Kind.RATING)
 COURSE_DAYS: Final = 7 * WEEKS
 
 
@@ -38,15 +37,15 @@ def trainings(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def effect(rows: Iterable[Row], today: date, number: int | None = None) -> dict[str, Any] | None:
-    """The course of a number (from 1), the newest if none is named; None before anything was done, or without such one.
+def which_course(rows: Iterable[Row], today: date, number: int | None = None) -> tuple[int, date] | None:
+    """Number (from 0) and first day of the course of a number (from 1), of the newest if none is named; None before
+    anything was done, or without such one.
 
     In the first week of a new course the one before is the newest: of the new one nothing can be said yet.
     """
     kept = list(rows)
     done = [one for one in trainings(kept) if one["ended"]]
-    days, sensor = _days(kept, done)
-    began = _began(days, done, sensor)
+    began = _began(*_days(kept, done), done)
     if began is None or today < began:
         return None
     newest, into = divmod((today - began).days, COURSE_DAYS)
@@ -55,7 +54,18 @@ def effect(rows: Iterable[Row], today: date, number: int | None = None) -> dict[
     chosen = newest if number is None else number - 1
     if not 0 <= chosen <= (today - began).days // COURSE_DAYS:
         return None
-    first = began + timedelta(days=chosen * COURSE_DAYS)
+    return chosen, began + timedelta(days=chosen * COURSE_DAYS)
+
+
+def effect(rows: Iterable[Row], today: date, number: int | None = None) -> dict[str, Any] | None:
+    """The verdicts of a course (``which_course``); None where there is none."""
+    kept = list(rows)
+    found = which_course(kept, today, number)
+    if found is None:
+        return None
+    chosen, first = found
+    done = [one for one in trainings(kept) if one["ended"]]
+    days, sensor = _days(kept, done)
     over = min(WEEKS, (today - first).days // 7)
     weeks = {code: _weeks(values, first, over) for code, values in days.items()}
     told = judge_all(weeks)
@@ -125,7 +135,7 @@ def _written(text: str) -> date | None:
 
 
 def _began(
-    days: Mapping[str, Mapping[date, float]], done: Sequence[Mapping[str, Any]], sensor: str | None
+    days: Mapping[str, Mapping[date, float]], sensor: str | None, done: Sequence[Mapping[str, Any]]
 ) -> date | None:
     """The first day; after a change to another kind of sensor, the first day with that."""
     changed = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from controller.chain import Kind, Row
+from controller.emg.levels import Levels
 from controller.emg.reader import Reader, Reading
 from controller.emg.stream import STEP_MS
 from controller.training.course import WITH_SENSOR, Course, Plan, levels_told
@@ -46,6 +47,8 @@ class Room:
         self._part: Part | None = None
         self._watchers: list[Callable[[Message], None]] = []
         self._unlisten: Callable[[], None] | None = None
+        self.levels: Levels | None = None
+        """What the last check of ``alternating`` found, if it can be aimed by; whoever opens a session forgets it."""
 
     @property
     def now(self) -> Open | None:
@@ -55,19 +58,26 @@ class Room:
     def open(
         self, plan: Plan, sensor: str | None, usual_rest_nv: int | None, *, who: str, simulated: bool
     ) -> tuple[Open, Future[Row]]:
-        """Begins one. Raises TrainingRefused: ``training_open``, ``sensor_needed``, or why nothing can be read."""
+        """Begins one; an ``alternating`` one without a check goes by ``levels``. Raises TrainingRefused:
+        ``training_open``, ``sensor_needed``, ``levels_missing``, or why nothing can be read.
+        """
         measured = plan.kind in WITH_SENSOR
         if measured != (sensor is not None):
             raise TrainingRefused("name the sensor of a training that has one, and of no other", code="sensor_needed")
         if measured and (refusal := self.reader.refusal()):
             raise TrainingRefused("muscle activity cannot be read now", code=refusal)
+        goes_by = plan.kind == "alternating" and not plan.check_ms
+        known = self.levels if goes_by else None
+        if goes_by and known is None:
+            raise TrainingRefused("begin with a turn of one's own, before the electrode check", code="levels_missing")
         with self._lock:
             if self._open is not None:
                 raise TrainingRefused("another training goes on", code="training_open")
             self._open = Open(secrets.token_hex(8), plan, sensor)
             told = {"what": plan.kind, "name": plan.name, "sensor": sensor, "who": who, "simulated": simulated}
             row = self._note(Kind.TRAINING, event="opened", training=self._open.id, **told)
-            self._course = Course(plan, usual_rest_nv) if measured else None
+            course = Course(plan, usual_rest_nv, levels=known, checked=known is not None)
+            self._course = course if measured else None
             self._listen()
             self._tell("training", {"id": self._open.id, "event": "opened", "ended_by": None, "levels": None})
             return self._open, row
@@ -128,6 +138,8 @@ class Room:
                 self._look(course)
                 if course.checked and not before:
                     assert self._open is not None
+                    if self._open.plan.kind == "alternating" and course.levels is not None and course.levels.usable:
+                        self.levels = course.levels
                     self._tell(
                         "training",
                         {"id": self._open.id, "event": "levels", "ended_by": None, "levels": _levels(course)},

@@ -44,6 +44,13 @@ TABLE: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("POST", "/training/current/end"): ("patient", {}),
     ("GET", "/training/{id}"): ("patient", None),
     ("GET", "/emg/live"): ("viewer", None),
+    ("PUT", "/sessions/current/alternating"): ("patient", {}),
+    ("DELETE", "/sessions/current/alternating"): ("patient", None),
+    ("POST", "/sessions/current/alternating/own"): ("patient", None),
+    ("GET", "/follow-up"): ("patient", None),
+    ("PUT", "/follow-up/message"): ("clinician", {"text": "well done"}),
+    ("PUT", "/follow-up/reminder"): ("patient", {"days": [0], "time": "19:30"}),
+    ("POST", "/follow-up/impressions"): ("patient", {"step": 2}),
     ("GET", "/perfect"): ("patient", None),
     ("PUT", "/perfect"): (
         "clinician",

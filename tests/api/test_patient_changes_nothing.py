@@ -50,7 +50,7 @@ def idle(api: Api) -> None:
 
 
 def running(api: Api) -> None:
-    api.engine.open_session(1, FINE["answers"]).result()
+    api.engine.open_session(1, FINE["answers"], None).result()
     for action in (Action.CHECK_ELECTRODES, Action.START):
         api.engine.act(action, None).result()
 

@@ -338,6 +338,13 @@ def test_what_was_delivered_is_read_from_the_journal(api: Api) -> None:
     patient = api.phone("patient")
     newest, first = patient.get("sessions").json()
     assert (newest["id"], newest["ended"], newest["pulses"]) == ("s2", None, 0)
+    page = patient.get("sessions?limit=1")
+    assert page.json() == [newest]
+    assert page.links["next"]["url"] == "/api/v1/sessions?limit=1&before=s2"
+    last = patient.get("sessions?limit=1&before=s2")
+    assert (last.json(), last.links) == ([first], {})
+    assert patient.get("sessions?before=s9").json()["code"] == "not_found"
+    assert patient.get("sessions?limit=201").json()["code"] == "request_invalid"
     assert (first["contractions"], first["pulses"], first["charge_uc"], first["cause"]) == (2, 500, 1500.0, "person")
     whole = patient.get("sessions/s1").json()
     assert [dose["contraction"] for dose in whole["doses"]] == [1, 2]

@@ -1,8 +1,7 @@
-"""The table of bounds in docs/interlock.md, from what was measured last: ``python -m tests.bench.bounds_table``."""
+"""The table of bounds in docs/interlock.md, from what ``make bench-interlock`` measured last."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,9 +13,12 @@ from tests.bench.bounds import CURRENT, LOW, NAMED, PULSE, RAIL, RAMPED, ROWS, R
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "interlock.md"
+THIS: Final = "tests.bench.bounds_table"
 RESULTS: Final = ROOT / "build" / "bench-interlock.json"
+"""Each try, for who measures further."""
 LEAST_TRIES: Final = 200
 TRIES_FOR_P999: Final = 3_000
+NOT_MEASURED: Final = "0 | - | - | - | - | not measured"
 HOW: Final = {
     CURRENT: "the board's record of the current: the last of 0.2 mA or more",
     PULSE: "the board's record of edges (no current flows)",
@@ -46,35 +48,46 @@ def wrong(row: Row, tries: Sequence[Try]) -> list[str]:
     return others + ([f"{rose} grew stronger"] if rose else [])
 
 
-def document(results: Mapping[str, Any]) -> str:
+def told(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What docs/benchmarks.json keeps of the tries: what they were made on, and the cells of each row."""
+    on = results["machine"]
+    boards, load = on["boards"], on["load_before"]
+    figures = {}
+    for row in ROWS:
+        one = results["events"].get(row.event.name)
+        if one and one["tries"]:
+            figures[name(row)] = cells(row, [Try(**fields) for fields in one["tries"]], len(one["spoilt"]))
+    machine = f"{on['what']}, {on['processors']} processors, {boards} boards at once, load before it {load}; ms."
+    return {"machine": machine, "figures": figures}
+
+
+def name(row: Row) -> str:
+    return f"{row.event.text}: {row.what}"
+
+
+def document(kept: Mapping[str, Any]) -> str:
     """The table, and what it was measured on."""
-    machine = results["machine"]
-    boards, load = machine["boards"], machine["load_before"]
     lines = [
-        f"{machine['what']}, {machine['processors']} processors, {boards} boards at once, load before it {load}; ms.",
+        kept["machine"],
         "",
         "| event | figure | since | bound | tries | p50 | p95 | p99.9 | max | met | how measured |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in ROWS:
-        one = results["events"].get(row.event.name)
-        tries = [Try(**fields) for fields in one["tries"]] if one else []
-        lines.append(line(row, tries, len(one["spoilt"]) if one else 0))
+        head = f"| {row.event.text} | {row.what} | {row.since or 'it'} | {_ms(row.bound_us)}"
+        lines.append(f"{head} | {kept['figures'].get(name(row), NOT_MEASURED)} | {HOW[row.what]} |")
     return "\n".join((*lines, ""))
 
 
-def line(row: Row, tries: Sequence[Try], spoilt: int) -> str:
-    """One row of it."""
-    head = f"| {row.event.text} | {row.what} | {row.since or 'it'} | {_ms(row.bound_us)} | {len(tries)} |"
-    if not tries:
-        return f"{head} - | - | - | - | not measured | {HOW[row.what]} |"
+def cells(row: Row, tries: Sequence[Try], spoilt: int) -> str:
+    """The cells of it that were measured: how many tries, the distribution, and whether the bound is met."""
     found, others = figures_us(row, tries), wrong(row, tries)
     p999 = _ms(percentile(found, 99.9)) if len(found) >= TRIES_FOR_P999 else "-"
     met = sum(one <= row.bound_us for one in found)
     said = "yes" if met == len(found) else f"no: {len(found) - met} of {len(found)} are later{_kept(row, tries)}"
     said = "; ".join((said, *others, *([f"{spoilt} more came to nothing"] if spoilt else [])))
-    shown = f"{_ms(percentile(found, 50))} | {_ms(percentile(found, 95))} | {p999} | {_ms(found[-1])}"
-    return f"{head} {shown} | {said} | {HOW[row.what]} |"
+    p50, p95 = (_ms(percentile(found, percent)) for percent in (50, 95))
+    return f"{len(tries)} | {p50} | {p95} | {p999} | {_ms(found[-1])} | {said}"
 
 
 def _kept(row: Row, tries: Sequence[Try]) -> str:
@@ -88,7 +101,3 @@ def _kept(row: Row, tries: Sequence[Try]) -> str:
 
 def _ms(us: float) -> str:
     return "never" if math.isinf(us) else f"{us / 1000:.1f}".removesuffix(".0")
-
-
-if __name__ == "__main__":
-    print(document(json.loads(RESULTS.read_text(encoding="utf-8"))), end="")

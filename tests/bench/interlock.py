@@ -23,8 +23,9 @@ from typing import Any, Final
 from safety.errors import PelviStimError
 from tests.bench.board import Try, TryFailed, trying
 from tests.bench.bounds import EVENTS, Event, one_try
-from tests.bench.bounds_table import LEAST_TRIES, PAGE, RESULTS, document
-from tests.support import sections
+from tests.bench.bounds_table import LEAST_TRIES, PAGE, RESULTS, THIS, document, told
+from tests.bench.results import keep
+from tests.support.sections import put
 
 BATCH: Final = 40
 """Tries on one board; then another is started, whose record is empty."""
@@ -87,9 +88,11 @@ def main() -> int:
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results), encoding="utf-8")
-    print(document(results))
+    kept = told(results)
+    print(document(kept))
     if all(len(one["tries"]) >= LEAST_TRIES for one in results["events"].values()):
-        sections.main(PAGE, ["tests.bench.bounds_table"])
+        keep(THIS, kept["figures"], machine=kept["machine"])
+        put(PAGE, THIS, document(kept))
     return int(any(len(one["tries"]) < options.tries for one in found.values()))
 
 

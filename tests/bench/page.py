@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tests.bench import bounds_table
 from tests.bench.plots import ecdf
 from tests.bench.results import ROOT, load
 from tests.support.sections import put, table
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 README: Final = ROOT / "README.md"
+PHONE: Final = ROOT / "docs" / "page.md"
+BROWSER: Final = "tests.browser.bench"
 PICTURES: Final = ROOT / "docs" / "pictures"
 THIS: Final = "tests.bench.page"
 PARTS: Final = (
@@ -61,6 +64,12 @@ def part(name: str, told: Mapping[str, Any]) -> str:
     return text
 
 
+def in_the_browser(told: Mapping[str, Any]) -> str:
+    """The table of docs/page.md."""
+    rows = "".join(f"| {what} | {cells} |\n" for what, cells in told["figures"].items())
+    return f"{told['machine']}\n\n| what | median | p95 | worst | n | p95 at most |\n|---|---|---|---|---|---|\n{rows}"
+
+
 def readme(results: Mapping[str, Any]) -> str:
     return table({
         words: results[name]["figures"][figure] for name, figures in FIRST.items() for figure, words in figures.items()
@@ -80,6 +89,9 @@ def texts(results: Mapping[str, Any]) -> Iterator[tuple[Path, str, str]]:
             yield PAGE, f"{THIS} {name}", part(name, results[name])
     for name in TAKEN_ALONE:
         yield PAGE, name, table(results[name]["figures"])
+    yield bounds_table.PAGE, bounds_table.THIS, bounds_table.document(results[bounds_table.THIS])
+    if BROWSER in results:
+        yield PHONE, BROWSER, in_the_browser(results[BROWSER])
     yield README, f"{THIS} readme", readme(results)
 
 

@@ -9,18 +9,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from api import page
-from controller import history, journal
+from api.views import summary
+from controller import journal, journal_check, past
 from controller.chain import Head, Kind, canonical, of
 from controller.feed import Feed
 from controller.programme import parse_programme, programme_path
+from controller.report import report
 from controller.timeline import Timeline
+from controller.training.records import effect
 from controller.waveform import Encoder
 from hw.board import load_board
 from hw.pulses import PulseOutput
@@ -36,6 +40,7 @@ from tests.support.sim import Sim, disconnect
 from tests.support.stack import short_programme
 
 BOARD = load_board()
+T = TypeVar("T")
 BUDGET_US: Final = 100_000
 CHUNKS: Final = 600
 SENDS: Final = 150
@@ -210,33 +215,63 @@ def rows() -> None:
 
 
 SIZES: Final = (100, 1_000, 10_000, 100_000)
-DOSES: Final = 4
+DOSES, DOSES_NEWEST = 4, 60
+"""Contractions that are told of a session, and of each of the newest ones: as many as 20 minutes have."""
+A_DAY: Final = 3
+BEGAN: Final = date(2026, 1, 1)
+COURSE: Final = timedelta(days=83)
+READINGS: Final = 5
 
 
 def growth() -> None:
-    """What costs more as the journal grows: its file, its opening, one more row, the list of sessions."""
-    on, figures = machine(), {}
+    """What costs more as the journal grows: its file, its opening, one more row, and what is read of it."""
+    on, found = machine(), {}
     for sessions in SIZES:
         with tempfile.TemporaryDirectory(dir=".") as name:
             folder = Path(name)
             fill(folder, sessions)
-            size = (folder / journal.NAME).stat().st_size
-            began = time.perf_counter()
-            book = journal.Journal(folder, "bench")
-            opened = time.perf_counter() - began
-            began = time.perf_counter()
-            book.append(Kind.DIARY, number=1).result()
-            row = time.perf_counter() - began
-            began = time.perf_counter()
-            found = history.records(book.rows(*history.KINDS))
-            listed = time.perf_counter() - began
-            book.close()
-            assert len(found) == sessions
-        figures[f"{sessions} sessions"] = (
-            f"{short(size / 1e6)} MB; opened in {short(opened * 1e3)} ms; one more row {short(row * 1e3)} ms; "
-            f"list of all sessions {short(listed * 1e3)} ms"
-        )
-    keep("growth_of_the_journal", figures, machine=on)
+            for what, figure in _sized(folder, BEGAN + timedelta(days=sessions // A_DAY)).items():
+                found.setdefault(what, []).append(figure)
+    sizes = ", ".join(map(str, SIZES))
+    keep("growth_of_the_journal", {f"of {sizes} sessions: {w}": ", ".join(f) for w, f in found.items()}, machine=on)
+
+
+def _sized(folder: Path, last: date) -> dict[str, str]:
+    """Each figure of one journal, whose newest session is of the day ``last``."""
+    path, period = folder / journal.NAME, (last - COURSE, last)
+
+    def start() -> None:
+        list(journal.read(path, Kind.PAIRING))
+        list(journal.read(path, Kind.PRESCRIPTION))
+        list(journal.read(path, Kind.SESSION, sessions=past.newest(path, past.PAGE)))
+
+    def listed() -> None:
+        assert len([summary(one) for one in past.page(path)[0]]) == past.PAGE
+
+    def verified() -> None:
+        assert journal_check.verify(path, None).findings == ()
+
+    asked: dict[str, tuple[int, Callable[[], object]]] = {
+        "what a start reads": (READINGS, start),
+        f"the first page of the list, {past.PAGE} sessions": (READINGS, listed),
+        "one session": (READINGS, lambda: past.session(path, "s0")),
+        "report of twelve weeks": (1, lambda: report(past.for_report(path, period), *period, "", clinician=False)),
+        "effect of the newest course": (1, lambda: effect(past.for_effect(path, last, None), last)),
+        "all verified": (1, verified),
+    }
+    size = path.stat().st_size
+    opened, book = _ms(lambda: journal.Journal(folder, "bench"))
+    row, _ = _ms(lambda: book.append(Kind.DEVICE, number=1).result())
+    told = {"file": f"{short(size / 1e6)} MB", "opened": f"{short(opened)} ms", "one more row": f"{short(row)} ms"}
+    told |= {what: f"{short(median(_ms(ask)[0] for _ in range(n)))} ms" for what, (n, ask) in asked.items()}
+    book.close()
+    return told
+
+
+def _ms(ask: Callable[[], T]) -> tuple[float, T]:
+    began = time.perf_counter()
+    found = ask()
+    return (time.perf_counter() - began) * 1e3, found
 
 
 def fill(folder: Path, sessions: int) -> None:
@@ -244,20 +279,22 @@ def fill(folder: Path, sessions: int) -> None:
     journal.Journal(folder, "bench").close()
     with contextlib.closing(sqlite3.connect(folder / journal.NAME)) as connection:
         last = connection.execute("SELECT number, hash FROM row ORDER BY number DESC LIMIT 1").fetchone()
-        connection.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?)", _rows(Head(*last), sessions))
+        connection.executemany(journal.PUT, _rows(Head(*last), sessions))
         connection.commit()
 
 
 def _rows(head: Head, sessions: int) -> Iterator[tuple[int, str, str, str, str]]:
     for number in range(sessions):
-        name, at = f"s{number}", f"2026-01-01T00:00:00.{number % 1000:03}+00:00"
+        name, at = f"s{number}", f"{BEGAN + timedelta(days=number // A_DAY)}T00:00:00.{number % 1000:03}+00:00"
         told: list[tuple[Kind, dict[str, object]]] = [
             (Kind.SESSION, {"event": "opened", "session": name, "minutes": 20})
         ]
         dose = {"session": name, "channel": "A", "set_point_ua": 12_000, "pulses": 250, "charge_pc": 750_000_000}
-        told += [(Kind.DOSE, {**dose, "contraction": one}) for one in range(DOSES)]
+        doses = DOSES_NEWEST if sessions - number <= past.PAGE else DOSES
+        told += [(Kind.DOSE, {**dose, "contraction": one}) for one in range(doses)]
         told += [(Kind.SESSION, {"event": "closed", "session": name, "cause": None, "session_us": 1_200_000_000})]
-        told += [(Kind.RATING, {"session": name, "comfort": 4})]
+        rating = {"comfort": 4, "strength": 3, "pain_before": 0, "pain_after": 0, "note": ""}
+        told += [(Kind.RATING, {"session": name, **rating, "adverse": [], "felt_from_ua": {"A": 4_000}})]
         for kind, fields in told:
             row = head.then(at, kind, canonical(fields))
             head = of(row)

@@ -10,13 +10,17 @@ import os
 import statistics
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from tests.bench.page import BROWSER, PHONE, in_the_browser
+from tests.bench.results import keep, machine
 from tests.browser.conftest import PLAN, chromium, serving_in
 from tests.browser.steps import Person
+from tests.support.sections import put
 
 STOPS, STOP_P95_MS = 200, 150
 TAPS, TAP_P95_MS = 20, 400
@@ -45,6 +49,7 @@ TAP = """(label) => new Promise((done) => {
 
 
 def main() -> int:
+    on = machine()
     with tempfile.TemporaryDirectory() as state, sync_playwright() as playwright, serving_in(Path(state)) as served:
         served.ask("clinician", "PUT", "/prescription", PLAN)
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -53,22 +58,43 @@ def main() -> int:
         page.goto(served.link("patient"))
         person = Person(page)
         person.starts()
-        good = costs(browser, page)
-        good = tell("plus to the current shown", taps(person), TAP_P95_MS) and good
-        good = tell("STOPP to lines confirmed low", [page.evaluate(STOP) for _ in range(STOPS)], STOP_P95_MS) and good
-        good = loads(browser, served.base) and good
+        told = [
+            costs(browser, page),
+            tell("plus, tap in a held contraction to the new current measured and shown", taps(person), TAP_P95_MS),
+            tell(
+                "STOPP, pointer-down to lines confirmed low, a session running at the first",
+                [page.evaluate(STOP) for _ in range(STOPS)],
+                STOP_P95_MS,
+            ),
+            *loads(browser, served.base),
+        ]
+        on += f", chromium {browser.version.partition('.')[0]}, headless"
         browser.close()
-    return 0 if good else 1
+    figures = {one.what: one.cells for one in told}
+    keep(BROWSER, figures, machine=on)
+    put(PHONE, BROWSER, in_the_browser({"machine": on, "figures": figures}))
+    return 0 if all(one.good for one in told) else 1
 
 
-def costs(browser: Any, session: Any) -> bool:
+@dataclass(frozen=True)
+class Told:
+    """One row of the page's table, and whether its bound is met."""
+
+    what: str
+    cells: str
+    good: bool
+
+
+def costs(browser: Any, session: Any) -> Told:
     """What the main thread of a running session takes of a core, over a page with nothing but an animated ring."""
     bare = browser.new_page(viewport={"width": 360, "height": 740})
     bare.set_content(BARE_RING)
     took = {name: busy_percent(page) for name, page in (("session", session), ("bare ring", bare))}
     bare.close()
-    print(f"main thread: session {took['session']:.1f} %, bare ring {took['bare ring']:.1f} % (at most 10 more)")
-    return took["session"] - took["bare ring"] <= COST_MAX_PERCENT
+    more = took["session"] - took["bare ring"]
+    words = "main thread in 8 s of a running session, more than beside a bare animated ring"
+    print(f"{words}: {more:.1f} % (at most {COST_MAX_PERCENT})")
+    return Told(words, f"{more:.1f} % | - | - | 1 | {COST_MAX_PERCENT} %", more <= COST_MAX_PERCENT)
 
 
 def busy_percent(page: Any) -> float:
@@ -86,7 +112,7 @@ def busy_percent(page: Any) -> float:
     return (busy_s() - before) / 8 * 100
 
 
-def loads(browser: Any, base: str) -> bool:
+def loads(browser: Any, base: str) -> list[Told]:
     """First visits over a LAN (20 ms, 10 Mbit/s), four times slower: when STOPP is there, and when the view."""
     stop, view = [], []
     for _ in range(LOADS):
@@ -102,8 +128,11 @@ def loads(browser: Any, base: str) -> bool:
         stop.append(page.evaluate("stopThere"))
         view.append(page.evaluate("viewThere"))
         page.close()
-    good = tell("STOPP usable after", stop, STOP_THERE_MS)
-    return tell("first view after", view, VIEW_THERE_MS) and good
+    how = "a first visit (20 ms, 10 Mbit/s, processor four times slower)"
+    return [
+        tell(f"STOPP usable after {how}", stop, STOP_THERE_MS),
+        tell(f"first view after {how}", view, VIEW_THERE_MS),
+    ]
 
 
 def taps(person: Person) -> list[float]:
@@ -115,7 +144,7 @@ def taps(person: Person) -> list[float]:
     return found
 
 
-def tell(what: str, took_ms: list[Any], p95_ms: int) -> bool:
+def tell(what: str, took_ms: list[Any], p95_ms: int) -> Told:
     """Prints the distribution; whether its 95th percentile is within the bound."""
     p95 = statistics.quantiles(took_ms, n=20, method="inclusive")[-1]
     middle = statistics.median(took_ms)
@@ -123,7 +152,8 @@ def tell(what: str, took_ms: list[Any], p95_ms: int) -> bool:
         f"{what}: median {middle:.0f} ms, p95 {p95:.0f} ms (at most {p95_ms}), worst {max(took_ms):.0f} ms, "
         f"n {len(took_ms)}"
     )
-    return p95 <= p95_ms
+    cells = f"{middle:.0f} ms | {p95:.0f} ms | {max(took_ms):.0f} ms | {len(took_ms)} | {p95_ms} ms"
+    return Told(what, cells, p95 <= p95_ms)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from controller.prescription import completed
 from controller.prescription_form import as_toml
 from tests.browser.conftest import PLAN
 from tests.browser.gallery_training import training
+from tests.browser.gallery_turns import in_turns
 from tests.browser.steps import Person, later, pair, to
 from tests.support.api import Api
 from tests.support.signed import KEY
@@ -59,6 +60,10 @@ def furnish(api: Api) -> None:
             note(Kind.PRESCRIPTION, revision=1, caps_ua={"A": 15_000}, electrode_area_mm2=1_000, valid_until=None,
                  prescriber=PLAN["prescriber"], **shown, **place)  # fmt: skip
             note(Kind.DIARY, event="goal", text="hoppe på trampoline med barna")
+            note(Kind.IMPRESSION, step=4, who="p")
+            note(Kind.REMINDER, days=list(range(7)), time="00:00", who="p")
+        if day == 26:
+            note(Kind.MESSAGE, text="Godt jobbet! Husk at pausen er like viktig som knipet.", who="c")
         for mark, ua, how in MARKS if day == 7 else ():
             note(Kind.THRESHOLD, event="mark", channel="A", mark=mark, amplitude_ua=ua, how=how, session="t")
         written = {"leaks": max(0, 5 - day // 5), "pads": 2 - day // 14, "goal": day // 3 if day % 3 == 0 else None}
@@ -127,6 +132,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     patient = pair(api, base, open_, Role.PATIENT, language)
     page = patient.page
     page.locator(".plan strong:not(:empty)").wait_for()
+    patient.sees("message.from")
     yield "today", patient
     patient.presses("today.begin")
     page.locator(".question").first.wait_for()
@@ -160,6 +166,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     engine.now = replace(engine.now, mode="paused", paused_by="lease_lost", channels={**IDLE, "A": quiet})
     patient.sees("cause.lease_lost")
     yield "paused", patient
+    yield from in_turns(api, patient, HOLD, IDLE)
     low = replace(CHANNEL, set_point_ua=0, measured_ua=0, allowed_ua=2_000)
     engine.now = replace(engine.now, mode="running", paused_by=None, session=HOLD, channels={**IDLE, "A": low})
     page.locator(".back").wait_for()
@@ -191,7 +198,7 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(patient, "history")
     page.locator(".points svg").nth(2).wait_for()
     yield "history", patient
-    for view in later(patient, "diary", "output", "kept"):
+    for view in later(patient, "diary", "output", "kept", "remind"):
         yield view, patient
     to(patient, "more")
     yield "more", patient
@@ -229,6 +236,9 @@ def views(api: Api, base: str, open_: Open, language: str) -> Iterator[tuple[str
     to(clinician, "journal")
     clinician.page.locator("article").first.wait_for()
     yield "journal", clinician
+    for view in later(clinician, "write"):
+        yield view, clinician
+    to(clinician, "journal")
     for view in later(clinician, "report", f"dose/{STOPPED}", "perfect"):  # a patient's have less
         yield view, clinician
     to(clinician, "devices")

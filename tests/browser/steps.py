@@ -133,6 +133,8 @@ THERE = {
     "dose": "table",
     "output": "table",
     "kept": "h1",
+    "remind": "form",
+    "write": "form",
 }
 """What shows that a view is there, whole."""
 

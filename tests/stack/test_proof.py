@@ -699,7 +699,7 @@ def a_session_that_never_was(work: Work) -> None:
     last = max(row.number for row in journal.read(work.app / journal.NAME))
     with sqlite3.connect(work.app / journal.NAME) as connection:
         for number, (row, body) in enumerate(zip(rows, made, strict=True), last + 1):
-            connection.execute("INSERT INTO row VALUES (?, ?, ?, ?, ?)", (number, row.at, row.kind, body, "x"))
+            connection.execute(journal.PUT, (number, row.at, row.kind, body, "x"))
     connection.close()
     work.rehash()
     shutil.copyfile(work.path, recording.path_of(work.app, "cd" * 8))

@@ -23,6 +23,7 @@ from controller.journal_check import verify
 from controller.port import Action
 from hw.board import load_board
 from hw.clock import VirtualClock
+from safety.limits import CHECKS_APART_US
 from tests.support.stack import PHASE_GPIOS, Stack, stack
 from tests.support.treatment import TODAY, Person, after
 
@@ -30,8 +31,6 @@ A_DAY = 3
 """Sessions. A prescription holds for 364 days, of which the last is this machine's own: enough for 1 092 rounds."""
 OUTPUT_ENDS_US = 250_000
 BEFORE_US = 500_000
-APART_US = 1_500_000
-"""With what an app takes to open a session, more than ``limits.CHECKS_APART_US`` between two electrode checks."""
 
 
 def app(runtime: Path, folder: Path, day: str) -> None:
@@ -85,10 +84,10 @@ def rounds(kills: int, seed: int = 1) -> int:
             killed = int(rig.sim.control.ask("levels")["now"])
             os.kill(process.pid, signal.SIGKILL)
             told += process.stdout.readlines()
-            process.wait()
+            assert process.wait() == -signal.SIGKILL, f"round {kill}: it had ended by itself"
             process.stdout.close()
             watching = VirtualClock(str(rig.folder / "sim.sock"), "watching")
-            watching.wait(watching.now() + APART_US)
+            watching.wait(watching.now() + CHECKS_APART_US)
             rises = [at - killed for at, _, level in rig.edges(killed - BEFORE_US, PHASE_GPIOS) if level]
             assert max(rises, default=0) <= OUTPUT_ENDS_US, f"round {kill}: output {max(rises)} us after the kill"
             running += bool(rises)
@@ -99,6 +98,8 @@ def rounds(kills: int, seed: int = 1) -> int:
                     assert kept.get(number) == digest, f"round {kill}: row {number} was told as written"
             verdict = verify(folder / NAME, rig.state)
             assert verdict.findings == (), f"round {kill}: {verdict.findings}"
+            if (kill + 1) % 50 == 0:
+                print(f"{kill + 1} kills, {running} while something came out, {verdict.rows} rows", flush=True)
         watching.close()
         closed = [record.closed for record in records(read(folder / NAME, *KINDS))]
         assert None not in closed[:-1], "each app said of the one before it that it had died"

@@ -55,7 +55,6 @@ def test_rows_are_chained_from_the_device_on(opened: Journal) -> None:
     assert opened.head == Head(2, row.hash)
     assert list(broken(rows)) == []
     assert [each.number for each in opened.rows(Kind.DEVICE)] == [1]
-    assert [each.number for each in opened.rows(after=1)] == [2]
 
 
 def test_a_row_is_on_disk_when_its_future_is_done(opened: Journal, tmp_path: Path) -> None:
@@ -129,14 +128,14 @@ def test_a_migration_is_whole_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x"
     connection = sqlite3.connect(path, isolation_level=None)
     migrate(connection, path)
-    connection.execute("INSERT INTO row VALUES (1, 'a', 'b', 'c', 'd')")
+    connection.execute("INSERT INTO row VALUES (1, 'a', 'b', 'c', 'd', NULL)")
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection, path, (*journal.MIGRATIONS, "ALTER TABLE row ADD more TEXT", "no sql"))
     connection.execute("ROLLBACK")
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(journal.MIGRATIONS),)
     migrate(connection, path, (*journal.MIGRATIONS, "ALTER TABLE row ADD more TEXT"))
     assert connection.execute("SELECT number, more FROM row").fetchall() == [(1, None)]
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(journal.MIGRATIONS) + 1,)
     connection.close()
 
 

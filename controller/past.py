@@ -1,0 +1,96 @@
+"""What of the past is asked for, read from a journal that may hold many years: only the rows that tell of it.
+
+What they tell is for ``history``, ``report`` and ``training.records`` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from controller import report
+from controller.chain import Kind, Row
+from controller.history import KINDS, Record, records
+from controller.journal import Days, read
+from controller.training.records import COURSE_DAYS, which_course
+
+PAGE: Final = 50
+"""Sessions that are listed at once, if not said. ours"""
+PAGE_MAX: Final = 200
+OF_ITSELF: Final = (Kind.PRESCRIPTION, Kind.BLOCK, Kind.DIARY)
+"""Kinds whose row tells of another day than that on which it was written: a report reads all of them, they are few."""
+
+
+def newest(path: Path, many: int, before: str | None = None) -> list[str]:
+    """The sessions that were opened last, or last before the session ``before``; newest first.
+
+    Raises KeyError when there is no session ``before``, JournalError.
+    """
+    names: list[str] = []
+    refused: set[str] = set()
+    number = None if before is None else _opened(path, before)
+    for row in read(path, Kind.SESSION, before=number, backwards=True):
+        told = row.fields
+        if told["event"] == "not_started":
+            refused.add(told["session"])
+        elif told["event"] == "opened" and told["session"] not in refused:
+            names.append(told["session"])
+        if len(names) == many:
+            break
+    return names
+
+
+def page(path: Path, many: int = PAGE, before: str | None = None) -> tuple[list[Record], bool]:
+    """The records of ``newest``; whether there are more. Raises as that."""
+    names = newest(path, many + 1, before)
+    return list(reversed(records(read(path, *KINDS, sessions=names[:many])))), len(names) > many
+
+
+def session(path: Path, name: str) -> Record | None:
+    """One session; None if there is none of that name. Raises JournalError."""
+    return next(iter(records(read(path, *KINDS, sessions=[name]))), None)
+
+
+def for_report(path: Path, days: Days) -> list[Row]:
+    """What ``report.report`` says the same of as of all rows, for a period. Raises JournalError."""
+    told = list(read(path, Kind.SESSION, Kind.CAUSE, Kind.THRESHOLD, days=days))
+    return _in_order(told, _of_sessions(path, told, *report.KINDS), read(path, *OF_ITSELF))
+
+
+def for_effect(path: Path, today: date, number: int | None) -> list[Row]:
+    """What ``training.records.effect`` says the same of as of all rows: the day on which all began, and one course.
+
+    Raises JournalError.
+    """
+    base = _in_order(read(path, Kind.TRAINING, Kind.DIARY), _first_delivered(path))
+    course = which_course(base, today, number)
+    if course is None:
+        return base
+    opened = read(path, Kind.SESSION, days=(course[1], course[1] + timedelta(days=COURSE_DAYS)))
+    return _in_order(base, _of_sessions(path, opened, Kind.SESSION, Kind.DOSE))
+
+
+def _opened(path: Path, name: str) -> int:
+    """The number of its first row."""
+    for row in read(path, Kind.SESSION, sessions=[name]):
+        return row.number
+    raise KeyError(name)
+
+
+def _of_sessions(path: Path, rows: Iterable[Row], *kinds: Kind) -> Iterable[Row]:
+    """Every row of the sessions that were opened in these rows."""
+    told = (row.fields for row in rows if row.kind == Kind.SESSION)
+    return read(path, *kinds, sessions=[one["session"] for one in told if one["event"] == "opened"])
+
+
+def _first_delivered(path: Path) -> list[Row]:
+    """The rows of the first session of which a dose is told."""
+    for row in read(path, Kind.DOSE):
+        return list(read(path, Kind.SESSION, Kind.DOSE, sessions=[row.fields["session"]]))
+    return []
+
+
+def _in_order(*some: Iterable[Row]) -> list[Row]:
+    return sorted({row.number: row for rows in some for row in rows}.values(), key=lambda row: row.number)
