@@ -68,7 +68,7 @@ UNKNOWN = Record(
 
 def dump(record: Record) -> str:
     """The record as text."""
-    return json.dumps(asdict(record), indent=1) + "\n"
+    return json.dumps(asdict(record)) + "\n"
 
 
 def load(text: str | None) -> Record:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from api import boundary, models, report_models, training_models, words
+from api import boundary, models, report_models, routes_follow_up, training_models, words
 from api.auth import COOKIE_PLAIN, COOKIE_TLS
 from api.devices import Device
 from api.rates import Rates
@@ -73,6 +73,9 @@ def tried(tmp_path: Path) -> Iterator[Tried]:
     api.close()
 
 
+HAVE_MODELS = (models, report_models, training_models, routes_follow_up)
+
+
 def test_each_field_and_parameter_is_described_and_each_body_has_a_good_example(api: Api) -> None:
     document = api.app.openapi()
     shapes = document["components"]["schemas"]
@@ -99,7 +102,7 @@ def test_each_field_and_parameter_is_described_and_each_body_has_a_good_example(
     }
     assert {name for name in asked if not shapes[name].get("examples")} == set(), "give an example in api/words.py"
     for name, example in words.EXAMPLES.items():
-        model = next(getattr(one, name) for one in (models, report_models, training_models) if hasattr(one, name))
+        model = next(getattr(one, name) for one in HAVE_MODELS if hasattr(one, name))
         model.model_validate_json(json.dumps(example))
 
 
