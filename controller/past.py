@@ -19,8 +19,8 @@ from controller.training.records import COURSE_DAYS, which_course
 PAGE: Final = 50
 """Sessions that are listed at once, if not said. ours"""
 PAGE_MAX: Final = 200
-OF_ITSELF: Final = (Kind.PRESCRIPTION, Kind.BLOCK, Kind.DIARY)
-"""Kinds whose row tells of another day than that on which it was written: a report reads all of them, they are few."""
+OF_ITSELF: Final = (Kind.PRESCRIPTION, Kind.BLOCK, Kind.DIARY, Kind.IMPRESSION)
+"""Kinds of which a report reads all: they are few, and most tell of another day than that they were written on."""
 
 
 def newest(path: Path, many: int, before: str | None = None) -> list[str]:

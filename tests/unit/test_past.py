@@ -57,6 +57,7 @@ def years() -> list[tuple[int, Kind, dict[str, object]]]:
             say(day, Kind.DIARY, event="day", day=(FIRST + timedelta(days=day - 40)).isoformat(), leaks=number % 4,
                 pads=1, goal=3, note="")  # fmt: skip
             say(day, Kind.BLOCK, event="closed", why="adverse", what=["burning"], note="", of=f"s{number - 1}")
+            say(day, Kind.IMPRESSION, who="p", step=1 + number // 20 % 7)
             say(day + 30, Kind.BLOCK, event="released", block=len(told) + 1, who="c", reason="")
         if number % 9 == 4:
             at = {"training": f"t{number}", "sensor": "vaginal"}

@@ -281,6 +281,8 @@ def test_the_week_and_the_revision_are_on_disk() -> None:
     for key in ("week", "revision", "prescription"):
         del old[key]
     assert ledger.load(json.dumps({**old, "schema": 1})) == Record(day="2026-03-02", seen="2026-03-02", sessions=1)
+    del old["cut_line"], old["cut_us"]
+    assert ledger.load(json.dumps({**old, "schema": 1})) == Record(day="2026-03-02", seen="2026-03-02", sessions=1)
     for bad in ({"week": [["2026-13-01", 2]]}, {"week": [["2026-03-01", -1]]}, {"revision": -1}, {"day": "tomorrow"}):
         assert ledger.load(json.dumps({**json.loads(ledger.dump(record)), **bad})) == ledger.UNKNOWN
 
