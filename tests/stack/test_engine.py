@@ -288,7 +288,7 @@ def test_a_guard_that_died_is_told_and_found_again(person: Person) -> None:
     assert lost.channels["A"].measured_ua is None
     assert (lost.mode, lost.confirmed, lost.session, lost.clears) == ("stopped", False, None, None)
     assert not person.engine.healthy()
-    with pytest.raises(LinkError):
+    with pytest.raises((LinkError, EngineRefused)):  # it may be back already, and knows of no session
         person.has(person.engine.act(Action.END, None))
     back = person.until(lambda state: state.cause == "guard_restarted", 5_000_000)
     assert person.engine.healthy()
