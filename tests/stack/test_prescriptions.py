@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -182,6 +183,18 @@ def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
         assert start(TODAY + timedelta(days=1)) == "prescription_expired"
         assert load(link, {**told, "day": over})["code"] == "prescription_expired"
         assert load(link, {**told, "day": day.isoformat()})["code"] == "prescription_expired", "and it stays so"
+
+
+@pytest.mark.req("SR-167", "SR-191")
+def test_the_day_that_the_clock_shows_is_on_record_and_opens_no_budget() -> None:
+    yesterday = TODAY - timedelta(days=1)
+    with stack() as rig:
+        link = rig.link()
+        told = signed(PROGRAMME, link.latest, issued=yesterday.isoformat(), valid_until=yesterday.isoformat())
+        assert link.request("status", day=TODAY.isoformat())["day"] == TODAY.isoformat()
+        record = json.loads((rig.state / "ledger.json").read_bytes())
+        assert (record["day"], record["seen"]) == (None, TODAY.isoformat())
+        assert load(link, {**told, "day": yesterday.isoformat()})["code"] == "prescription_expired"
 
 
 @pytest.mark.req("SR-160")
