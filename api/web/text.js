@@ -47,7 +47,9 @@ export const finding = (code) => t(`finding.${code}`);
 
 const format = (name, value) => (formats[name] ??= FORMATS[name](LANGUAGES[language()].tag)).format(value);
 export const ma = (value) => format("ma", value);
-export const number = (value) => format("number", value);
+// As most are: written alike in every language so far, and without what the first format costs.
+const plain = (value) => Number.isInteger(value) && value >= 0 && value < 1000;
+export const number = (value) => (plain(value) ? String(value) : format("number", value));
 export const date = (value) => format("date", new Date(value));
 export const shortDate = (value) => format("short", new Date(value));
 export const weekday = (value) => format("weekday", new Date(value));
