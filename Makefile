@@ -36,7 +36,7 @@ test: ## set up, check, then every test: those in real time, which mostly wait, 
 	@$(MAKE) --no-print-directory -j $(PROCESSORS) check compiled
 	@mkdir -p build; echo "in real time, told at the end: $(IN_REAL_TIME)"; \
 	{ $(IN_REAL_TIME)$(ELSE_NONE); } >$(REAL_TIME_LOG) 2>&1 & beside=$$!; trap 'kill $$beside 2>/dev/null; exit 130' INT TERM; \
-	nice -n 10 $(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
+	nice -n 5 $(PYTEST) -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_ARGS)$(ELSE_NONE); first=$$?; \
 	wait $$beside; second=$$?; cat $(REAL_TIME_LOG); [ $$first -eq 0 ] && exit $$second || exit $$first
 
 check: types lint imports ## lint, format, types, import rules
