@@ -72,7 +72,7 @@ function Notices() {
     ${location.protocol === "http:" && !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)
       && html`<p class="banner warn">${t("plain")}</p>`}
     ${store.me && store.stale && html`<p class="banner warn" role="status">${
-      navigator.onLine === false ? t("no_network") : state ? t("stale") : t("connecting")} ${state?.session && t("stale_device")}</p>`}
+      navigator.onLine === false ? t("no_network") : state ? t("stale") : t("connecting")} ${controls() && state.session && t("stale_device")}</p>`}
     ${state?.journal === "not_written" && html`<p class="banner warn" role="status">${t("journal_not_written")}</p>`}
     ${controls() && state?.control.asking && html`<p class="banner warn" role="status">${t("asks_control")}
       <button type="button" onClick=${() => command("POST", "/sessions/current/control", { action: "allow" })}>${t("allow")}</button></p>`}`;
@@ -179,7 +179,7 @@ async function start() {
   const root = document.getElementById("app");
   if (!location.hash.startsWith("#pair=")) loadMe(); // asked while the words come
   VIEWS[remembered("role")]?.[""].early(); // most likely whose phone it was last time
-  await speak(language());
+  while (!(await speak(language()).then(() => true, () => false))) await new Promise((go) => { setTimeout(go, 1000); }); // no words, no page
   root.textContent = "";
   drawsWith(() => { render(html`<${Page} />`, root); forgetTold(); keepFiles(); });
   changed();

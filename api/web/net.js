@@ -90,12 +90,20 @@ export async function loadMore() {
   if (older && mine === loads) set({ sessions: [...store.sessions, ...older], more: older.length === PAGE });
 }
 
+// Null for what the device refuses to tell; without an answer nothing is known, and that is not "none".
+const unlessOffline = async (asked) => { try { return await asked; } catch (error) { if (error.code === "offline") throw error; return null; } };
+
 export async function loadAll() {
   if (!store.me || store.me.role === "viewer") return;
   const mine = ++loads;
-  const [plan, sessions, blocks] = await Promise.all([
-    orNull(call("GET", "/prescription")), orNull(call("GET", `/sessions?limit=${PAGE}`)), orNull(call("GET", "/blocks")),
-  ]);
+  let found;
+  try {
+    found = await Promise.all(["/prescription", `/sessions?limit=${PAGE}`, "/blocks"].map((path) => unlessOffline(call("GET", path))));
+  } catch {
+    setTimeout(() => { if (mine === loads) loadAll(); }, 1000);
+    return;
+  }
+  const [plan, sessions, blocks] = found;
   if (mine !== loads) return; // asked again meanwhile: that answer is the newer one, whichever comes first
   set({ plan, sessions: sessions ?? [], more: sessions?.length === PAGE, blocks: blocks ?? [] });
   if (!Object.keys(store.titles).length) {

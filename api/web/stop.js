@@ -78,7 +78,9 @@
 
   // Only then the rest: a slow phone that is busy with it would come to STOPP late.
   document.addEventListener("DOMContentLoaded", () => {
+    const later = document.getElementById("later").content;
+    later.querySelector("script").onerror = () => { document.getElementById("not-loaded").hidden = false; };
     const words = { rel: "preload", as: "fetch", crossOrigin: "anonymous", href: `/web/lang/${root.lang}.json` };
-    document.head.append(document.getElementById("later").content, Object.assign(document.createElement("link"), words));
+    document.head.append(later, Object.assign(document.createElement("link"), words));
   });
 })();

@@ -144,6 +144,31 @@ def test_the_page_opens_without_the_device_and_shows_nothing_that_was(device: De
     page.locator('[data-when="not_confirmed"]').wait_for()
 
 
+def test_what_came_not_at_first_is_fetched_again(device: Device, phone: Phone) -> None:
+    """A view's module, the words, the first module, and what is planned: none of them lost for one failed request."""
+    patient = pair(device.api, device.base, phone, Role.PATIENT, "nb")
+    page = patient.page
+    page.route("**/web/history.js", lambda route: route.abort())
+    page.goto(f"{device.base}/#/history")
+    patient.sees("not_loaded")
+    patient.sees("reload")
+    page.unroute("**/web/history.js")
+    patient.sees("history.list")
+    for path in ("**/web/lang/nb.json", "**/api/v1/prescription", "**/api/v1/sessions*"):
+        page.route(path, lambda route: route.abort())
+        page.goto(f"{device.base}/?{len(path)}")
+        for _ in range(2):
+            page.wait_for_event("requestfailed")
+        assert page.get_by_text(patient.words["no_plan.title"]).count() == 0
+        page.unroute(path)
+        patient.sees("today.plan", minutes=20, day=3, week=5)
+        patient.presses("nav.patient.history")
+        patient.sees("history.list")
+    page.route("**/web/app.js", lambda route: route.abort())
+    page.reload()
+    page.locator("#not-loaded").filter(visible=True).wait_for()
+
+
 def test_sound_is_for_who_asked_for_it(device: Device, phone: Phone) -> None:
     """Off until it is switched on; then up with the squeeze and down with the release, beside the words."""
     patient = pair(device.api, device.base, lambda url: phone(url, script=SOUND), Role.PATIENT, "nb")
