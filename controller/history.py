@@ -37,6 +37,11 @@ class Record:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def looking(self) -> bool:
+        """A clinician looked for the caps in it: it is no training."""
+        return self.opened.get("looking") is True
+
+    @property
     def pulses(self) -> int:
         """Pulses delivered in all contractions that are told."""
         return sum(int(dose.get("pulses", 0)) for dose in self.doses)

@@ -41,11 +41,11 @@ Points = Sequence[tuple[str, float]]
 def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician: bool) -> dict[str, Any]:
     """The report of a period, both days included. ``code`` stands for the person; a clinician's has every deviation.
 
-    A session in which a clinician looked for the caps is no training: no sum counts it, its marks are told.
+    A session in which a clinician looked for the caps is no training: no sum counts it; its marks are told, and pain.
     """
     kept = list(rows)
     everything = [one for one in records(kept) if _within(one.began, first, last)]
-    found = [one for one in everything if one.opened.get("looking") is not True]
+    found = [one for one in everything if not one.looking]
     days = [one for one in diary(kept).days if first.isoformat() <= one.day <= last.isoformat()]
     prescribed = [row for row in kept if row.kind == Kind.PRESCRIPTION and row.at[:10] <= last.isoformat()]
     events = _events(kept, first, last)
@@ -64,7 +64,7 @@ def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician
         "felt_from_ma": _by_channel((one.began, (one.rating or {}).get("felt_from_ua", {})) for one in found),
         "thresholds_ma": _thresholds(kept, first, last),
         "ratings": {name: _series(_rated(found, name)) for name in ("comfort", "strength")},
-        "pain": {name: _series(_rated(found, name)) for name in ("pain_before", "pain_after")},
+        "pain": {name: _series(_rated(everything, name)) for name in ("pain_before", "pain_after")},
         "adverse": _adverse(kept, first, last),
         "diary": {
             "goal_text": diary(kept).goal,

@@ -79,8 +79,11 @@ def test_looking_for_the_caps_is_no_training() -> None:
     told = made(prescribed("2027-01-03", 2), *session("2027-01-04"), *looked)
     without = made(prescribed("2027-01-03", 2), *session("2027-01-04"))
     assert told == without
+    looked = session("2027-01-05", 30_000, comfort=1, strength=1, pain_before=0, pain_after=7)
+    looked[0][2]["looking"] = True
     alone = made(*looked)
     assert (alone["simulated"], alone["sessions"], alone["dose"]["pulses"]) == (True, [], 0)
+    assert (alone["ratings"]["comfort"]["n"], alone["pain"]["pain_after"]["points"][0]["value"]) == (0, 7.0)
 
 
 @pytest.mark.parametrize(("count", "ends"), [(1, None), (5, None), (6, (7.0, 10.0))])
