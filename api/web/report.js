@@ -62,7 +62,7 @@ function Felt({ told }) {
     ["diary.leaks", [["", diary.leaks]]], ["diary.pads", [["", diary.pads]]], ["report.near", [["", diary.goal]], 10], ["pgi.report", [["", told.impression]], 7],
   ];
   const none = drawn.every(([, lines]) => lines.every(([, series]) => series.n === 0));
-  return html`${diary.goal_text && html`<p class="lead">${t("diary.goal")}: <q>${diary.goal_text}</q></p>`}
+  return html`${diary.goal_text && html`<p class="lead">${t("report.goal")}: <q>${diary.goal_text}</q></p>`}
     ${none ? html`<p>${t("report.no_points")}</p>` : html`<p class="small lead">${t("report.points_note")} ${t("report.notice")}</p>`}
     <div class="points">${drawn.map(([title, lines, top, said]) => html`<${Points} title=${said ? title : t(title)} lines=${lines} top=${top} from=${from} to=${to} />`)}</div>
     ${marks.filter(([, found]) => found.motor_not_observed).map(([name, found]) => html`<p>${t("report.not_observed", { name, n: number(found.motor_not_observed) })}</p>`)}`;
@@ -74,7 +74,7 @@ const Adverse = ({ told }) => told.n === 0 ? html`<p>${t("report.no_adverse")}</
 const Events = ({ told }) => told.events.length === 0 ? html`<p>${t("report.no_events")}</p>` : html`
   <table class="events"><thead><tr><th scope="col">${t("report.cause")}</th><th scope="col">${t("report.times")}</th></tr></thead>
     <tbody>${Object.entries(told.causes).map(([code, n]) => html`<tr><th scope="row">${cause(code)}</th><td>${number(n)}</td></tr>`)}</tbody></table>
-  <details open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}: ${cause(one.code)}</li>`)}</ul></details>`;
+  <details class="whole" open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}: ${cause(one.code)}</li>`)}</ul></details>`;
 
 function Sessions({ told }) {
   const columns = ["began", "minutes", "contractions", "pulses", "comfortable", "charge_mc", "below", "pauses", "deviations", "end", "proof"];
