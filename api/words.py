@@ -220,6 +220,8 @@ MEANING: Final = {
     "findings": "What speaks against it; without one, and sealed, it is proved.",
     "charge_uc": "Charge of the first phase of every pulse, in uC.",
     "comfortable_ma": "By channel, the current that half of the contractions were given at least, in mA.",
+    "ended_early": "A person ended it before its time; null where that is not told.",
+    "Adherence.ended_early": "Of those that ended in order, how many a person ended before their time.",
     "rating": "How the person found it; null: not told.",
     "below_comfortable_s": "By channel, how long contractions were set lower than half of them were, in s.",
     "pauses": "The pauses, each with its cause and length.",

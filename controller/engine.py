@@ -88,6 +88,7 @@ class GuardEngine:
         self._day: str | None = None
         self._doses: Doses | None = None
         self._closed_id: str | None = None
+        self._ended_early = False
         self._chunks = ChunkHash()
         self._recordings = Recordings(journal.path.parent)
         self._recorder: Recorder | None = None
@@ -405,7 +406,7 @@ class GuardEngine:
         timeline = Timeline(programme)
         channels = sorted({channel for phase in programme.phases for channel in getattr(phase, "channels", ())})
         self._standing.begin(secrets.token_hex(8), wanted, timeline)
-        self._chunks = ChunkHash()
+        self._chunks, self._ended_early = ChunkHash(), False
         self._doses = Doses(self._board.full_scale_ua)
         self._recorder = self._recording(programme, wanted)
         return Session(
@@ -472,6 +473,7 @@ class GuardEngine:
                 self._ask(session.resume)
             case Action.END if session.started:
                 self._ask(session.end)
+                self._ended_early = True
             case Action.END:
                 if self._link.latest["mode"] == "armed":
                     self._ask(lambda: self._request("end"))
@@ -598,6 +600,7 @@ class GuardEngine:
                 cause=cause,
                 confirmed=outcome.confirmed,
                 session_us=max(0, outcome.session_us),
+                ended_early=self._ended_early,
                 pulses=outcome.pulses,
                 underruns=outcome.underruns,
                 recording_sha256=recording,

@@ -1,8 +1,8 @@
 """What was delivered, read from the journal: one record a session. Currents in uA, charge in pC, times in us.
 
 Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
-nothing came out), closed (with ``mode``, ``cause`` and ``session_us``) or lost (how it ended was not heard: the app or
-the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose`` says; ``state``: ``mode``;
+nothing came out), closed (with ``mode``, ``cause``, ``session_us``, and whether a person ``ended_early``) or lost (how
+it ended was not heard: the app or the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose`` says; ``state``: ``mode``;
 ``cause``: ``code``; ``cut``: the phase that the stop has cut (``line``) and how long it lasted (``us``);
 ``rating``: what the person told afterwards, the newest one.
 """
@@ -40,6 +40,11 @@ class Record:
     def looking(self) -> bool:
         """A clinician looked for the caps in it: it is no training."""
         return self.opened.get("looking") is True
+
+    @property
+    def ended_early(self) -> bool | None:
+        """A person ended it before its time; None where that is not told."""
+        return None if self.closed is None else self.closed.get("ended_early")
 
     @property
     def pulses(self) -> int:

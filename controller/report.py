@@ -84,7 +84,7 @@ def as_csv(told: Mapping[str, Any]) -> str:
     writer.writerow(("section", "at", "session", "channel", "measure", "value"))
     for name, value in (("code", told["code"]), ("simulated", told["simulated"]), *told["period"].items()):
         writer.writerow(("report", "", "", "", name, value))
-    for name in ("sessions", "completed", "prescribed", "within_prescribed"):
+    for name in ("sessions", "completed", "ended_early", "prescribed", "within_prescribed"):
         writer.writerow(("adherence", "", "", "", name, told["adherence"][name]))
     for week in told["adherence"]["weeks"]:
         for name in ("sessions", "prescribed"):
@@ -92,7 +92,8 @@ def as_csv(told: Mapping[str, Any]) -> str:
     for name, value in told["dose"].items():
         writer.writerow(("dose", "", "", "", name, value))
     for one in told["sessions"]:
-        for name in (*PLANNED, "minutes", "contractions", "pulses", "charge_uc", "pauses", "deviations", "cause"):
+        figures = ("minutes", "contractions", "pulses", "charge_uc", "pauses", "deviations", "ended_early", "cause")
+        for name in (*PLANNED, *figures):
             writer.writerow(("sessions", one["began"], one["id"], "", name, one[name]))
         for name in ("comfortable_ma", "below_comfortable_s"):
             for channel, value in one[name].items():
@@ -194,7 +195,8 @@ def _adherence(found: list[Record], prescribed: list[Row], first: date, last: da
     """Sessions that ended in order against what was prescribed, in weeks from the first day on; one that is not whole,
     or goes beyond the last day the prescription is valid, is not judged.
 
-    ``within_prescribed``: sessions of judged weeks, each week's at most as many as were prescribed for it.
+    ``ended_early``: how many of those a person ended before their time. ``within_prescribed``: sessions of judged
+    weeks, each week's at most as many as were prescribed for it.
     """
     weeks: list[dict[str, Any]] = []
     begins = first
@@ -210,6 +212,7 @@ def _adherence(found: list[Record], prescribed: list[Row], first: date, last: da
     return {
         "sessions": len(found),
         "completed": sum(map(_completed, found)),
+        "ended_early": sum(_completed(one) and one.ended_early is True for one in found),
         "prescribed": sum(week["prescribed"] for week in judged),
         "within_prescribed": sum(min(week["sessions"], week["prescribed"]) for week in judged),
         "weeks": weeks,
@@ -250,6 +253,7 @@ def _session(one: Record, *, clinician: bool) -> dict[str, Any]:
         "prescription_revision": one.opened.get("prescription_revision"),
         "simulated": one.opened.get("simulated") is True,
         "completed": _completed(one),
+        "ended_early": one.ended_early,
         "cause": closed.get("cause"),
         "minutes": round(_minutes(one), 2),
         "contractions": one.contractions,

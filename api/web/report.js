@@ -37,6 +37,7 @@ function Plan({ plan }) {
 const Adherence = ({ told }) => html`<dl class="two">
     <${Fact} name=${t("report.sessions")}>${number(told.sessions)}<//>
     <${Fact} name=${t("report.completed")}>${number(told.completed)}<//>
+    ${told.ended_early > 0 && html`<${Fact} name=${t("report.early")}>${number(told.ended_early)}<//>`}
   </dl>
   <p>${told.prescribed ? t("report.within", { done: number(told.within_prescribed), of: number(told.prescribed) }) : t("report.not_judged")}</p>
   ${told.prescribed > 0 && html`<table class="weeks"><caption>${t("report.weeks")}</caption><thead><tr><th scope="col">${t("report.week_from")}</th><th scope="col">${t("report.done")}</th>
@@ -91,7 +92,7 @@ function Sessions({ told }) {
       <td role="cell" data-name=${name.below}>${perChannel(one.below_comfortable_s, number)}</td>
       <td role="cell" data-name=${name.pauses}>${number(one.pauses)}</td>
       <td role="cell" data-name=${name.deviations} class=${one.deviations ? "off" : ""}>${number(one.deviations)}</td>
-      <td role="cell" class="long" data-name=${name.end}>${one.cause ? cause(one.cause) : t(one.completed ? "delivered.as_planned" : "report.end_unknown")}</td>
+      <td role="cell" class="long" data-name=${name.end}>${one.cause ? cause(one.cause) : t(!one.completed ? "report.end_unknown" : one.ended_early ? "delivered.early" : "delivered.as_planned")}</td>
       <td role="cell" class="long" data-name=${name.proof}>${verdict(one.id)}</td></tr>`)}</tbody></table>`;
 }
 

@@ -157,6 +157,7 @@ def test_pause_resume_end_and_the_next_session(person: Person) -> None:
     person.raise_to(2_000)
     person.act(Action.END)
     first = person.finish()
+    assert first.ended_early is True
     assert [event["mode"] for event in first.events if event["kind"] == "state"] == [
         *("running", "paused", "running", "idle")
     ]

@@ -73,6 +73,16 @@ def test_a_session_that_stopped_is_none_that_the_plan_asks_for() -> None:
     assert (told["weeks"][0]["sessions"], told["within_prescribed"]) == (1, 1)
 
 
+def test_what_a_person_ended_before_its_time_is_told() -> None:
+    early, late, stopped = session("2027-01-04"), session("2027-01-05"), session("2027-01-06", cause="person")
+    for one, told in ((early, True), (late, False), (stopped, True)):
+        one[-1][2]["ended_early"] = told
+    told = made(*early, *late, *stopped, *session("2027-01-07"))
+    assert (told["adherence"]["completed"], told["adherence"]["ended_early"]) == (3, 1)
+    assert [one["ended_early"] for one in told["sessions"]] == [True, False, True, None]
+    assert "adherence,,,,ended_early,1" in as_csv(told)
+
+
 def test_looking_for_the_caps_is_no_training() -> None:
     looked = session("2027-01-05", 30_000)
     looked[0][2]["looking"] = True
