@@ -224,7 +224,7 @@ MEANING: Final = {
     "Adherence.ended_early": "Of those that ended in order, how many a person ended before their time.",
     "rating": "How the person found it; null: not told.",
     "below_comfortable_s": "By channel, how long contractions were set lower than half of them were, in s.",
-    "pauses": "The pauses, each with its cause and length.",
+    "pauses": "The pauses, each with its length and, where nobody asked for it, its cause.",
     "ReportSession.pauses": "How many pauses.",
     "deviations": "Where what came is not what was planned.",
     "ReportSession.deviations": "How often what came was not what was planned.",

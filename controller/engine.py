@@ -284,15 +284,18 @@ class GuardEngine:
         self._publish()
         now = (self._state.mode, self._state.cause)
         if now != self._told_mode:
-            self._told_mode = now
-            self._note_mode()
+            known, self._told_mode = self._told_mode[1], now
+            self._note_mode(known)
 
-    def _note_mode(self) -> None:
+    def _note_mode(self, known: str | None) -> None:
+        """``known``: the cause that was told before; the red button that is let out is no second press."""
         state = self._state
         named = {"session": self._standing.session_id} if self._standing.session_id else {}
-        self._journal.append(Kind.STATE, mode=state.mode, **named)
+        why = {} if state.paused_by is None else {"paused_by": state.paused_by}
+        self._journal.append(Kind.STATE, mode=state.mode, **why, **named)
         if state.cause is not None:
-            self._journal.append(Kind.CAUSE, code=state.cause, **named)
+            again = {"again": True} if state.cause == known else {}
+            self._journal.append(Kind.CAUSE, code=state.cause, **again, **named)
             if state.cause.startswith("self_test_"):
                 self._journal.append(Kind.SELF_TEST, passed=False, code=state.cause)
         self._tell(Event(state.cause or state.mode, ""))

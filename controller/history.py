@@ -2,8 +2,10 @@
 
 Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
 nothing came out), closed (with ``mode``, ``cause``, ``session_us``, and whether a person ``ended_early``) or lost (how
-it ended was not heard: the app or the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose`` says; ``state``: ``mode``;
-``cause``: ``code``; ``cut``: the phase that the stop has cut (``line``) and how long it lasted (``us``);
+it ended was not heard: the app or the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose``
+says; ``state``: ``mode``, and of a pause that nobody asked for its cause (``paused_by``); ``cause``: ``code``, and
+``again`` where it was told before and only the mode is another; ``cut``: the phase that the stop has cut (``line``) and
+how long it lasted (``us``);
 ``rating``: what the person told afterwards, the newest one.
 """
 
@@ -85,7 +87,9 @@ class Record:
 
     @property
     def pauses(self) -> list[dict[str, Any]]:
-        """When it was paused, and for how long by this machine's clock (``ms``; None: it did not go on)."""
+        """When it was paused, for how long by this machine's clock (``ms``; None: it did not go on), and by what
+        (``cause``; None: it was asked for).
+        """
         found: list[dict[str, Any]] = []
         for event in self.events:
             if event["kind"] != Kind.STATE:
@@ -94,7 +98,7 @@ class Record:
                 passed = datetime.fromisoformat(event["at"]) - datetime.fromisoformat(found[-1]["at"])
                 found[-1]["ms"] = round(passed.total_seconds() * 1000)
             elif event["mode"] == "paused":
-                found.append({"at": event["at"], "ms": None})
+                found.append({"at": event["at"], "ms": None, "cause": event.get("paused_by")})
         return found
 
     @property
@@ -150,6 +154,6 @@ def records(rows: Iterable[Row]) -> list[Record]:
                 record.rating = told
             elif row.kind == Kind.DOSE:
                 record.doses.append(told)
-            else:
+            elif not told.get("again"):
                 record.events.append({"at": row.at, "kind": row.kind, **told})
     return list(found.values())

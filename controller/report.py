@@ -48,7 +48,7 @@ def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician
     found = [one for one in everything if not one.looking]
     days = [one for one in diary(kept).days if first.isoformat() <= one.day <= last.isoformat()]
     prescribed = [row for row in kept if row.kind == Kind.PRESCRIPTION and row.at[:10] <= last.isoformat()]
-    events = _events(kept, first, last)
+    events = _events(kept, everything, first, last)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -279,10 +279,16 @@ def _adverse(rows: list[Row], first: date, last: date) -> dict[str, Any]:
     return {"n": len(events), "events": events}
 
 
-def _events(rows: list[Row], first: date, last: date) -> list[dict[str, Any]]:
-    """What stopped or paused, with its cause."""
-    return [
-        {"at": row.at, "session": row.fields.get("session"), "code": row.fields["code"]}
-        for row in rows
-        if row.kind == Kind.CAUSE and _within(row.at, first, last)
+def _events(rows: list[Row], found: list[Record], first: date, last: date) -> list[dict[str, Any]]:
+    """What stopped, and what paused that no person paused, with its cause; in order."""
+    causes = [(row.at, row.fields) for row in rows if row.kind == Kind.CAUSE and _within(row.at, first, last)]
+    stops = [
+        {"at": at, "session": told.get("session"), "code": told["code"]} for at, told in causes if not told.get("again")
     ]
+    pauses = [
+        {"at": pause["at"], "session": one.id, "code": pause["cause"]}
+        for one in found
+        for pause in one.pauses
+        if pause["cause"] is not None
+    ]
+    return sorted(stops + pauses, key=lambda one: str(one["at"]))

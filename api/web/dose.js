@@ -65,7 +65,7 @@ function Whole({ one }) {
     </dl>
     <h2>${t("proof.title")}</h2><p class="small">${t("proof.what")}</p><${Proof} id=${one.id} />
     ${one.pauses.length + causes.length + cuts.length > 0 && html`<h2>${t("report.events")}</h2><ul>
-      ${one.pauses.map((pause) => html`<li>${moment(pause.at)}: ${pause.ms === null ? t("dose.pause_open") : t("dose.pause", { seconds: number(pause.ms / 1000) })}</li>`)}
+      ${one.pauses.map((pause) => html`<li>${moment(pause.at)}: ${pause.ms === null ? t("dose.pause_open") : t("dose.pause", { seconds: number(pause.ms / 1000) })}${pause.cause ? `. ${cause(pause.cause)}` : ""}</li>`)}
       ${causes.map((event) => html`<li>${moment(event.at)}: ${cause(event.code)}</li>`)}
       ${cuts.map((cut) => html`<li>${moment(cut.at)}: ${t("dose.cut", { us: number(cut.us) })}</li>`)}</ul>`}
     ${one.rating && html`<h2>${t("after.title")}</h2><p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before ?? "–", after: one.rating.pain_after })}

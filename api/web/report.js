@@ -73,9 +73,11 @@ const Adverse = ({ told }) => told.n === 0 ? html`<p>${t("report.no_adverse")}</
     <strong> ${one.what.map((what) => t(`adverse.${what}`)).join(", ")}</strong> – ${t(one.released ? "report.released" : "report.not_released")}</li>`)}</ul>`;
 
 const Events = ({ told }) => told.events.length === 0 ? html`<p>${t("report.no_events")}</p>` : html`
-  <table class="events"><thead><tr><th scope="col">${t("report.cause")}</th><th scope="col">${t("report.times")}</th></tr></thead>
-    <tbody>${Object.entries(told.causes).map(([code, n]) => html`<tr><th scope="row">${cause(code)}</th><td>${number(n)}</td></tr>`)}</tbody></table>
-  <details class="whole" open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}: ${cause(one.code)}</li>`)}</ul></details>`;
+  <table class="events"><thead><tr><th scope="col">${t("report.cause")}</th><th scope="col">${t("report.times")}</th><th scope="col">${t("report.outside")}</th></tr></thead>
+    <tbody>${Object.keys(told.causes).map((code) => html`<tr><th scope="row">${cause(code)}</th>${[true, false].map((within) => html`<td>
+      ${number(told.events.filter((one) => one.code === code && (one.session !== null) === within).length)}</td>`)}</tr>`)}</tbody></table>
+  <p class="small">${t("report.outside_note")}</p>
+  <details class="whole" open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}: ${cause(one.code)}${one.session === null ? ` (${t("report.outside").toLowerCase()})` : ""}</li>`)}</ul></details>`;
 
 function Sessions({ told }) {
   const columns = ["began", "minutes", "contractions", "pulses", "comfortable", "charge_mc", "below", "pauses", "deviations", "end", "proof"];

@@ -144,6 +144,25 @@ def test_stops_and_complaints_with_what_became_of_them() -> None:
     assert "x" not in str(told["adverse"]), "free text stays out of a report"
 
 
+def test_a_press_of_the_red_button_counts_once_and_a_pause_by_the_device_with_its_cause() -> None:
+    press = {"code": "emergency_stop"}
+    began, *over = session("2027-01-05")
+    paused = {"session": "s2027-01-05", "mode": "paused"}
+    said = [
+        (Kind.CAUSE, "2027-01-05", press),  # the day's trial, before a session
+        (Kind.CAUSE, "2027-01-05", {**press, "again": True}),
+        began,
+        (Kind.STATE, "2027-01-05", paused),
+        (Kind.STATE, "2027-01-05", {**paused, "paused_by": "lease_lost"}),
+        *over,
+    ]
+    told = made(*said)
+    events = [(one["session"], one["code"]) for one in told["events"]]
+    assert events == [(None, "emergency_stop"), ("s2027-01-05", "lease_lost")]
+    assert told["causes"] == {"emergency_stop": 1, "lease_lost": 1}
+    assert told["sessions"][0]["pauses"] == 2
+
+
 def test_the_diary_says_what_was_told_and_no_zero_for_what_was_not() -> None:
     def day(on: str, **more: Any) -> Said:
         return (
