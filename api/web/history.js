@@ -59,7 +59,7 @@ export function History() {
   return html`<section class="card"><h1>${t("history.title")}</h1>
     <div class="points">${drawn("history.weeks", [["", series(byWeek)]], planned ? t("history.planned", { n: number(planned) }) : few(byWeek.length), { bars: true })}
     ${drawn("history.comfortable", names.map((name) => [t("channel", { name }), points(felt, (one) => one.comfortable_ma[name])]), `${t("history.comfortable_note")} ${few(felt.length)}`)}
-    ${drawn("history.pain", [[t("history.before"), points(rated, (one) => one.rating.pain_before)], [t("history.after"), points(rated, (one) => one.rating.pain_after)]], few(rated.length), { top: 10 })}</div>
+    ${drawn("history.pain", [[t("history.before"), points(rated, (one) => one.rating.pain_before)], [t("history.after"), points(rated, (one) => one.rating.pain_after)]], few(rated.length), { scale: [0, 10] })}</div>
     <${Ways} />
     <h2>${t("history.list")}</h2>${store.sessions.map((one) => html`<${Row} key=${one.id} one=${one} />`)}
     <${Older} />
