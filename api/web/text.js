@@ -21,6 +21,7 @@ export async function speak(name) {
   formats = {
     ma: new Intl.NumberFormat(tag, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
     number: new Intl.NumberFormat(tag, { maximumFractionDigits: 2 }),
+    small: new Intl.NumberFormat(tag, { maximumSignificantDigits: 2 }), // else a small figure would be 0
     date: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", year: "numeric" }),
     short: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short" }),
     weekday: new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric" }),
@@ -44,7 +45,7 @@ export const refusal = (code) => (has(`refusal.${code}`) ? t(`refusal.${code}`) 
 export const finding = (code) => t(`finding.${code}`);
 
 export const ma = (value) => formats.ma.format(value);
-export const number = (value) => formats.number.format(value);
+export const number = (value) => (Math.abs(value) < 0.1 ? formats.small : formats.number).format(value);
 export const date = (value) => formats.date.format(new Date(value));
 export const shortDate = (value) => formats.short.format(new Date(value));
 export const weekday = (value) => formats.weekday.format(new Date(value));

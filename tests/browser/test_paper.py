@@ -69,6 +69,7 @@ def test_every_view_on_paper(tmp_path: Path, phone: Phone, language: str) -> Non
                 said = on_paper(person.page, {"report": range(2, 7), "dose": range(1, 3), "output": range(1, 4)}[name])
                 assert LANG[language]["report.notice"] in said or name != "report"
                 assert LANG[language]["disclaimer"] in said
+                assert {"nb": "0,056", "en": "0.056"}[language] in said or name != "output", "mJ in a pulse"
     api.close()
 
 
