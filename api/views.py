@@ -240,6 +240,7 @@ def summary(record: Record) -> models.SessionSummary:
         mode=closed.get("mode"),
         cause=closed.get("cause"),
         comfortable_ma={name: ua / 1000 for name, ua in record.comfortable_ua.items()},
+        looking=record.looking,
         simulated=record.opened.get("simulated") is True,
         rating=None if record.rating is None else _rating(record.rating),
     )

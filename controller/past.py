@@ -86,9 +86,16 @@ def _of_sessions(path: Path, rows: Iterable[Row], *kinds: Kind) -> Iterable[Row]
 
 
 def _first_delivered(path: Path) -> list[Row]:
-    """The rows of the first session of which a dose is told."""
+    """The rows of the first session of training of which a dose is told."""
+    passed: set[str] = set()
     for row in read(path, Kind.DOSE):
-        return list(read(path, Kind.SESSION, Kind.DOSE, sessions=[row.fields["session"]]))
+        name = row.fields["session"]
+        if name in passed:
+            continue
+        passed.add(name)
+        own = list(read(path, Kind.SESSION, Kind.DOSE, sessions=[name]))
+        if any(not one.looking for one in records(own)):
+            return own
     return []
 
 

@@ -63,7 +63,7 @@ function Drawn({ one, effect }) { // each point is one week, in its middle; of `
   const points = one.points.map((point) => ({ at: day(from + (7 * point.week - 4) * DAY_MS), value: value(point) }));
   const unit = one.code === "overall" ? t("effect.of_first") : one.code === "goal" ? "0–10" : UNITS[one.code][0] || t("effect.a_day");
   return html`<${Points} title=${unit} lines=${[["", { n: points.length, points }]]} from=${effect.first_day} to=${day(from + (12 * 7 - 1) * DAY_MS)}
-    top=${one.code === "goal" ? 10 : undefined} note=${`${t("effect.weeks", { n: number(points.length) })} ${t(one.more_is_better ? "effect.more" : "effect.less")}`} />`;
+    scale=${one.code === "goal" ? [0, 10] : undefined} note=${`${t("effect.weeks", { n: number(points.length) })} ${t(one.more_is_better ? "effect.more" : "effect.less")}`} />`;
 }
 
 const Measure = ({ one, effect }) => html`<article><h2>${named(one.code)}</h2>

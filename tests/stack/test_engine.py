@@ -142,6 +142,14 @@ def test_without_heartbeats_nothing_rises_and_then_the_session_pauses(person: Pe
     person.echoes = True
     person.wait(500_000)
     assert person.act(Action.RESUME, 1).channels["A"].set_point_ua == 0
+    person.rig.fault("estop-press")
+    person.until(lambda state: state.mode == "estop_held")
+    person.rig.fault("estop-release")
+    person.until(lambda state: state.mode == "estop_released")
+    states = [row.fields for row in person.rows(Kind.STATE)]
+    assert [one.get("paused_by") for one in states if one["mode"] == "paused"] == ["lease_lost"]
+    pressed = [row.fields.get("again", False) for row in person.rows(Kind.CAUSE)]
+    assert pressed == [False, True], "let out, it is no second press"
 
 
 @pytest.mark.req("SR-176")
@@ -157,6 +165,7 @@ def test_pause_resume_end_and_the_next_session(person: Person) -> None:
     person.raise_to(2_000)
     person.act(Action.END)
     first = person.finish()
+    assert first.ended_early is True
     assert [event["mode"] for event in first.events if event["kind"] == "state"] == [
         *("running", "paused", "running", "idle")
     ]

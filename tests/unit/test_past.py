@@ -64,7 +64,8 @@ def years() -> list[tuple[int, Kind, dict[str, object]]]:
             say(day, Kind.TRAINING, event="opened", what="biofeedback", name="sprint", who="p", simulated=False, **at)
             measures = {"strength_nv": 40_000 + number, "hold_ms": 6_000, "rest_nv": 5_000, "let_go_ms": 800}
             say(day, Kind.TRAINING, event="closed", training=f"t{number}", ended_by="over", measures=measures)
-        say(day, Kind.SESSION, event="opened", session=name, programme="sprint", simulated=number < 3)
+        looking = number % 17 == 0  # the first one too
+        say(day, Kind.SESSION, event="opened", session=name, programme="sprint", simulated=number < 3, looking=looking)
         if number % 11 == 3:
             say(day, Kind.SESSION, event="not_started", session=name)
             continue
@@ -131,6 +132,20 @@ def test_a_report_says_the_same_as_of_all_rows(long: Path, first: int, last: int
 def test_an_effect_says_the_same_as_of_all_rows(long: Path, today: int, number: int | None) -> None:
     day = FIRST + timedelta(days=today)
     assert effect(past.for_effect(long, day, number), day, number) == effect(read(long), day, number)
+
+
+def test_a_course_begins_with_the_first_session_of_training(tmp_path: Path) -> None:
+    told: list[tuple[int, Kind, dict[str, object]]] = []
+    for day, looking in ((0, True), (9, False), (20, False)):
+        dose = {"contraction": 1, "channel": "A", "start_us": 0, "end_us": 1, "set_point_ua": 9_000}
+        told.append((day, Kind.SESSION, {"event": "opened", "session": f"s{day}", "looking": looking}))
+        told.append((day, Kind.DOSE, {"session": f"s{day}", **dose}))
+    write(tmp_path / NAME, told)
+    today = FIRST + timedelta(days=30)
+    found = effect(past.for_effect(tmp_path / NAME, today, None), today)
+    assert found == effect(read(tmp_path / NAME), today)
+    assert found is not None
+    assert found["first_day"] == (FIRST + timedelta(days=9)).isoformat()
 
 
 def steps(path: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch) -> int:
