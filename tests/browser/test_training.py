@@ -143,8 +143,9 @@ def test_the_ball_follows_the_muscle_and_letting_go_is_half(started: Started, la
     assert max(shown) <= 50
 
 
-def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: Started) -> None:
-    api, patient = started("nb")
+@pytest.mark.parametrize("language", LANG)
+def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: Started, language: str) -> None:
+    api, patient = started(language)
     page, made = patient.page, plan("assessment", "glazer")
     api.sensor.model.will = follows(made.parts)
     patient.presses("nav.patient.guided")
