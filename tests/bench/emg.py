@@ -32,7 +32,7 @@ SIGNAL_S = 20
 LISTEN_S = 10
 BOUND_MS = 150.0
 PI_4_S = 158.3
-"""n-body in Python on a Pi 4 at 1.5 GHz: chaitanyamehta.github.io/projects/performance-analysis-of-programming-languages
+"""n-body in Python on a Pi 4 at 1.5 GHz, by chaitanyamehta.github.io, Performance Analysis of Languages on Raspberry Pi
 (read; one measurement, and its program is not shown)."""
 ZERO_AFTER_PI_4 = 1.5 * 2
 """The clock of a Zero 2 W is 1.0 GHz; what its Cortex-A53 does in a clock is taken to be half of a Cortex-A72's."""
