@@ -170,6 +170,6 @@ export class Teach extends Component {
       <figure><svg viewBox="0 24 200 116" role="img" aria-label=${t(`teach.${page}`)}>${PAGE_PICTURES[page]}</svg></figure>
       <p>${t(`teach.${page}_text`)}</p>
       <div class="actions">${at > 0 && html`<button type="button" onClick=${() => this.to(at - 1)}>${t("guided.back")}</button>`}
-      ${last ? html`<a class="button main" href="#/guided">${t("guided.title")}</a>` : html`<button type="button" class="main" onClick=${() => this.to(at + 1)}>${t("next")}</button>`}</div></section>`;
+      ${last ? html`<a class="button main" href="#/guided">${t("guided.done")}</a>` : html`<button type="button" class="main" onClick=${() => this.to(at + 1)}>${t("next")}</button>`}</div></section>`;
   }
 }
