@@ -37,7 +37,7 @@ from safety.signer import Signer
 from safety.standing import standing
 from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
-from safety.supply import Supply
+from safety.supply import Sent, Supply
 
 CALL_TIMEOUT_S: Final = 0.1
 STOP_CALL_TIMEOUT_S: Final = 0.01
@@ -332,10 +332,12 @@ class Guard:
         self._job.drop()
         self._cut_known_us = now + STOP_US
         self._session.withdraw(self._supply.withdraw())
-        self._supply.abandon(now)
         self._tools.stopped(now)
         self._confirmed = None
         self._lower(now)
+        began = self._supply.abandon(self._clock.now())  # a slow daemon takes its time until it is told
+        if began is not None:
+            self._began(began)
 
     def _lower(self, now: int) -> None:
         """The halt itself."""
@@ -419,11 +421,15 @@ class Guard:
             self._fault(now, error)
             return
         for sent in began:
-            if not sent.joined:
-                self._session.began(sent.approved.chunk.duration_us, sent.began_us)
-            self._desk.played(sent.approved.data)
-            self._lookout.chunk_began()
-            self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
+            self._began(sent)
+
+    def _began(self, sent: Sent) -> None:
+        """A chunk has begun to play."""
+        if not sent.joined:
+            self._session.began(sent.approved.chunk.duration_us, sent.began_us)
+        self._desk.played(sent.approved.data)
+        self._lookout.chunk_began()
+        self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
         """Takes notifications as they come; what is wrong with them stops at once. A stop that is under way does not

@@ -50,7 +50,11 @@ TAP = """(label) => new Promise((done) => {
 
 def main() -> int:
     on = machine()
-    with tempfile.TemporaryDirectory() as state, sync_playwright() as playwright, serving_in(Path(state)) as served:
+    with (
+        tempfile.TemporaryDirectory() as state,
+        sync_playwright() as playwright,
+        serving_in(Path(state), "--real-time") as served,
+    ):
         served.ask("clinician", "PUT", "/prescription", PLAN)
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
