@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import pytest
 
@@ -30,18 +31,18 @@ KEEPALIVE_EVERY_US = 50_000
 
 @dataclass(frozen=True)
 class Compiled:
-    """A whole programme at one set-point: its chunks with where they start, and its pulses as the gate reads them."""
+    """A programme (or its first slices) at one set-point: its chunks with where they start, and its pulses as the gate reads them."""
 
     chunks: tuple[tuple[int, bytes], ...]
     pulses: tuple[Pulse, ...]
 
 
 @lru_cache(maxsize=1)  # its tests follow each other
-def compiled(name: str) -> Compiled:
+def compiled(name: str, slices: int | None = None) -> Compiled:
     timeline, encoder = Timeline(load_programme(programme_path(name))), Encoder(BOARD)
     chunks, pulses = [], []
     first = None
-    for slice_ in timeline.slices():
+    for slice_ in islice(timeline.slices(), slices):
         first = slice_.start_us if first is None else first
         codes = Amplitude({"A": SET_POINT_UA, "B": SET_POINT_UA}, BOARD.full_scale_ua).codes(slice_.pulses, {})
         data = encoder.encode(slice_, codes)
@@ -123,7 +124,7 @@ def test_the_simulated_persons_muscle_answers_the_pulses_that_reach_her(ohm: flo
     board.load("A", ohm, 0)
     person = PersonOps(lambda: board, lambda: ticks[-1], 1)
     person.emg({"from": None})
-    ticks.append(plays(board, compiled("stress-50hz").chunks[:30]))
+    ticks.append(plays(board, compiled("stress-50hz", 30).chunks))
     codes = person.emg({"from": 0})["codes"]
     assert max(map(abs, codes)) < 10, "the board takes the inputs away where current flows"
     assert (person.person({})["force_permille"] > 300) == answers
