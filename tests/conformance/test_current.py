@@ -31,8 +31,8 @@ KEEPALIVE_EVERY_US = 50_000
 
 @dataclass(frozen=True)
 class Compiled:
-    """A programme, or its first slices, at one set-point: its chunks with where they start, its pulses as the gate reads
-    them."""
+    """A programme, or its first slices, at one set-point: its chunks with where they start, its pulses as the gate
+    reads them."""
 
     chunks: tuple[tuple[int, bytes], ...]
     pulses: tuple[Pulse, ...]
