@@ -151,7 +151,8 @@ class Guard:
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
                 self.check(now, faults=("daemon_lost",) if self._stop.lost else ())
-            if self._tools.notices.fd in ready:
+            overdue = self._overdue_us()
+            if self._tools.notices.fd in ready or (overdue is not None and now >= overdue):
                 self._notified(now)
             self._desk.serve(ready, now)
             now = self._clock.now()  # a slow disk may have taken its time
@@ -167,10 +168,16 @@ class Guard:
         if self._desk.busy:
             return self._clock.now()
         until = self._next_check if self._job.wake_us is None else min(self._next_check, self._job.wake_us)
+        overdue = self._overdue_us()
+        until = until if overdue is None else min(until, overdue)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
         if wake is None or wake >= until:
             return until
         return min(until, max(wake, self._clock.now() + LOOK_AGAIN_US))
+
+    def _overdue_us(self) -> int | None:
+        """From when on an edge is missing, if none comes before: it is looked for then, not in the next check."""
+        return self._tools.edges.overdue_us if self.state.output else None
 
     def check(
         self,
