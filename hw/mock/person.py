@@ -21,7 +21,7 @@ REACTION_S: Final = 0.25
 KEPT: Final = RATE_HZ
 """Codes that are kept for who comes late: a second."""
 FELT: Final = 5 * RATE_HZ
-"""So far back her muscle is followed when nobody asked meanwhile (in 5 ms, for which the daemon waits): what came before
+"""So far back her muscle is followed when nobody asked meanwhile (in 5 ms, for which the daemon waits): what was before
 has passed, but for its fatigue, which is not counted."""
 PULSES: Final = 2 * 150 * 5
 """Of so long, of both channels at the highest frequency."""
