@@ -142,9 +142,10 @@ async def live(service: TheService, device: AViewer) -> StreamingResponse:
 
     `emg`: `samples` counts what the source gave; `envelope_nv` is the r.m.s. over 150 ms, in steps `step_ms` apart;
     `training_ms` is the training's time at the last of them (null: none with a sensor goes on); `percent` is the same
-    in percent of the MVC, 0 to 200 (null before the check is over); `signal` is what is wrong with it (`settling`,
-    `lead_off`, `disconnected`, `saturated`, `lost`, `hum`; null: nothing); `hum_nv` is the r.m.s. of the mains;
-    `refused` is why nothing is read (`output_enabled`, `emg_absent`, `emg_lost`; null: it is), told without steps.
+    in percent of the MVC, 0 to 200 (null before the check is over, and where it could not tell rest from effort);
+    `signal` is what is wrong with it (`settling`, `lead_off`, `disconnected`, `saturated`, `lost`, `hum`; null:
+    nothing); `hum_nv` is the r.m.s. of the mains; `refused` is why nothing is read (`output_enabled`, `emg_absent`,
+    `emg_lost`; null: it is), told without steps.
 
     `training`: `id`, `event` (`opened`, `levels`, `closed`), `ended_by` of `closed` (its result can then be read), and
     `levels` of `levels`: `rest_nv`, `rest_sd_nv`, `mvc_nv`, and `usable` (null: the signal was too bad).

@@ -3,7 +3,7 @@ import "./sheet.js";
 import { Component, html } from "./html.js";
 import { call, command, loadMore } from "./net.js";
 import { store } from "./store.js";
-import { date, moment, number, refusal, t } from "./text.js";
+import { date, ma, moment, number, refusal, t } from "./text.js";
 import { Points } from "./plot.js";
 import { streak } from "./aim.js";
 import { Impressions } from "./remind.js";
@@ -20,7 +20,7 @@ const day = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const isInside = (where) => where === "vaginal" || where === "anal";
 
 // A measure as it is shown: in which unit, and through which factor.
-const UNITS = { strength_nv: ["µV", 1000], rest_nv: ["µV", 1000], hold_ms: ["s", 1000], endurance_ms: ["s", 1000], let_go_ms: ["s", 1000], comfortable_ua: ["mA", 1000], leaks: ["", 1], goal: ["", 1] };
+const UNITS = { strength_nv: ["µV", 1000], hold_ms: ["s", 1000], endurance_ms: ["s", 1000], rest_nv: ["µV", 1000], let_go_ms: ["s", 1000], comfortable_ua: ["mA", 1000], leaks: ["", 1], goal: ["", 1] };
 const tenth = (value) => number(Math.round(value * 10) / 10);
 const shown = (code, value) => `${tenth(value / UNITS[code][1])} ${UNITS[code][0]}`.trim();
 const RELEASE_BEHIND = 10; // points from which on letting go is what is worth a word
@@ -40,10 +40,11 @@ const Technique = ({ told }) => html`<dl><div><dt>${t("result.can_contract")}</d
   <div><dt>${t("result.can_let_go")}</dt><dd>${t(told.can_let_go ? "yes" : "result.not_yet")}</dd></div>
   <div><dt>${t("result.apart")}</dt><dd>${t("result.of", { n: number(Math.round(told.told_apart_permille / 10)), of: number(100) })}</dd></div></dl>`;
 
+const uv = (nv, spread_nv) => `${ma(nv / 1000)}${spread_nv === undefined ? "" : `\u00a0±\u00a0${ma(spread_nv / 1000)}`}`; // one decimal, in one piece
 const STAGES = ["rest_before", "flick", "hold", "endurance", "rest_after"]; // as they follow each other
 const Stages = ({ protocol, norms }) => html`<div class="wide" role="region" tabindex="0" aria-label=${t("guided.glazer")}><table class="stages"><caption>${t("guided.glazer")}, µV</caption><thead><tr><td></td><th scope="col">${t("stage.mean")} ± ${t("stage.spread")}</th><th scope="col">${t("stage.peak")}</th><th scope="col">${t("stage.norm")}</th></tr></thead>
-  <tbody>${STAGES.map((name) => [name, protocol[name]]).filter(([, one]) => one).map(([name, one]) => html`<tr><th scope="row">${t(`stage.${name}`)}</th><td>${tenth(one.mean_nv / 1000)} ± ${number(one.spread_permille / 10)} %</td><td>${tenth(one.peak_nv / 1000)}</td>
-    <td>${norms?.[name] ? `${tenth(norms[name].mean_nv / 1000)} ± ${tenth(norms[name].sd_nv / 1000)}` : "–"}</td></tr>`)}</tbody></table></div>`;
+  <tbody>${STAGES.map((name) => [name, protocol[name]]).filter(([, one]) => one).map(([name, one]) => html`<tr><th scope="row">${t(`stage.${name}`)}</th><td>${uv(one.mean_nv, one.mean_nv * one.spread_permille / 1000)}</td><td>${uv(one.peak_nv)}</td>
+    <td>${norms?.[name] ? uv(norms[name].mean_nv, norms[name].sd_nv) : "–"}</td></tr>`)}</tbody></table></div>`;
 
 export const Result = ({ one }) => html`
   ${one.ended_by && !["over", "person"].includes(one.ended_by) && html`<p class="told">${refusal(one.ended_by)}</p>`}
@@ -53,7 +54,7 @@ export const Result = ({ one }) => html`
   ${one.technique && html`<${Technique} told=${one.technique} />`}
   ${one.warnings.map((code) => html`<p class="told">${t(`warn.${code}`)}</p>`)}
   ${one.protocol && html`<${Stages} protocol=${one.protocol} norms=${one.norms} />`}
-  <dl>${Object.entries(one.measures).map(([code, value]) => html`<div><dt>${named(code)}</dt><dd>${shown(code, value)}</dd></div>`)}</dl>`;
+  <dl>${Object.keys(UNITS).filter((code) => code in one.measures).map((code) => html`<div><dt>${named(code)}</dt><dd>${shown(code, one.measures[code])}</dd></div>`)}</dl>`;
 
 // --- week by week ---
 
@@ -93,7 +94,7 @@ export class Effect extends Component {
       ${!trainings && !refused && html`<p role="status">${t("loading")}</p>`}
       ${trainings && patient && html`<${Done} trainings=${trainings} />`}
       ${effect && html`<p>${t("effect.course", { date: date(effect.first_day), n: number(effect.weeks_over) })}</p>
-        ${effect.simulated && html`<p class="told">${t("simulated")}</p>`}
+        ${effect.simulated && html`<p class="told">${t("effect.simulated")}</p>`}
         <p class="small">${t("effect.text")}</p>
         <div class="points">${measured.map((one) => html`<${Measure} key=${one.code} one=${one} effect=${effect} />`)}</div>
         ${effect.course > 1 && html`<button type="button" class="noprint" onClick=${() => this.load(effect.course - 1)}>${t("effect.before")}</button>`}`}
@@ -131,7 +132,7 @@ export class Perfect extends Component {
         <label>P – ${t("perfect.power")}<select name="power" required onChange=${(event) => this.setState({ power: event.target.value })}><option value="" selected=${power === ""}>${t("diary.not_told")}</option>
           ${POWERS.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>
         ${power !== "0" && html`<div class="pair">${COUNTS.map((name) => html`<label>${name[0].toUpperCase()} – ${t(`perfect.${name}`)}<input type="number" inputmode="numeric" name=${name} min="0" max="10" step="1" required /></label>`)}</div>`}
-        <label>${t("diary.note")}<textarea name="note" rows="2" maxlength="500"></textarea></label>
+        <label>${t("column.remark")}<textarea name="note" rows="2" maxlength="500"></textarea></label>
         <button type="submit" class="main">${t("after.send")}</button></form>
       ${refused && html`<p class="told" role="alert">${refusal(refused)}</p>`}
       ${[...(all ?? [])].reverse().map((one) => html`<article><h2>${date(one.day)}</h2>
