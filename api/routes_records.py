@@ -54,8 +54,8 @@ def sessions(
     except KeyError:
         raise ApiRefused("there is no such session", code="not_found") from None
     if more:
-        response.headers["Link"] = f'</api/v1/sessions?limit={limit}&before={found[-1].id}>; rel="next"'
-    return [summary(record) for record in found]
+        response.headers["Link"] = f'</api/v1/sessions?limit={limit}&before={found[-1][0].id}>; rel="next"'
+    return [summary(record, sums) for record, sums in found]
 
 
 @router.get("/sessions/{id}", summary="One session", tags=["history"], responses=documented(*PATIENT, "not_found"))

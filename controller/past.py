@@ -14,6 +14,7 @@ from controller import report
 from controller.chain import Kind, Row
 from controller.history import KINDS, Record, records
 from controller.journal import Days, read
+from controller.sums import Sums, sums
 from controller.training.records import COURSE_DAYS, which_course
 
 PAGE: Final = 50
@@ -42,10 +43,15 @@ def newest(path: Path, many: int, before: str | None = None) -> list[str]:
     return names
 
 
-def page(path: Path, many: int = PAGE, before: str | None = None) -> tuple[list[Record], bool]:
-    """The records of ``newest``; whether there are more. Raises as that."""
+def page(path: Path, many: int = PAGE, before: str | None = None) -> tuple[list[tuple[Record, Sums]], bool]:
+    """The records of ``newest``, with their doses' sums for their doses and events; whether there are more.
+
+    Raises as that.
+    """
     names = newest(path, many + 1, before)
-    return list(reversed(records(read(path, *KINDS, sessions=names[:many])))), len(names) > many
+    told = records(read(path, Kind.SESSION, Kind.RATING, sessions=names[:many]))
+    added = sums(path, names[:many])
+    return [(one, added.get(one.id, Sums())) for one in reversed(told)], len(names) > many
 
 
 def session(path: Path, name: str) -> Record | None:
