@@ -13,9 +13,10 @@ from api.models import WHOLE, In, Out
 from api.problems import documented
 from api.routes_session import PATIENT
 from api.service import Service
+from controller import past
 from controller.chain import Kind
 from controller.journal import utc_now
-from controller.training.follow_up import KINDS, STEP_MAX, follow_up
+from controller.training.follow_up import STEP_MAX, follow_up
 
 router = APIRouter(prefix="/follow-up", tags=["training"])
 KEPT = (*PATIENT, "journal_not_written")
@@ -105,7 +106,7 @@ async def impress(service: TheService, device: APatient, told: ImpressionIn) -> 
 
 
 def _told(service: Service) -> FollowUpOut:
-    found = follow_up(service.journal.rows(*KINDS), date.fromisoformat(utc_now()[:10]))
+    found = follow_up(past.for_follow_up(service.journal.path), date.fromisoformat(utc_now()[:10]))
     message, reminder = found.message, found.reminder
     return FollowUpOut(
         message=None if message is None else MessageOut(text=message.text, at=message.at),

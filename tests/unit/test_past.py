@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from controller.chain import Head, Kind, canonical, of
 from controller.history import KINDS, Record, records
 from controller.journal import MIGRATIONS, NAME, Journal, read
 from controller.journal_check import verify
-from controller.training.records import effect
+from controller.training.follow_up import follow_up
+from controller.training.records import effect, trainings
 from tests.bench.quick import fill
 
 DEVICE = "d" * 64
@@ -124,6 +126,29 @@ def test_one_session_is_the_record_among_all(long: Path) -> None:
     assert past.session(long, "none") is None
 
 
+@pytest.mark.parametrize("many", [1, 7, 200])
+def test_pages_of_trainings_are_all_of_them_and_one_is_found(long: Path, many: int) -> None:
+    whole = list(reversed(trainings(read(long))))
+    found: list[dict[str, Any]] = []
+    more = True
+    while more:
+        some, more = past.trainings_page(long, many, found[-1]["id"] if found else None)
+        assert len(some) == many or not more
+        found += some
+    assert found == whole
+    assert past.training(long, "t4") == whole[-1]
+    assert past.training(long, "none") is None
+    with pytest.raises(KeyError):
+        past.trainings_page(long, many, "none")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 30, 10**6])
+def test_a_follow_up_says_the_same_as_of_all_rows(tmp_path: Path, rows: int) -> None:
+    write(tmp_path / NAME, years()[:rows])
+    day = FIRST + timedelta(days=400)
+    assert follow_up(past.for_follow_up(tmp_path / NAME), day) == follow_up(read(tmp_path / NAME), day)
+
+
 @pytest.mark.parametrize(("first", "last"), [(-9, 0), (0, 6), (10, 100), (250, 999), (-9, 999), (50, 49)])
 def test_a_report_says_the_same_as_of_all_rows(long: Path, first: int, last: int) -> None:
     days = FIRST + timedelta(days=first), FIRST + timedelta(days=last)
@@ -173,6 +198,7 @@ def test_what_is_asked_of_a_long_journal_costs_no_more_than_of_a_short_one(
         lambda path: list(read(path, Kind.PAIRING)),
         lambda path: list(read(path, Kind.STATE, days=(FILLED, FILLED))),
         lambda path: past.for_report(path, (FILLED, FILLED)),
+        past.for_follow_up,
     )
     taken = []
     for sessions in (100, 2_000):
