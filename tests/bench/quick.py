@@ -226,7 +226,7 @@ DOSE: Final = Dose(
 A_DAY: Final = 3
 BEGAN: Final = date(2026, 1, 1)
 COURSE: Final = timedelta(days=83)
-READINGS: Final = 5
+READINGS: Final = 25
 
 
 def growth() -> None:
