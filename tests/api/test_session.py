@@ -132,6 +132,8 @@ def test_an_action_of_an_older_session_is_refused(api: Api, patient: TestClient)
     assert ask(action="pause", epoch=2) == "old_epoch"
     other = api.phone("patient")
     assert other.post("sessions/current/actions", json={"action": "end"}).json()["code"] == "not_controlling"
+    refused = [("resume", "epoch_missing"), ("resume", "old_epoch"), ("pause", "old_epoch"), ("end", "not_controlling")]
+    assert [one for one in commands(api) if one in refused] == refused, "what was refused was asked too"
 
 
 @pytest.mark.req("SR-193")
