@@ -86,7 +86,10 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
             raise InputRefused("serve", (problem,)) from None
         app.mkdir(mode=0o700, parents=True, exist_ok=True)
         runtime = _runtime_folder(after)
-        guarded = simulated(runtime, guard, after) if args.board == "sim" else installed(args.guard)
+        if args.board == "sim":
+            guarded = simulated(runtime, guard, after, real_time=args.real_time)
+        else:
+            guarded = installed(args.guard)
         link = guarded.connect()
         journal = Journal(app, link.welcome["device"])
         after.callback(journal.close)

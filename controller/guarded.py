@@ -30,10 +30,12 @@ class Guarded:
     simulated: bool
 
 
-def simulated(runtime: Path, state: Path, after: contextlib.ExitStack) -> Guarded:
-    """A simulated board in real time with a guard of its own, which is started again when it has ended."""
+def simulated(runtime: Path, state: Path, after: contextlib.ExitStack, *, real_time: bool) -> Guarded:
+    """A simulated board with a guard of its own, which is started again when it has ended. Its time is the wall's, and
+    but for ``real_time`` waits for the guard on a busy machine.
+    """
     new = not state.exists() or not any(state.iterdir())
-    board = SimulatedBoard(runtime, state, new_state=new, speed=1)
+    board = SimulatedBoard(runtime, state, new_state=new, speed=1, elastic=not real_time)
     after.callback(board.close)
     if board.late_when_busy:
         print(BUSY_MACHINE, file=sys.stderr)

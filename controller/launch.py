@@ -80,22 +80,40 @@ class Control:
 class SimulatedBoard:
     """The simulated board with a guard beside it. ``speed``: None = virtual time without a brake, 1 = real time.
 
+    ``elastic``, at speed 1: when the machine keeps the guard from a processor, the board's time waits for it (1 s at
+    most); the app lives by the wall's clock, as beside a real board.
+
     ``clock`` is the app's. A virtual one joins before the guard does, so that time begins with the app's first wait.
     ``state`` None: the board alone, for whoever drives it instead of a guard. ``options`` are more of ``hw.mock``.
     """
 
     def __init__(
-        self, folder: Path, state: Path | None, *, new_state: bool, speed: float | None, options: Sequence[str] = ()
+        self,
+        folder: Path,
+        state: Path | None,
+        *,
+        new_state: bool,
+        speed: float | None,
+        elastic: bool = False,
+        options: Sequence[str] = (),
     ) -> None:
         self.runtime = folder
         self.patience_s = float(START_TIMEOUT_S)
         """How long each process gets to end by itself before it is killed."""
         control = folder / "sim.sock"
-        pace = ["--realtime"] if speed == 1 else [] if speed is None else ["--pace", repr(speed)]
+        pace = (
+            ["--elastic"]
+            if elastic
+            else ["--realtime"]
+            if speed == 1
+            else []
+            if speed is None
+            else ["--pace", repr(speed)]
+        )
         self._processor = random.choice(list(os.sched_getaffinity(0))) if speed is None else None
         """Board and guard take turns all the time: as fast as it goes is a quarter faster where neither wakes another
         processor, nor (a batch job) interrupts whom it was woken by."""
-        self._real_time = speed == 1
+        self._wall, self._elastic = speed == 1, elastic
         self.late_when_busy = False
         """Whether board and guard take their turn like any process, in real time: the system permits no more."""
         self.processes: list[subprocess.Popen[str]] = []
@@ -107,9 +125,10 @@ class SimulatedBoard:
             self._control = Control(control)
             self._guard = ["--runtime", str(folder), "--state", str(state), "--pigpio", f"127.0.0.1:{self.port}"]
             self._guard.append("--simulated")
-            if speed != 1:
-                self.clock = VirtualClock(str(control), "app")
+            if not self._wall or elastic:
                 self._guard += ["--clock", str(control)]
+            if not self._wall:
+                self.clock = VirtualClock(str(control), "app")
             if state is not None:
                 self._start("safety", *self._guard, *(["--new-state"] if new_state else []))
         except BaseException:
@@ -137,11 +156,12 @@ class SimulatedBoard:
         if self._processor is not None:
             os.sched_setaffinity(process.pid, {self._processor})
             os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
-        if self._real_time and module == "hw.mock":
+        if self._wall and (module == "hw.mock" or self._elastic):  # a guard in real time sees to itself
+            priority = BOARD_PRIORITY if module == "hw.mock" else PRIORITY
             try:
-                os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(BOARD_PRIORITY))
+                os.sched_setscheduler(process.pid, os.SCHED_FIFO, os.sched_param(priority))
             except OSError:
-                self.late_when_busy = True
+                self.late_when_busy = not self._elastic
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

@@ -17,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``serve``."""
     parser.add_argument("--board", choices=("sim", "pigpio"), default="sim", help="sim: the simulated board")
     parser.add_argument(
+        "--real-time",
+        action="store_true",
+        help="the simulated board waits for nobody, as a real one: a busy machine may then stop a session",
+    )
+    parser.add_argument(
         "--guard",
         type=Path,
         metavar="DIR",

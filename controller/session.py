@@ -367,7 +367,7 @@ class Session:
         made, anew = self._feed.began(message["number"])
         self._played(made, message["began_us"])
         self._count(made, message["began_us"])
-        if anew:
+        if anew and message["cause"] is None:
             self._supply()
         measured = {channel: message["measured_ua"][channel] for channel in self._target_ua}
         came, load = message["came"], message["load_ohm"]

@@ -22,7 +22,7 @@ TOLERANCE_US: Final = 10
 PER_MILLION: Final = 1
 """How far waves and ticks may drift apart, in us a second: they share one crystal. Matters for silence only. ours."""
 MISSING_US: Final = 40_000
-"""So long after its time an edge is missing: two checks; notifications came 2.2 ms late at most. ours."""
+"""So long after its time an edge is missing; notifications came 2.2 ms late at most. ours."""
 SAMPLE_US: Final = 5
 """The daemon's grid of samples (``-s 5``): what is over within one is not notified."""
 EARLY_US: Final = 2_000
@@ -148,17 +148,27 @@ class Edges:
 
     def missing(self, now_us: int) -> str | None:
         """Whether something expected is overdue."""
+        overdue_us = self.overdue_us
+        if overdue_us is None or now_us < overdue_us:
+            return None
+        edge = next(iter(self._expected), None)
+        if edge is not None and now_us > self._due_us(edge) + MISSING_US:
+            return f"line {edge.line:#x} did not become {edge.level} at {self._due_us(edge)} us"
+        at_us, level = self._switch[0]
+        return f"OUTPUT_ENABLE did not become {level} at {at_us} us"
+
+    @property
+    def overdue_us(self) -> int | None:
+        """From when on something is missing, if nothing comes until then; None when nothing is expected."""
         if self._stopped_us is not None:
             return None
-        if self._expected:
-            at_us = self._expected[0].at_us
-            if not self._expected[0].loose:
-                at_us += self._start[1] - self._start[0]
-            if now_us > at_us + MISSING_US:
-                return f"line {self._expected[0].line:#x} did not become {self._expected[0].level} at {at_us} us"
-        if self._switch and now_us > self._switch[0][0] + MISSING_US:
-            return f"OUTPUT_ENABLE did not become {self._switch[0][1]} at {self._switch[0][0]} us"
-        return None
+        due = [self._due_us(self._expected[0])] if self._expected else []
+        due += [self._switch[0][0]] if self._switch else []
+        return min(due) + MISSING_US + 1 if due else None
+
+    def _due_us(self, edge: _Edge) -> int:
+        """When the next edge should come, by what came before it."""
+        return edge.at_us if edge.loose else edge.at_us + self._start[1] - self._start[0]
 
     def _go_on(self) -> None:
         """After a stop nothing of before is expected any more."""

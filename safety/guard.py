@@ -37,7 +37,7 @@ from safety.signer import Signer
 from safety.standing import standing
 from safety.stop import WAKE_CHANNEL, StopThread
 from safety.store import Store
-from safety.supply import Supply
+from safety.supply import Sent, Supply
 
 CALL_TIMEOUT_S: Final = 0.1
 STOP_CALL_TIMEOUT_S: Final = 0.01
@@ -151,7 +151,8 @@ class Guard:
             if self._stop.wake in ready:
                 self._wakes.received += len(os.read(self._stop.wake, 64))
                 self.check(now, faults=("daemon_lost",) if self._stop.lost else ())
-            if self._tools.notices.fd in ready:
+            overdue = self._overdue_us()
+            if self._tools.notices.fd in ready or (overdue is not None and now >= overdue):
                 self._notified(now)
             self._desk.serve(ready, now)
             now = self._clock.now()  # a slow disk may have taken its time
@@ -167,10 +168,16 @@ class Guard:
         if self._desk.busy:
             return self._clock.now()
         until = self._next_check if self._job.wake_us is None else min(self._next_check, self._job.wake_us)
+        overdue = self._overdue_us()
+        until = until if overdue is None else min(until, overdue)
         wake = self._supply.wake_us() if self.state.mode is Mode.RUNNING else None
         if wake is None or wake >= until:
             return until
         return min(until, max(wake, self._clock.now() + LOOK_AGAIN_US))
+
+    def _overdue_us(self) -> int | None:
+        """From when on an edge is missing, if none comes before: it is looked for then, not in the next check."""
+        return self._tools.edges.overdue_us if self.state.output else None
 
     def check(
         self,
@@ -332,10 +339,12 @@ class Guard:
         self._job.drop()
         self._cut_known_us = now + STOP_US
         self._session.withdraw(self._supply.withdraw())
-        self._supply.abandon(now)
         self._tools.stopped(now)
         self._confirmed = None
         self._lower(now)
+        began = self._supply.abandon(self._clock.now())  # a slow daemon takes its time until it is told
+        if began is not None:
+            self._began(began)
 
     def _lower(self, now: int) -> None:
         """The halt itself."""
@@ -419,11 +428,15 @@ class Guard:
             self._fault(now, error)
             return
         for sent in began:
-            if not sent.joined:
-                self._session.began(sent.approved.chunk.duration_us, sent.began_us)
-            self._desk.played(sent.approved.data)
-            self._lookout.chunk_began()
-            self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
+            self._began(sent)
+
+    def _began(self, sent: Sent) -> None:
+        """A chunk has begun to play."""
+        if not sent.joined:
+            self._session.began(sent.approved.chunk.duration_us, sent.began_us)
+        self._desk.played(sent.approved.data)
+        self._lookout.chunk_began()
+        self.tell("started", number=sent.approved.number, began_us=sent.began_us, **self.status())
 
     def _notified(self, now: int) -> None:
         """Takes notifications as they come; what is wrong with them stops at once. A stop that is under way does not

@@ -101,10 +101,14 @@ class Supply:
         waiting, self._waiting = self._waiting, None
         return waiting
 
-    def abandon(self, now_us: int) -> None:
-        """Everything was stopped from outside: nothing plays, nothing waits."""
+    def abandon(self, now_us: int) -> Sent | None:
+        """Everything was stopped from outside: nothing plays, nothing waits. Gives the chunk that began meanwhile, if
+        one did: a stop may be heard of before ``run`` is called for it, and its pulses came.
+        """
+        began = self._joined if self._playing is not None and now_us >= self._playing.ends_us else None
         self._waiting = self._playing = self._joined = None
         self.played = tuple(one if one.cut_us is not None else one._replace(cut_us=now_us) for one in self.played)
+        return began
 
     def note(self, wave: int, begins_us: int, chunk: Chunk, *, joined: bool = False) -> None:
         """A wave was sent, and when it begins; ``joined``: seamlessly to the one before."""

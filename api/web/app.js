@@ -1,18 +1,20 @@
 // Start, routes, and what surrounds every view. STOPP is not here: it is in index.html and stop.js.
 import { html, render } from "./html.js";
 import { connect, controls, command, loadAll, loadMe, onState } from "./net.js";
-import { changed, drawsWith, keep, set, store } from "./store.js";
+import { changed, drawsWith, keep, remember, remembered, set, store } from "./store.js";
 import { LANGUAGES, cause, language, speak, t } from "./text.js";
-import { Start } from "./before.js";
-import { After } from "./after.js";
-import { Devices, Journal } from "./clinician.js";
-import { History } from "./history.js";
 import { lazy } from "./lazy.js";
 import { Pair, pairFromLink } from "./pair.js";
-import { Live, Session } from "./session.js";
-import { More } from "./more.js";
 import { Locked, lockWhenIdle } from "./pin.js";
 
+const Start = lazy(() => import("./before.js").then((all) => all.Start));
+const After = lazy(() => import("./after.js").then((all) => all.After));
+const Session = lazy(() => import("./session.js").then((all) => all.Session));
+const Live = lazy(() => import("./session.js").then((all) => all.Live));
+const History = lazy(() => import("./history.js").then((all) => all.History));
+const More = lazy(() => import("./more.js").then((all) => all.More));
+const Devices = lazy(() => import("./clinician.js").then((all) => all.Devices));
+const Journal = lazy(() => import("./clinician.js").then((all) => all.Journal));
 const Guided = lazy(() => import("./guided.js").then((all) => all.Guided));
 const Teach = lazy(() => import("./guided.js").then((all) => all.Teach));
 const Muscle = lazy(() => import("./muscle.js").then((all) => all.Muscle));
@@ -116,7 +118,7 @@ function View() {
   if (patient && looking) return html`<${Looked} state=${state} />`;
   if (state?.session && patient) return html`<${Session} state=${state} />`;
   if (patient && store.rate && main) return html`<${After} id=${store.rate} />`;
-  const first = patient && main && !store.step;
+  const first = patient && main && !store.step && store.plan !== undefined; // what stands around it comes after it
   return html`${first && html`<${FollowUp} />`}<${here} key=${location.hash} />${first && html`<${Ask} />`}`;
 }
 
@@ -169,20 +171,21 @@ let keptFor = null;
 function keepFiles() { // once it is known whose phone it is: whatever was kept before is wiped with that
   if (!store.me || keptFor === store.me.id) return;
   keptFor = store.me.id;
-  setTimeout(() => { if (store.me) navigator.serviceWorker?.register("/worker.js").catch(() => {}); }, WORKER_AFTER_MS);
+  remember("role", store.me.role);
+  setTimeout(() => { if (!store.me) return; Session.early(); navigator.serviceWorker?.register("/worker.js").catch(() => {}); }, WORKER_AFTER_MS);
 }
 
 async function start() {
   const root = document.getElementById("app");
+  if (!location.hash.startsWith("#pair=")) loadMe(); // asked while the words come
+  VIEWS[remembered("role")]?.[""].early(); // most likely whose phone it was last time
   await speak(language());
   root.textContent = "";
   drawsWith(() => { render(html`<${Page} />`, root); forgetTold(); keepFiles(); });
   changed();
-  const linked = location.hash.startsWith("#pair=");
   follow();
   lockWhenIdle();
   connect();
-  if (!linked) await loadMe();
 }
 
 start();

@@ -75,4 +75,10 @@
   try { chosen = localStorage.getItem("language"); } catch { /* not allowed: the browser's own */ }
   root.lang = chosen || (/^en\b/.test(navigator.language) ? "en" : "nb");
   try { root.dataset.theme = localStorage.getItem("theme") || "auto"; } catch { root.dataset.theme = "auto"; }
+
+  // Only then the rest: a slow phone that is busy with it would come to STOPP late.
+  document.addEventListener("DOMContentLoaded", () => {
+    const words = { rel: "preload", as: "fetch", crossOrigin: "anonymous", href: `/web/lang/${root.lang}.json` };
+    document.head.append(document.getElementById("later").content, Object.assign(document.createElement("link"), words));
+  });
 })();

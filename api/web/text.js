@@ -5,8 +5,19 @@ export const LANGUAGES = {
   nb: { name: "Norsk", tag: "nb-NO" },
   en: { name: "English", tag: "en-GB" },
 };
+const number_ = (options) => (tag) => new Intl.NumberFormat(tag, options);
+const date_ = (options) => (tag) => new Intl.DateTimeFormat(tag, options);
+const FORMATS = {
+  ma: number_({ minimumFractionDigits: 1, maximumFractionDigits: 1 }),
+  number: number_({ maximumFractionDigits: 2 }),
+  date: date_({ day: "numeric", month: "short", year: "numeric" }),
+  short: date_({ day: "numeric", month: "short" }),
+  weekday: date_({ weekday: "long", day: "numeric" }),
+  time: date_({ hour: "2-digit", minute: "2-digit" }),
+  moment: date_({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+};
 let words = {};
-let formats = {};
+let formats = {}; // of the chosen language; each made when it is first used: that takes a slow phone some 20 ms
 
 export const language = () => document.documentElement.lang;
 
@@ -17,16 +28,7 @@ export async function speak(name) {
   document.documentElement.lang = chosen;
   document.title = words.title;
   try { localStorage.setItem("language", chosen); } catch { /* for this visit only */ }
-  const { tag } = LANGUAGES[chosen];
-  formats = {
-    ma: new Intl.NumberFormat(tag, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
-    number: new Intl.NumberFormat(tag, { maximumFractionDigits: 2 }),
-    date: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", year: "numeric" }),
-    short: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short" }),
-    weekday: new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric" }),
-    time: new Intl.DateTimeFormat(tag, { hour: "2-digit", minute: "2-digit" }),
-    moment: new Intl.DateTimeFormat(tag, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
-  };
+  formats = {};
   changed();
 }
 
@@ -43,13 +45,16 @@ export const cause = (code) => (has(`cause.${code}`) ? t(`cause.${code}`) : t("c
 export const refusal = (code) => (has(`refusal.${code}`) ? t(`refusal.${code}`) : t("refusal.other", { code }));
 export const finding = (code) => t(`finding.${code}`);
 
-export const ma = (value) => formats.ma.format(value);
-export const number = (value) => formats.number.format(value);
-export const date = (value) => formats.date.format(new Date(value));
-export const shortDate = (value) => formats.short.format(new Date(value));
-export const weekday = (value) => formats.weekday.format(new Date(value));
-export const clockTime = (value) => formats.time.format(new Date(value));
-export const moment = (value) => formats.moment.format(new Date(value));
+const format = (name, value) => (formats[name] ??= FORMATS[name](LANGUAGES[language()].tag)).format(value);
+export const ma = (value) => format("ma", value);
+// As most are: written alike in every language so far, and without what the first format costs.
+const plain = (value) => Number.isInteger(value) && value >= 0 && value < 1000;
+export const number = (value) => (plain(value) ? String(value) : format("number", value));
+export const date = (value) => format("date", new Date(value));
+export const shortDate = (value) => format("short", new Date(value));
+export const weekday = (value) => format("weekday", new Date(value));
+export const clockTime = (value) => format("time", new Date(value));
+export const moment = (value) => format("moment", new Date(value));
 
 export function clock(ms) {
   const seconds = Math.ceil(ms / 1000);

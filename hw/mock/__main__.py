@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     daemon = Daemon(timeline, lines, board, mask if options.mask is None else options.mask, sample_us, folder)
     lines.jumpers = tuple(_jumper(text) for text in options.jumper)
     daemon.notifier.jitter_us, daemon.table.stretch = options.edge_jitter_us, options.wave_stretch
-    server = Server(timeline, daemon, options.realtime, options.pace, options.alone)
+    server = Server(timeline, daemon, options.realtime, options.pace, options.alone, options.elastic)
     control = Control(server, board, options.seed)
     if options.current is not None:
         if board is None:
@@ -103,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--realtime", action="store_true", help="the tick follows the wall clock")
     pace.add_argument("--pace", type=_positive, metavar="N", help="virtual time at most N times as fast as the wall's")
+    pace.add_argument(
+        "--elastic", action="store_true", help="the wall's pace, but time waits for who joined it, 1 s at most"
+    )
     pace.add_argument("--alone", action="store_true", help="the tick follows the wall clock until somebody joins")
     parser.add_argument("--pipes", type=Path, metavar="DIR", help="for pipes of notifications; /dev if possible")
     parser.add_argument("--control", metavar="PATH", help="Unix socket for the clock's participants and for tests")

@@ -29,7 +29,7 @@ class Participant:
 
     ``told``: they wish to be told the tick with what the daemon sends of itself, and which of their waits that ended.
     ``process`` is its process, in which there may be others. ``late_us``: it is woken so much after the tick it waits
-    for.
+    for. ``given_up``: it is frozen because it kept time waiting for too long, until it is heard of again.
 
     ``until`` counts while ``waiting``; None is for ever. ``tcp`` are its pigpio connections by local port,
     ``channels`` all others.
@@ -42,20 +42,25 @@ class Participant:
     waiting: bool = False
     until: int | None = None
     frozen: bool = False
+    given_up: bool = False
     late_us: int = 0
     tcp: dict[int, Counts] = field(default_factory=dict)
     channels: dict[str, Counts] = field(default_factory=dict)
 
 
 class Coordinator:
-    """All participants, and whether time may advance. ``connections`` are the server's, by the client's port."""
+    """All participants, and whether time may advance. ``connections`` are the server's, by the client's port.
 
-    def __init__(self, connections: Mapping[int, Traffic]) -> None:
+    ``outsiders``: others may be at the far end of a channel, who live by the wall's clock and declare nothing.
+    """
+
+    def __init__(self, connections: Mapping[int, Traffic], *, outsiders: bool = False) -> None:
         self.participants: list[Participant] = []
         self.running = 0
         self.stirred = True
         """Whether anything that ``quiet`` depends on may have changed since it was last asked."""
         self._was_quiet = False
+        self._outsiders = outsiders
         self._connections = connections
         self._links: dict[str, list[Participant]] = {}
         self._datagrams: dict[str, list[Participant]] = {}
@@ -146,6 +151,18 @@ class Coordinator:
         self._recount()
         return bool(found)
 
+    def give_up(self) -> None:
+        """Time has waited long enough for whoever is at work: it goes on without them."""
+        for participant in filter(self._at_work, self.participants):
+            participant.frozen = participant.given_up = True
+        self._recount()
+
+    def heard(self, participant: Participant) -> None:
+        """Something came from it: time waits for it again."""
+        if participant.given_up:
+            participant.frozen = participant.given_up = False
+            self._recount()
+
     @property
     def quiet(self) -> bool:
         """Whether every participant is idle and nothing is in flight between them.
@@ -225,10 +242,13 @@ class Coordinator:
                     if connection is None or connection.received != sent or connection.sent != received:
                         return f"{_TCP}{port}"
         for channel, ends in self._links.items():
+            if self._outsiders and len(ends) == 1:
+                continue
             if not (_link(channel, ends, channel in self._left) or any(map(self._silent, ends)) or self._half(ends)):
                 return channel
         for channel, ends in self._datagrams.items():
-            if not (_datagrams(channel, ends, self._left.get(channel, ())) or any(map(self._silent, ends))):
+            left = self._left.get(channel, ())
+            if not (_datagrams(channel, ends, left, more=self._outsiders) or any(map(self._silent, ends))):
                 return channel
         return None
 
@@ -264,15 +284,17 @@ def _link(channel: str, ends: list[Participant], left: bool) -> bool:
     return False
 
 
-def _datagrams(channel: str, ends: list[Participant], left: tuple[Counts, ...]) -> bool:
-    """Senders and one receiver, who is the one that sent nothing. Datagrams to a receiver that left are lost."""
+def _datagrams(channel: str, ends: list[Participant], left: tuple[Counts, ...], *, more: bool) -> bool:
+    """Senders and one receiver, who is the one that sent nothing. Datagrams to a receiver that left are lost. ``more``:
+    some may be of senders who declare nothing.
+    """
     sent = received = 0
     for end in ends:
         one_sent, one_received = end.channels[channel]
         sent += one_sent
         received += one_received
     if not left:
-        balanced = sent == received
+        balanced = sent == received or (more and received > sent)
     elif all(end.channels[channel][0] > 0 for end in ends) and any(one == 0 for one, _ in left):
         balanced = True
     else:

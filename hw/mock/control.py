@@ -245,6 +245,8 @@ class _Session:
         except OSError:
             data = b""
         if data:
+            if self.participant is not None:
+                self.server.coordinator.heard(self.participant)
             self.message(data)
         else:
             self.close()

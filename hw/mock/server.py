@@ -31,6 +31,9 @@ _MOST_STEPS: Final = 32
 _LONGEST_WAIT_US: Final = 600_000_000
 _CATCH_UP_US: Final = 100_000
 """A paced clock that fell behind its wall by more than this does not make up for the rest."""
+PATIENCE_US: Final = 1_000_000
+"""So long an elastic clock waits for whoever is at work: a busy machine lets nobody wait as long, a hung process does.
+"""
 
 
 class Timeline:
@@ -62,17 +65,26 @@ class Timeline:
 class Server:
     """Runs the daemon for its clients. ``pace`` limits virtual time to so many times the wall's; None does not.
 
-    ``alone``: virtual time follows the wall's as long as nobody has joined it.
+    ``alone``: virtual time follows the wall's as long as nobody has joined it. ``elastic``: then, too, it goes at the
+    wall's pace, waits for its participants no longer than ``PATIENCE_US``, and does not ask the others to join.
     """
 
     def __init__(
-        self, timeline: Timeline, daemon: Daemon, realtime: bool, pace: float | None, alone: bool = False
+        self,
+        timeline: Timeline,
+        daemon: Daemon,
+        realtime: bool,
+        pace: float | None,
+        alone: bool = False,
+        elastic: bool = False,
     ) -> None:
         self.timeline = timeline
         self.daemon = daemon
-        self.realtime = timeline.follows_wall = realtime or alone
-        self.pace = pace
-        self._alone = alone
+        self.realtime = timeline.follows_wall = realtime or alone or elastic
+        self.pace = 1.0 if elastic else pace
+        self._elastic = elastic
+        self._stood_since: int | None = None
+        self._alone = alone or elastic
         self._board = daemon.board
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.on_moved: Callable[[Participant, int], None] = lambda participant, now: None
@@ -83,7 +95,7 @@ class Server:
         self.spoil: Callable[[bytes], bytes] | None = None
         self.address: tuple[str, int] = ("", 0)
         self.connections: dict[int, Connection] = {}
-        self.coordinator = Coordinator(self.connections)
+        self.coordinator = Coordinator(self.connections, outsiders=elastic)
         self._epoll = select.epoll()
         self._readers: dict[int, tuple[Action, Action]] = {}
         self._listener: socket.socket | None = None
@@ -200,7 +212,7 @@ class Server:
             self._braked = False
             if self.realtime:
                 self._follow_wall()
-            if self.realtime or self.coordinator.quiet:
+            if self.realtime or self._moves():
                 events = poll(0)
                 if events:
                     self._handle(events)
@@ -217,6 +229,19 @@ class Server:
                 budget = max(min(most, 1), budget // 2)
                 events = poll(self._patience())
             self._handle(events)
+
+    def _moves(self) -> bool:
+        """Whether time may go on. An elastic clock gives up whoever it has waited for too long."""
+        quiet = self.coordinator.quiet
+        if quiet or not self._elastic:
+            self._stood_since = None
+            return quiet
+        if self._stood_since is None:
+            self._stood_since = _wall_us()
+        elif _wall_us() - self._stood_since >= PATIENCE_US:
+            self.coordinator.give_up()
+            self._stood_since = None
+        return self.coordinator.quiet
 
     def _handle(self, events: list[tuple[int, int]]) -> None:
         for fd, event in events:
@@ -337,6 +362,8 @@ class Server:
             wait_us = min([wait_us, *(tick - self.timeline.now for tick in ticks)])
         elif self._braked:  # the moment may have come since: then there is nothing to wait for
             wait_us = min(wait_us, self._allowed_at - _wall_us())
+        elif self._stood_since is not None:
+            wait_us = min(wait_us, self._stood_since + PATIENCE_US - _wall_us())
         return max(0, wait_us) / 1e6
 
 

@@ -77,7 +77,7 @@ def viewers() -> None:
     """What live viewers cost: the app's share of a processor, and how long a request takes beside them."""
     on, figures, series = machine(), {}, {}
     for count in VIEWERS:
-        with tempfile.TemporaryDirectory() as name, serve(Path(name)) as server:
+        with tempfile.TemporaryDirectory() as name, serve(Path(name), "--real-time") as server:
             viewer = server.phone("viewer")
             load = Load(int(server.base.rpartition(":")[2]), viewer.cookies[COOKIE])
             share, took = asyncio.run(_watched(load, count, processes(server)["app"]))

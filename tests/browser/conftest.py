@@ -127,9 +127,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving_in(state: Path) -> Iterator[Served]:
+def serving_in(state: Path, *options: str) -> Iterator[Served]:
     """A server that keeps everything in this folder. Every session is proved when it has ended."""
-    command = [sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state)]
+    command = [sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     with contextlib.suppress(OSError):  # where it may be, it goes before the browser: all of this runs in real time
         os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(FIRST))

@@ -309,14 +309,7 @@ ROWS: Final = (
     _row(
         "daemon-slow 5", everywhere("daemon_slow"), FAULT, 400, "refused", why="50 to 80 answers, one after the other"
     ),
-    _row(
-        "daemon-late-reports 90",
-        pulsed("edges_differ", check="edges_differ"),
-        NEXT,
-        180,
-        "idle",
-        why="reports that come at most 85 ms late, all in one piece, may lie there whenever a check looks for them",
-    ),
+    _row("daemon-late-reports 50", pulsed("edges_differ", check="edges_differ"), NEXT, 60, "idle"),
     _row("daemon-garbage", _LOST),
     _row("daemon-close", _LOST),
     _row("client-add 24 100", everywhere("not_what_was_approved"), FAULT, 40, "idle"),

@@ -16,9 +16,6 @@ INTENSITY_MA = {
     "mixed-13-50hz": 24,
     "sprint": 20,
     "marathon": 20,
-    "very-weak": 24,
-    "postpartum-start": 15,
-    "technique": 12,
 }
 """What the person asks for: within what each programme can reach. The others are in ``tests.support.library``."""
 
@@ -47,7 +44,7 @@ def test_the_same_edges_at_every_speed(tmp_path: Path) -> None:
     common = ("stress-50hz", "--intensity", 20, "--minutes", 1)
     for speed, edges in files.items():
         for attempt in range(3):
-            told = run_json(*common, "--speed", speed, "--edges", edges)
+            told = run_json(*common, "--speed", speed, "--edges", edges, first=speed == "1")
             if told["underruns"] == 0:
                 break
             print(f"speed {speed}, try {attempt + 1}: {told['underruns']} underruns")

@@ -25,6 +25,7 @@ from tests.support.serve import Serving, serve
 from tests.support.treatment import NONE_APPLIES
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "api.md"
+pytestmark = pytest.mark.alone
 PATIENCE_S = 120
 STATES_MAX = 300
 
