@@ -80,6 +80,7 @@ class GuardEngine:
     ) -> None:
         self._link, self._connect, self._clock, self._journal = link, connect, clock, journal
         self._clocks_day, self._board, self._keys = today, load_board(), keys
+        self._encoder = Encoder(self._board)
         self._device = link.welcome.get("device")
         self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
@@ -415,7 +416,7 @@ class GuardEngine:
         return Session(
             self._link,
             timeline,
-            Encoder(self._board),
+            self._encoder,
             self._board.full_scale_ua,
             dict.fromkeys(channels, 0),
             timeline.first_pulse_us + wanted.minutes * 60_000_000,

@@ -14,6 +14,16 @@ const named = (code) => t(NAMES[code] ?? `effect.${code}`);
 const SIGNS = { more_than_chance: "●", too_early_to_say: "…", no_change_yet: "○" }; // told apart without colour
 const orNone = (asked) => asked.catch((error) => { if (error.code !== "not_found") throw error; return null; });
 const day = (ms) => new Date(ms).toISOString().slice(0, 10);
+const PAGE = 50; // trainings that are asked for at once
+
+async function older(trainings, until) { // the next page, or those back to a time
+  let page;
+  do {
+    page = await call("GET", `/training?limit=${PAGE}${trainings.length ? `&before=${trainings.at(-1).id}` : ""}`);
+    trainings = [...trainings, ...page];
+  } while (page.length === PAGE && trainings.at(-1).began > until);
+  return { trainings, more: page.length === PAGE };
+}
 
 // --- one training ---
 
@@ -82,11 +92,11 @@ export class Effect extends Component {
     try {
       const yearAgo = day(Date.now() - 365 * DAY_MS); // how far back weeks in a row are counted
       for (let had = 0; store.more && store.sessions.length > had && store.sessions.at(-1).began > yearAgo;) { had = store.sessions.length; await loadMore(); }
-      const [effect, trainings] = await Promise.all([orNone(call("GET", `/effect${course ? `?course=${course}` : ""}`)), call("GET", "/training")]);
-      this.setState({ effect, trainings });
+      const effect = await orNone(call("GET", `/effect${course ? `?course=${course}` : ""}`));
+      this.setState({ effect, ...(this.state.trainings ? {} : await older([], yearAgo)) });
     } catch (error) { this.setState({ refused: error.code }); }
   }
-  render(_, { effect, trainings, refused }) {
+  render(_, { effect, trainings, more, refused }) {
     const patient = store.me.role === "patient";
     const measured = effect?.measures.filter((one) => one.points.length) ?? [];
     return html`<section class="card"><a class="back-link noprint" href="#/history">‹ ${t("history.title")}</a><h1>${t("effect.title")}</h1>
@@ -100,7 +110,8 @@ export class Effect extends Component {
         ${effect.course > 1 && html`<button type="button" class="noprint" onClick=${() => this.load(effect.course - 1)}>${t("effect.before")}</button>`}`}
       ${trainings && !measured.length && html`<p>${t("effect.none")}</p>`}
       ${trainings?.length > 0 && html`<h2>${t("effect.trainings")}</h2>${trainings.map((one) => html`<details key=${one.id}><summary>${t(`guided.${one.name}`)}
-        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}<${Impressions} /></section>`;
+        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}
+      ${more && html`<button type="button" class="noprint" onClick=${async () => this.setState(await older(trainings).catch((error) => ({ refused: error.code })))}>${t("effect.older")}</button>`}<${Impressions} /></section>`;
   }
 }
 

@@ -18,6 +18,7 @@ from controller.blocks import blocks
 from controller.chain import FIRST, Kind, link
 from controller.journal_check import verify
 from controller.port import Action, EngineRefused
+from controller.waveform import Encoder
 from hw.clock import VirtualClock
 from safety.errors import LinkError
 from safety.link import STOP_COUNTED, STOP_SOCKET
@@ -170,11 +171,13 @@ def test_pause_resume_end_and_the_next_session(person: Person) -> None:
         *("running", "paused", "running", "idle")
     ]
     person.wait(12_000_000)  # the rest that the muscle is due
+    made = Encoder._frame.cache_info().misses
     state = person.start()
     assert (state.epoch, state.mode) == (2, "running")
     assert refused(person.act, Action.PAUSE, 1).code == "old_epoch"
     person.act(Action.END)
     person.finish()
+    assert Encoder._frame.cache_info().misses == made, "frames kept for an encoder of each session pile up"
     assert person.verify().findings == ()
 
 

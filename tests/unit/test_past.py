@@ -6,15 +6,19 @@ import sqlite3
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api.models import SessionSummary
+from api.views import summary
 from controller import journal, past, report
 from controller.chain import Head, Kind, canonical, of
-from controller.history import KINDS, records
+from controller.history import KINDS, Record, records
 from controller.journal import MIGRATIONS, NAME, Journal, read
 from controller.journal_check import verify
-from controller.training.records import effect
+from controller.training.follow_up import follow_up
+from controller.training.records import effect, trainings
 from tests.bench.quick import fill
 
 DEVICE = "d" * 64
@@ -72,6 +76,9 @@ def years() -> list[tuple[int, Kind, dict[str, object]]]:
         for contraction in range(3):
             dose = {"start_us": 0, "end_us": 6_000_000, "set_point_ua": 9_000 + 10 * number, "pulses": 325}
             say(day, Kind.DOSE, session=name, contraction=contraction, channel="A", charge_pc=10**6, **dose)
+            if number % 4:  # on both channels at once, as told since there is a sent_ua
+                dose |= {"sent_ua": 4_000 + 100 * contraction}
+                say(day, Kind.DOSE, session=name, contraction=contraction, channel="B", charge_pc=10**7, **dose)
         if number % 13 == 6:
             say(day, Kind.CAUSE, session=name, code="person")
             say(day + 1, Kind.CAUSE, code="guard_restarted")
@@ -89,15 +96,20 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def listed(record: Record) -> SessionSummary:
+    """What a list tells of a record that has its doses."""
+    return summary(record, record)
+
+
 @pytest.mark.parametrize("many", [1, 7, 50, 200])
 def test_pages_one_after_another_are_the_whole_list(long: Path, many: int) -> None:
-    whole = list(reversed(records(read(long, *KINDS))))
+    whole = [listed(one) for one in reversed(records(read(long, *KINDS)))]
     found, before, more = [], None, True
     while more:
         some, more = past.page(long, many, before)
         assert len(some) == many or not more
-        found += some
-        before = some[-1].id
+        found += [summary(*one) for one in some]
+        before = found[-1].id
     assert found == whole
     assert len(whole) == SESSIONS - 12
 
@@ -113,6 +125,29 @@ def test_one_session_is_the_record_among_all(long: Path) -> None:
         assert past.session(long, one.id) == one
     assert past.session(long, "s3") is None, "the guard refused it"
     assert past.session(long, "none") is None
+
+
+@pytest.mark.parametrize("many", [1, 7, 200])
+def test_pages_of_trainings_are_all_of_them_and_one_is_found(long: Path, many: int) -> None:
+    whole = list(reversed(trainings(read(long))))
+    found: list[dict[str, Any]] = []
+    more = True
+    while more:
+        some, more = past.trainings_page(long, many, found[-1]["id"] if found else None)
+        assert len(some) == many or not more
+        found += some
+    assert found == whole
+    assert past.training(long, "t4") == whole[-1]
+    assert past.training(long, "none") is None
+    with pytest.raises(KeyError):
+        past.trainings_page(long, many, "none")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 30, 10**6])
+def test_a_follow_up_says_the_same_as_of_all_rows(tmp_path: Path, rows: int) -> None:
+    write(tmp_path / NAME, years()[:rows])
+    day = FIRST + timedelta(days=400)
+    assert follow_up(past.for_follow_up(tmp_path / NAME), day) == follow_up(read(tmp_path / NAME), day)
 
 
 @pytest.mark.parametrize(("first", "last"), [(-9, 0), (0, 6), (10, 100), (250, 999), (-9, 999), (50, 49)])
@@ -178,6 +213,7 @@ def test_what_is_asked_of_a_long_journal_costs_no_more_than_of_a_short_one(
         lambda path: list(read(path, Kind.PAIRING)),
         lambda path: list(read(path, Kind.STATE, days=(FILLED, FILLED))),
         lambda path: past.for_report(path, (FILLED, FILLED)),
+        past.for_follow_up,
     )
     taken = []
     for sessions in (100, 2_000):
@@ -206,7 +242,9 @@ def test_a_journal_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> N
     found = past.session(path, "s7")
     assert found is not None
     assert found.events[-1]["code"] == "person"
-    assert past.page(path, 200)[0] == list(reversed(records(read(path, *KINDS))))
+    assert [summary(*one) for one in past.page(path, 200)[0]] == [
+        listed(one) for one in reversed(records(read(path, *KINDS)))
+    ]
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     connection.close()
