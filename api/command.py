@@ -33,7 +33,7 @@ from api.serve import Server, listen
 from api.service import Service
 from api.stop import GuardStopper
 from controller.emg.reader import Reader
-from controller.emg.sensor import sensor
+from controller.emg.sensor import replay, sensor
 from controller.engine import GuardEngine
 from controller.fault import SOCKET
 from controller.guarded import installed, simulated
@@ -77,6 +77,10 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
     """All parts, each undone in turn. Raises InputRefused, OSError, PelviStimError."""
     state = args.state or state_folder()
     app, guard = state / "app", state / "guard"
+    if args.emg is not None and args.board != "sim":  # what a person trained must not come out of a file
+        problem = Problem("emg", "", "--emg", args.board, "the simulated board", "Leave one of the two out.")
+        raise InputRefused("serve", (problem,))
+    recording = None if args.emg is None else replay(args.emg)
     with contextlib.ExitStack() as after:
         try:
             listener = after.enter_context(listen(host, port))
@@ -102,7 +106,7 @@ def _everything(args: argparse.Namespace, host: str, port: int, tls: bool) -> It
         engine = GuardEngine(link, guarded.connect, guarded.clock, journal, _today, keys, simulated=guarded.simulated)
         after.callback(engine.close)
         open_sensor, sees = sensor(runtime / SOCKET if guarded.simulated else None)
-        room = Room(Reader(open_sensor, lambda: engine.state().mode), journal.append, sees)
+        room = Room(Reader(recording or open_sensor, lambda: engine.state().mode), journal.append, sees)
         after.callback(room.close)
         names = _names(host)
         served = prepare(app / "tls", names, datetime.now(UTC)) if tls else None

@@ -19,7 +19,6 @@ LIFETIME_S: Final = {Role.VIEWER: 30 * DAY_S, Role.PATIENT: 180 * DAY_S, Role.CL
 """From a pairing to its end; ours."""
 PASSPHRASE_LIFETIME_S: Final = 12 * 3_600
 """A clinician who came in by passphrase stays for a working day; ours."""
-DEVICES_MAX: Final = 50
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ async def messages(service: Service, device: Device) -> AsyncIterator[tuple[str,
     opens it anew.
     """
     loop, arrived = asyncio.get_running_loop(), asyncio.Event()
-    events: deque[Event] = deque()
+    events: deque[Event] = deque(maxlen=EVENTS_MAX + 1)  # one that reads nothing at all is held no more for
 
     def take(event: Event) -> None:
         events.append(event)

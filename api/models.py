@@ -682,6 +682,7 @@ class SessionSummary(Out):
     mode: str | None
     cause: str | None
     comfortable_ma: dict[str, float]
+    looking: bool = Field(description="A clinician looked for the caps in it: it is no training.")
     simulated: bool = Field(description="It was on the simulated board: nothing reached anybody.")
     rating: RatingIn | None
 

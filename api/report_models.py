@@ -107,10 +107,13 @@ class Week(Out):
 
 
 class Adherence(Out):
-    """Sessions, those that ended in order, and of the judged weeks what was prescribed and what of it was done."""
+    """Sessions, those that ended in order, how many of these a person ended before their time, and of the judged weeks
+    what was prescribed and what of it was done.
+    """
 
     sessions: Count
     completed: Count
+    ended_early: Count
     prescribed: Count
     within_prescribed: Count
     weeks: list[Week]
@@ -130,7 +133,9 @@ class DoseTotal(Out):
 
 
 class ReportSession(Out):
-    """One session. `deviation_list` is in the clinician's report."""
+    """One session. `ended_early`: by a person, before its time; null where that is not told. `deviation_list` is in the
+    clinician's report.
+    """
 
     id: str
     began: str
@@ -138,6 +143,7 @@ class ReportSession(Out):
     prescription_revision: int | None
     simulated: bool
     completed: bool
+    ended_early: bool | None
     cause: str | None
     minutes: float
     contractions: Count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Annotated
 
@@ -13,9 +14,10 @@ from api.models import WHOLE, In, Out
 from api.problems import documented
 from api.routes_session import PATIENT
 from api.service import Service
+from controller import past
 from controller.chain import Kind
 from controller.journal import utc_now
-from controller.training.follow_up import KINDS, STEP_MAX, follow_up
+from controller.training.follow_up import STEP_MAX, follow_up
 
 router = APIRouter(prefix="/follow-up", tags=["training"])
 KEPT = (*PATIENT, "journal_not_written")
@@ -87,25 +89,25 @@ def read(service: TheService, device: APatient) -> FollowUpOut:
 async def write(service: TheService, device: AClinician, told: MessageIn) -> FollowUpOut:
     """One message, which the patient's first view shows until another is written or it is taken away."""
     await service.settle(service.note(Kind.MESSAGE, who=device.id, text=told.text))
-    return _told(service)
+    return await asyncio.to_thread(_told, service)
 
 
 @router.put("/reminder", summary="Choose when to be reminded", responses=documented(*KEPT))
 async def remind(service: TheService, device: APatient, told: ReminderIn) -> FollowUpOut:
     """The page reminds while it is open; the device itself sends nothing anywhere."""
     await service.settle(service.note(Kind.REMINDER, who=device.id, days=sorted(set(told.days)), time=told.time))
-    return _told(service)
+    return await asyncio.to_thread(_told, service)
 
 
 @router.post("/impressions", status_code=201, summary="Tell the impression", responses=documented(*KEPT))
 async def impress(service: TheService, device: APatient, told: ImpressionIn) -> FollowUpOut:
     """Asked once a month; the newest answer of a day counts."""
     await service.settle(service.note(Kind.IMPRESSION, who=device.id, step=told.step))
-    return _told(service)
+    return await asyncio.to_thread(_told, service)
 
 
 def _told(service: Service) -> FollowUpOut:
-    found = follow_up(service.journal.rows(*KINDS), date.fromisoformat(utc_now()[:10]))
+    found = follow_up(past.for_follow_up(service.journal.path), date.fromisoformat(utc_now()[:10]))
     message, reminder = found.message, found.reminder
     return FollowUpOut(
         message=None if message is None else MessageOut(text=message.text, at=message.at),

@@ -71,7 +71,7 @@ async def me(device: AViewer) -> models.PairedDevice:
 
 
 @router.get("/openapi.json", summary="The OpenAPI document", responses=documented(*NOT_PAIRED))
-async def document(request: Request, device: AViewer) -> dict[str, Any]:
+def document(request: Request, device: AViewer) -> dict[str, Any]:
     """This document. What the device is for is nobody's business who is not paired."""
     del device
     made: dict[str, Any] = request.app.openapi()

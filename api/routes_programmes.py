@@ -132,7 +132,7 @@ async def put(
     """
     text = told.text.encode()
     own = await asyncio.to_thread(keep, service.journal, id, text, told.replaces, device.id)
-    return programme_out(own.text)
+    return await asyncio.to_thread(programme_out, own.text)
 
 
 @router.delete(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api import models
 from api.auth import AClinician, APatient, AtHomeOrClinician, TheService
+from api.models import IsoDay
 from api.problems import ApiRefused, documented
 from api.routes_session import PATIENT
 from api.views import summary, whole
@@ -25,9 +27,31 @@ from controller.history import Record
 router = APIRouter()
 SessionId = Annotated[str, Path(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=past.PAGE_MAX, description="How many at most.")]
-Before = Annotated[str | None, Query(max_length=64, description="Only those opened before the session with this id.")]
+Before = Annotated[str | None, Query(max_length=64, description="Only those opened before the one with this id.")]
+BeforeDay = Annotated[IsoDay | None, Query(description="Only those of days before this one.")]
 MORE = {"Link": {"description": '`rel="next"`, where there are more.', "schema": {"type": "string"}}}
 BlockId = Annotated[int, Path(ge=1, le=2**53)]
+
+
+class _OfADay(Protocol):
+    @property
+    def day(self) -> str: ...
+
+
+D = TypeVar("D", bound=_OfADay)
+
+
+def newest_days(response: Response, path: str, days: Sequence[D], limit: int, before: str | None) -> list[D]:
+    """Of entries in the order of their days the last ones, with the address of those before them if there are any."""
+    found = [one for one in days if before is None or one.day < before]
+    if len(found) > limit:
+        tell_more(response, path, limit, found[-limit].day)
+    return found[-limit:]
+
+
+def tell_more(response: Response, path: str, limit: int, before: str) -> None:
+    """Tells the address of the next page."""
+    response.headers["Link"] = f'</api/v1{path}?limit={limit}&before={before}>; rel="next"'
 
 
 def record_of(service: TheService, id: str) -> Record:
@@ -54,8 +78,8 @@ def sessions(
     except KeyError:
         raise ApiRefused("there is no such session", code="not_found") from None
     if more:
-        response.headers["Link"] = f'</api/v1/sessions?limit={limit}&before={found[-1].id}>; rel="next"'
-    return [summary(record) for record in found]
+        tell_more(response, "/sessions", limit, found[-1][0].id)
+    return [summary(record, sums) for record, sums in found]
 
 
 @router.get("/sessions/{id}", summary="One session", tags=["history"], responses=documented(*PATIENT, "not_found"))

@@ -14,7 +14,7 @@ from api.devices import Device
 from api.models import IsoDay
 from api.problems import ApiRefused, documented
 from api.roles import Role
-from api.routes_records import SessionId, record_of
+from api.routes_records import MORE, BeforeDay, Limit, SessionId, newest_days, record_of
 from api.routes_session import PATIENT, VIEWER
 from api.service import Service
 from controller import past
@@ -86,14 +86,16 @@ async def proof(service: TheService, device: APatient, id: SessionId) -> models.
     return made
 
 
-@router.get("/diary", summary="The diary", tags=["report"], responses=documented(*PATIENT))
-def read(service: TheService, device: APatient) -> models.DiaryOut:
-    """Every day that was told, and the goal."""
+@router.get("/diary", summary="The diary", tags=["report"], responses={200: {"headers": MORE}, **documented(*PATIENT)})
+def read(
+    service: TheService, device: APatient, response: Response, limit: Limit = past.PAGE, before: BeforeDay = None
+) -> models.DiaryOut:
+    """The newest days that were told, and the goal; the header `Link` has the address of the days before them."""
     del device
     told = diary(service.journal.rows(Kind.DIARY))
     days = [
         models.DiaryDayIn(day=one.day, leaks=one.leaks, pads=one.pads, goal=one.goal, note=one.note)
-        for one in told.days
+        for one in newest_days(response, "/diary", told.days, limit, before)
     ]
     return models.DiaryOut(goal=told.goal, days=days)
 

@@ -196,14 +196,18 @@ async def act(response: Response, service: TheService, device: APatient, wanted:
     A patient's phone pauses a session, or ends one that was begun, if the prescription leaves that to her.
     """
     action = Action(wanted.action)
-    _must_control(service, device, towards_output=action in TOWARDS_OUTPUT)
-    _must_be_left(service, device, action)
-    if action in TOWARDS_OUTPUT and wanted.epoch is None:
-        raise ApiRefused(f"{action} names the epoch of its session", code="epoch_missing")
+
+    def may() -> None:
+        _must_control(service, device, towards_output=action in TOWARDS_OUTPUT)
+        _must_be_left(service, device, action)
+        if action in TOWARDS_OUTPUT and wanted.epoch is None:
+            raise ApiRefused(f"{action} names the epoch of its session", code="epoch_missing")
+
     await service.command(
         device,
         action.value,
         lambda: service.engine.act(action, wanted.epoch),
+        may=may,
         towards_output=action in TOWARDS_OUTPUT,
         epoch=wanted.epoch,
     )
@@ -235,8 +239,11 @@ async def intensity(
     now = service.engine.state()
     present = now.channels.get(wanted.channel)
     raises = present is not None and amplitude_ua > present.set_point_ua
-    if raises and now.session is not None and now.session.looking and device.role is not Role.CLINICIAN:
-        raise ApiRefused("only a clinician looks for the caps", code="role_too_low")
+
+    def may() -> None:
+        if raises and now.session is not None and now.session.looking and device.role is not Role.CLINICIAN:
+            raise ApiRefused("only a clinician looks for the caps", code="role_too_low")
+
     await service.command(
         device,
         "intensity",
@@ -246,6 +253,7 @@ async def intensity(
             rev_of(if_match, now),
             controls=service.control.holds(device.id),
         ),
+        may=may,
         towards_output=raises and not service.journal_ok,
         channel=wanted.channel,
         amplitude_ua=amplitude_ua,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import training_models as models
@@ -15,6 +15,7 @@ from api.auth import AClinician, APatient, AViewer, TheService
 from api.devices import Device
 from api.emg_live import as_sse
 from api.problems import ApiRefused, documented
+from api.routes_records import MORE, Before, BeforeDay, Limit, newest_days, tell_more
 from api.routes_session import PATIENT, VIEWER
 from api.service import Service
 from controller import past
@@ -116,11 +117,24 @@ async def end(service: TheService, device: APatient, told: models.EndIn) -> mode
     return await asyncio.to_thread(_find, service, name)
 
 
-@router.get("/training", summary="The trainings so far", tags=["training"], responses=documented(*PATIENT))
-def listed(service: TheService, device: APatient) -> list[models.TrainingOut]:
-    """Every training, the newest first."""
+@router.get(
+    "/training",
+    summary="The trainings so far",
+    tags=["training"],
+    responses={200: {"headers": MORE}, **documented(*PATIENT, "not_found")},
+)
+def listed(
+    service: TheService, device: APatient, response: Response, limit: Limit = past.PAGE, before: Before = None
+) -> list[models.TrainingOut]:
+    """The newest first, so many at once; the header `Link` has the address of those before them."""
     del device
-    return [_told(one) for one in reversed(trainings(service.journal.rows(Kind.TRAINING)))]
+    try:
+        found, more = past.trainings_page(service.journal.path, limit, before)
+    except KeyError:
+        raise ApiRefused("there is no such training", code="not_found") from None
+    if more:
+        tell_more(response, "/training", limit, found[-1]["id"])
+    return [_told(one) for one in found]
 
 
 @router.get("/training/{id}", summary="One training", tags=["training"], responses=documented(*PATIENT, "not_found"))
@@ -142,9 +156,10 @@ async def live(service: TheService, device: AViewer) -> StreamingResponse:
 
     `emg`: `samples` counts what the source gave; `envelope_nv` is the r.m.s. over 150 ms, in steps `step_ms` apart;
     `training_ms` is the training's time at the last of them (null: none with a sensor goes on); `percent` is the same
-    in percent of the MVC, 0 to 200 (null before the check is over); `signal` is what is wrong with it (`settling`,
-    `lead_off`, `disconnected`, `saturated`, `lost`, `hum`; null: nothing); `hum_nv` is the r.m.s. of the mains;
-    `refused` is why nothing is read (`output_enabled`, `emg_absent`, `emg_lost`; null: it is), told without steps.
+    in percent of the MVC, 0 to 200 (null before the check is over, and where it could not tell rest from effort);
+    `signal` is what is wrong with it (`settling`, `lead_off`, `disconnected`, `saturated`, `lost`, `hum`; null:
+    nothing); `hum_nv` is the r.m.s. of the mains; `refused` is why nothing is read (`output_enabled`, `emg_absent`,
+    `emg_lost`; null: it is), told without steps.
 
     `training`: `id`, `event` (`opened`, `levels`, `closed`), `ended_by` of `closed` (its result can then be read), and
     `levels` of `levels`: `rest_nv`, `rest_sd_nv`, `mvc_nv`, and `usable` (null: the signal was too bad).
@@ -154,11 +169,19 @@ async def live(service: TheService, device: AViewer) -> StreamingResponse:
     )
 
 
-@router.get("/perfect", summary="The P.E.R.F.E.C.T. records", tags=["training"], responses=documented(*PATIENT))
-def palpations(service: TheService, device: APatient) -> list[models.PerfectOut]:
-    """What the clinician palpated, the oldest first."""
+@router.get(
+    "/perfect",
+    summary="The P.E.R.F.E.C.T. records",
+    tags=["training"],
+    responses={200: {"headers": MORE}, **documented(*PATIENT)},
+)
+def palpations(
+    service: TheService, device: APatient, response: Response, limit: Limit = past.PAGE, before: BeforeDay = None
+) -> list[models.PerfectOut]:
+    """What the clinician palpated last, in order; the header `Link` has the address of those before them."""
     del device
-    return [_perfect(one) for one in perfects(service.journal.rows(Kind.PERFECT))]
+    found = perfects(service.journal.rows(Kind.PERFECT))
+    return [_perfect(one) for one in newest_days(response, "/perfect", found, limit, before)]
 
 
 @router.put(
@@ -229,7 +252,7 @@ def _now(opened: Open) -> models.TrainingNow:
 
 
 def _find(service: Service, id: str) -> models.TrainingOut:
-    found = next((one for one in trainings(service.journal.rows(Kind.TRAINING)) if one["id"] == id), None)
+    found = past.training(service.journal.path, id)
     if found is None:
         raise ApiRefused("there is no such training", code="not_found")
     return _told(found)

@@ -19,6 +19,7 @@ import uvicorn
 from api import local
 from api.app import make_app
 from api.certificate import Served
+from api.listener import Listener
 from api.service import Service
 from api.stop import StopFirst, WorkLoop
 from controller.local import LocalServer
@@ -106,4 +107,4 @@ class Server:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    return Listener(socket.create_server((host, port), family=family, backlog=1024))

@@ -132,18 +132,26 @@ class Service:
         self.note(Kind.COMMAND, who=device.id, role=str(device.role), **told)
 
     async def command(
-        self, device: Device, what: str, ask: Callable[[], Future[T]], *, towards_output: bool = False, **fields: object
+        self,
+        device: Device,
+        what: str,
+        ask: Callable[[], Future[T]],
+        *,
+        may: Callable[[], None] = lambda: None,
+        towards_output: bool = False,
+        **fields: object,
     ) -> T:
-        """Has the guard do something, and journals who asked for it and what came of it.
+        """Has the guard do something, and journals who asked for it and what came of it. ``may`` refuses by raising.
 
         What leads towards output is journalled before; a journal that cannot be written refuses it. Whatever leads
         away from output is done first, and is done also when the disk is full.
         """
         told = {"who": device.id, "role": str(device.role), "what": what, **fields}
-        if towards_output:
-            await self.settle(self.note(Kind.COMMAND, **told, result="asked"))
-        self.figures.commands += 1
         try:
+            may()
+            if towards_output:
+                await self.settle(self.note(Kind.COMMAND, **told, result="asked"))
+            self.figures.commands += 1
             answer = await asyncio.shield(asyncio.wrap_future(ask()))
         except PelviStimError as refused:
             await self._told(**told, result=refused.code)

@@ -19,6 +19,7 @@ from controller.prescription import Placement, Prescription, Signature
 from controller.prescription_form import as_form
 from controller.programme_form import Checked, phase_of
 from controller.strict_toml import Range
+from controller.sums import Sums
 from controller.training.alternating import Alternating
 
 
@@ -227,19 +228,21 @@ def _range(one: Range) -> models.RangeOut:
     return models.RangeOut(low=float(one.low), high=float(one.high), unit=one.unit, whole=one.whole, above=one.above)
 
 
-def summary(record: Record) -> models.SessionSummary:
+def summary(record: Record, sums: Sums | Record) -> models.SessionSummary:
+    """``sums``: the record itself, if it has its doses."""
     closed = record.closed or {}
     return models.SessionSummary(
         id=record.id,
         began=record.began,
         ended=record.ended,
         programme=record.opened.get("programme"),
-        contractions=record.contractions,
-        pulses=record.pulses,
-        charge_uc=record.charge_pc / 1e6,
+        contractions=sums.contractions,
+        pulses=sums.pulses,
+        charge_uc=sums.charge_pc / 1e6,
         mode=closed.get("mode"),
         cause=closed.get("cause"),
-        comfortable_ma={name: ua / 1000 for name, ua in record.comfortable_ua.items()},
+        comfortable_ma={name: ua / 1000 for name, ua in sums.comfortable_ua.items()},
+        looking=record.looking,
         simulated=record.opened.get("simulated") is True,
         rating=None if record.rating is None else _rating(record.rating),
     )
@@ -253,7 +256,7 @@ def _rating(told: dict[str, Any]) -> models.RatingIn:
 
 def whole(record: Record) -> models.SessionRecord:
     return models.SessionRecord(
-        **summary(record).model_dump(),
+        **summary(record, record).model_dump(),
         below_comfortable_s={name: us / 1e6 for name, us in record.below_comfortable_us.items()},
         pauses=record.pauses,
         deviations=record.deviations,

@@ -80,6 +80,7 @@ class GuardEngine:
     ) -> None:
         self._link, self._connect, self._clock, self._journal = link, connect, clock, journal
         self._clocks_day, self._board, self._keys = today, load_board(), keys
+        self._encoder = Encoder(self._board)
         self._device = link.welcome.get("device")
         self._prescriptions = Prescriptions(journal, self._board)
         self._standing = Standing(simulated)
@@ -88,6 +89,7 @@ class GuardEngine:
         self._day: str | None = None
         self._doses: Doses | None = None
         self._closed_id: str | None = None
+        self._ended_early = False
         self._chunks = ChunkHash()
         self._recordings = Recordings(journal.path.parent)
         self._recorder: Recorder | None = None
@@ -283,15 +285,18 @@ class GuardEngine:
         self._publish()
         now = (self._state.mode, self._state.cause)
         if now != self._told_mode:
-            self._told_mode = now
-            self._note_mode()
+            known, self._told_mode = self._told_mode[1], now
+            self._note_mode(known)
 
-    def _note_mode(self) -> None:
+    def _note_mode(self, known: str | None) -> None:
+        """``known``: the cause that was told before; the red button that is let out is no second press."""
         state = self._state
         named = {"session": self._standing.session_id} if self._standing.session_id else {}
-        self._journal.append(Kind.STATE, mode=state.mode, **named)
+        why = {} if state.paused_by is None else {"paused_by": state.paused_by}
+        self._journal.append(Kind.STATE, mode=state.mode, **why, **named)
         if state.cause is not None:
-            self._journal.append(Kind.CAUSE, code=state.cause, **named)
+            again = {"again": True} if state.cause == known else {}
+            self._journal.append(Kind.CAUSE, code=state.cause, **again, **named)
             if state.cause.startswith("self_test_"):
                 self._journal.append(Kind.SELF_TEST, passed=False, code=state.cause)
         self._tell(Event(state.cause or state.mode, ""))
@@ -405,13 +410,13 @@ class GuardEngine:
         timeline = Timeline(programme)
         channels = sorted({channel for phase in programme.phases for channel in getattr(phase, "channels", ())})
         self._standing.begin(secrets.token_hex(8), wanted, timeline)
-        self._chunks = ChunkHash()
+        self._chunks, self._ended_early = ChunkHash(), False
         self._doses = Doses(self._board.full_scale_ua)
         self._recorder = self._recording(programme, wanted)
         return Session(
             self._link,
             timeline,
-            Encoder(self._board),
+            self._encoder,
             self._board.full_scale_ua,
             dict.fromkeys(channels, 0),
             timeline.first_pulse_us + wanted.minutes * 60_000_000,
@@ -472,6 +477,7 @@ class GuardEngine:
                 self._ask(session.resume)
             case Action.END if session.started:
                 self._ask(session.end)
+                self._ended_early = True
             case Action.END:
                 if self._link.latest["mode"] == "armed":
                     self._ask(lambda: self._request("end"))
@@ -598,6 +604,7 @@ class GuardEngine:
                 cause=cause,
                 confirmed=outcome.confirmed,
                 session_us=max(0, outcome.session_us),
+                ended_early=self._ended_early,
                 pulses=outcome.pulses,
                 underruns=outcome.underruns,
                 recording_sha256=recording,

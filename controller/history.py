@@ -1,9 +1,11 @@
 """What was delivered, read from the journal: one record a session. Currents in uA, charge in pC, times in us.
 
 Every row it reads names its ``session``. Rows ``session`` have ``event``: opened, not_started (the guard refused, and
-nothing came out), closed (with ``mode``, ``cause`` and ``session_us``) or lost (how it ended was not heard: the app or
-the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose`` says; ``state``: ``mode``;
-``cause``: ``code``; ``cut``: the phase that the stop has cut (``line``) and how long it lasted (``us``);
+nothing came out), closed (with ``mode``, ``cause``, ``session_us``, and whether a person ``ended_early``) or lost (how
+it ended was not heard: the app or the guard went away; ``cause`` says which); ``dose``: what ``controller.dose.Dose``
+says; ``state``: ``mode``, and of a pause that nobody asked for its cause (``paused_by``); ``cause``: ``code``, and
+``again`` where it was told before and only the mode is another; ``cut``: the phase that the stop has cut (``line``) and
+how long it lasted (``us``);
 ``rating``: what the person told afterwards, the newest one.
 """
 
@@ -35,6 +37,16 @@ class Record:
     rating: dict[str, Any] | None = None
     doses: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def looking(self) -> bool:
+        """A clinician looked for the caps in it: it is no training."""
+        return self.opened.get("looking") is True
+
+    @property
+    def ended_early(self) -> bool | None:
+        """A person ended it before its time; None where that is not told."""
+        return None if self.closed is None else self.closed.get("ended_early")
 
     @property
     def pulses(self) -> int:
@@ -75,7 +87,9 @@ class Record:
 
     @property
     def pauses(self) -> list[dict[str, Any]]:
-        """When it was paused, and for how long by this machine's clock (``ms``; None: it did not go on)."""
+        """When it was paused, for how long by this machine's clock (``ms``; None: it did not go on), and by what
+        (``cause``; None: it was asked for).
+        """
         found: list[dict[str, Any]] = []
         for event in self.events:
             if event["kind"] != Kind.STATE:
@@ -84,7 +98,7 @@ class Record:
                 passed = datetime.fromisoformat(event["at"]) - datetime.fromisoformat(found[-1]["at"])
                 found[-1]["ms"] = round(passed.total_seconds() * 1000)
             elif event["mode"] == "paused":
-                found.append({"at": event["at"], "ms": None})
+                found.append({"at": event["at"], "ms": None, "cause": event.get("paused_by")})
         return found
 
     @property
@@ -140,6 +154,6 @@ def records(rows: Iterable[Row]) -> list[Record]:
                 record.rating = told
             elif row.kind == Kind.DOSE:
                 record.doses.append(told)
-            else:
+            elif not told.get("again"):
                 record.events.append({"at": row.at, "kind": row.kind, **told})
     return list(found.values())

@@ -259,24 +259,36 @@ def read(
 
     Costs what it gives, however long the journal is. Raises JournalError.
     """
+    with reading(path) as connection:
+        asked: list[tuple[str, tuple[object, ...]]] = [("TRUE", ())]
+        if sessions is not None:
+            names = json.dumps(list(sessions))
+            asked.append((f"{named(connection)} IN (SELECT value FROM json_each(?))", (names,)))
+        if kinds:  # the plus: no index of kinds where there is that of sessions
+            column = "kind" if sessions is None else "+kind"
+            asked.append((f"{column} IN ({', '.join('?' * len(kinds))})", kinds))
+        if days is not None:  # U comes after T
+            asked.append(("at >= ? AND at < ?", (days[0].isoformat(), f"{days[1].isoformat()}U")))
+        if before is not None:
+            asked.append(("number < ?", (before,)))
+        where, values = " AND ".join(words for words, _ in asked), [one for _, some in asked for one in some]
+        command = f"SELECT number, at, kind, body, hash FROM row WHERE {where} ORDER BY number"
+        for found in connection.execute(command + " DESC" * backwards, values):
+            yield Row(*found)
+
+
+def named(connection: sqlite3.Connection) -> str:
+    """What tells a row's session: the column, or the body in a file of an older version."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return "session" if version == len(MIGRATIONS) else NAMED
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """``connect_to_read``, with what goes wrong as a JournalError ``journal_damaged``."""
     try:
         with contextlib.closing(connect_to_read(path)) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            asked: list[tuple[str, tuple[object, ...]]] = [("TRUE", ())]
-            if sessions is not None:
-                column = "session" if version == len(MIGRATIONS) else NAMED
-                asked.append((f"{column} IN (SELECT value FROM json_each(?))", (json.dumps(list(sessions)),)))
-            if kinds:  # the plus: no index of kinds where there is that of sessions
-                column = "kind" if sessions is None else "+kind"
-                asked.append((f"{column} IN ({', '.join('?' * len(kinds))})", kinds))
-            if days is not None:  # U comes after T
-                asked.append(("at >= ? AND at < ?", (days[0].isoformat(), f"{days[1].isoformat()}U")))
-            if before is not None:
-                asked.append(("number < ?", (before,)))
-            where, values = " AND ".join(words for words, _ in asked), [one for _, some in asked for one in some]
-            command = f"SELECT number, at, kind, body, hash FROM row WHERE {where} ORDER BY number"
-            for found in connection.execute(command + " DESC" * backwards, values):
-                yield Row(*found)
+            yield connection
     except (sqlite3.Error, OSError) as error:
         raise _as_ours(path, error, code="journal_damaged") from None
 

@@ -39,7 +39,7 @@ class Prescriptions:
             raise EngineRefused("prescription_revision", f"revision {wanted.revision}; the next is {now + 1}")
         if self.present is not None and signed_text(wanted) == signed_text(self.present):
             raise EngineRefused("prescription_replayed", f"revision {now} is in force already")
-        _refuse_expired(wanted, today)
+        refuse_expired(wanted, today)
         refuse_unfit(wanted, self._board)
 
     def put(self, wanted: Prescription) -> Prescription:
@@ -64,7 +64,7 @@ class Prescriptions:
             raise EngineRefused("no_prescription", "nothing is prescribed")
         if wanted.signature is None:
             raise EngineRefused("prescription_unsigned", "it is from before prescriptions were signed: prescribe anew")
-        _refuse_expired(wanted, today)
+        refuse_expired(wanted, today)
 
     def may_come(self, today: str) -> None:
         """Raises EngineRefused when a cap is still to be found, or its sessions are used up; the guard lets nothing out
@@ -86,7 +86,8 @@ class Prescriptions:
             raise EngineRefused("week_spent", f"{wanted.sessions_per_week} sessions in 7 days are prescribed")
 
 
-def _refuse_expired(wanted: Prescription, today: str) -> None:
+def refuse_expired(wanted: Prescription, today: str) -> None:
+    """Raises EngineRefused when its last day is over."""
     if wanted.valid_until is not None and today > wanted.valid_until:
         raise EngineRefused("prescription_expired", f"valid until {wanted.valid_until}; today is {today}")
 

@@ -15,7 +15,7 @@ from controller.key_command import passphrase
 from controller.keys import KeyProblem, unwrap
 from controller.local import LocalError, ask, running_app
 from controller.port import EngineRefused
-from controller.prescribed import prescription_of_row, programme_of, refuse_unfit
+from controller.prescribed import prescription_of_row, programme_of, refuse_expired, refuse_unfit
 from controller.prescription import Prescription, completed, signed_text
 from controller.prescription_form import as_json, as_toml, load_form
 from controller.prescription_words import in_words
@@ -23,6 +23,10 @@ from controller.programme import load_programme, programme_path
 from controller.strict_toml import LANGUAGES
 from hw.board import load_board
 from safety.enrolled import verify
+from safety.prescribed import Prescribed, read_prescribed, why_not
+from safety.seal import SealError
+from safety.signer import fingerprint, public_key
+from safety.store import Store
 
 REFUSED: Final = 2
 
@@ -55,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
             case "show":
                 _show(load_form(args.file), args.lang)
             case "check":
-                return _check(load_form(args.file), args.guard_state)
+                _check(load_form(args.file), args.guard_state)
             case "sign":
                 _sign(load_form(args.file), args)
             case "import":
@@ -66,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
                     if row.kind == Kind.PRESCRIPTION:
                         print(f"# {row.at}")
                         _show(prescription_of_row(row.fields), args.lang)
-    except (EngineRefused, KeyProblem, LocalError) as error:
+    except (EngineRefused, KeyProblem, LocalError, SealError) as error:
         print(f"refused: {error} [{error.code}]", file=sys.stderr)
         return REFUSED
     except OSError as error:
@@ -82,17 +86,24 @@ def _show(one: Prescription, language: str) -> None:
         print(f"{label:{width}}  {text}")
 
 
-def _check(one: Prescription, state: Path | None) -> int:
-    refuse_unfit(one, load_board())
+def _check(one: Prescription, state: Path | None) -> None:
+    """Without the guard's folder: as far as the file alone tells. Raises EngineRefused, SealError."""
+    board, today = load_board(), datetime.now(UTC).date()
+    refuse_unfit(one, board)
+    refuse_expired(one, today.isoformat())
     if state is None or one.signature is None:
         print("it could be put in force" + ("; it is not signed" if one.signature is None else ""))
-        return 0
-    refusal = verify(state, signed_text(one), one.signature.key, one.signature.value)
+        return
+    unsigned = verify(state, signed_text(one), one.signature.key, one.signature.value)
+    if unsigned is not None:
+        raise EngineRefused(unsigned.code, unsigned.detail)
+    asked = read_prescribed(signed_text(one), board.full_scale_ua)
+    if not isinstance(asked, Prescribed):
+        raise EngineRefused(asked.code, asked.detail)
+    refusal = why_not(Store(state).read(), asked, fingerprint(public_key(state)), today)
     if refusal is not None:
-        print(f"refused: {refusal.detail} [{refusal.code}]", file=sys.stderr)
-        return REFUSED
+        raise EngineRefused(refusal.code, refusal.detail)
     print("it could be put in force, and an enrolled key signed it")
-    return 0
 
 
 def _sign(wanted: Prescription, args: argparse.Namespace) -> None:

@@ -31,9 +31,10 @@ def in_words(one: Prescription, language: str) -> list[tuple[str, str]]:
     texts = _texts(language)
     may = ", ".join(texts[f"plan.may_{what}"] for what in one.patient_may) or texts["plan.may_nothing"]
     own = "" if one.programme in shipped_programmes() else f" ({texts['plan.own_programme']})"
+    print_ = f" [{one.programme_sha256[:_PRINT]}]" if one.programme_sha256 else ""
     rows = [
         (texts["plan.revision"], str(one.revision)),
-        (texts["plan.programme"], f"{_title(one, language)}{own} [{one.programme_sha256[:_PRINT]}]"),
+        (texts["plan.programme"], f"{_title(one, language)}{own}{print_}"),
         *(
             (texts[f"plan.cap_{name}"], f"{_number(one.caps_ua.get(name, 0), 1000, language)} mA")
             for name in ("A", "B")

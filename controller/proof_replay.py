@@ -192,8 +192,9 @@ class _Walk:
         if code * shot.width_us * self._full > CHARGE_MAX_PC * CODES:
             self.find("charge", f"{where}: code {code} for {shot.width_us} us")
         wanted = due.code(chunk.set_point_ua[channel], self._full)
-        if code > wanted or (self._fades_us is not None and code > self._codes[channel]):
-            self.find("over_set_point", f"{where}: code {code}; it may be {wanted}")
+        most = wanted if self._fades_us is None else min(wanted, self._codes[channel])  # a ramp to zero only falls
+        if code > most:
+            self.find("over_set_point", f"{where}: code {code}; it may be {most}")
         elif code < wanted:
             self._fades_us = at_us if self._fades_us is None else self._fades_us
             if at_us >= self._fades_us + FADE_MAX_US:

@@ -41,14 +41,14 @@ Points = Sequence[tuple[str, float]]
 def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician: bool) -> dict[str, Any]:
     """The report of a period, both days included. ``code`` stands for the person; a clinician's has every deviation.
 
-    A session in which a clinician looked for the caps is no training: no sum counts it, its marks are told.
+    A session in which a clinician looked for the caps is no training: no sum counts it; its marks are told, and pain.
     """
     kept = list(rows)
     everything = [one for one in records(kept) if _within(one.began, first, last)]
-    found = [one for one in everything if one.opened.get("looking") is not True]
+    found = [one for one in everything if not one.looking]
     days = [one for one in diary(kept).days if first.isoformat() <= one.day <= last.isoformat()]
     prescribed = [row for row in kept if row.kind == Kind.PRESCRIPTION and row.at[:10] <= last.isoformat()]
-    events = _events(kept, first, last)
+    events = _events(kept, everything, first, last)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -64,7 +64,7 @@ def report(rows: Iterable[Row], first: date, last: date, code: str, *, clinician
         "felt_from_ma": _by_channel((one.began, (one.rating or {}).get("felt_from_ua", {})) for one in found),
         "thresholds_ma": _thresholds(kept, first, last),
         "ratings": {name: _series(_rated(found, name)) for name in ("comfort", "strength")},
-        "pain": {name: _series(_rated(found, name)) for name in ("pain_before", "pain_after")},
+        "pain": {name: _series(_rated(everything, name)) for name in ("pain_before", "pain_after")},
         "adverse": _adverse(kept, first, last),
         "diary": {
             "goal_text": diary(kept).goal,
@@ -84,7 +84,7 @@ def as_csv(told: Mapping[str, Any]) -> str:
     writer.writerow(("section", "at", "session", "channel", "measure", "value"))
     for name, value in (("code", told["code"]), ("simulated", told["simulated"]), *told["period"].items()):
         writer.writerow(("report", "", "", "", name, value))
-    for name in ("sessions", "completed", "prescribed", "within_prescribed"):
+    for name in ("sessions", "completed", "ended_early", "prescribed", "within_prescribed"):
         writer.writerow(("adherence", "", "", "", name, told["adherence"][name]))
     for week in told["adherence"]["weeks"]:
         for name in ("sessions", "prescribed"):
@@ -92,7 +92,8 @@ def as_csv(told: Mapping[str, Any]) -> str:
     for name, value in told["dose"].items():
         writer.writerow(("dose", "", "", "", name, value))
     for one in told["sessions"]:
-        for name in (*PLANNED, "minutes", "contractions", "pulses", "charge_uc", "pauses", "deviations", "cause"):
+        figures = ("minutes", "contractions", "pulses", "charge_uc", "pauses", "deviations", "ended_early", "cause")
+        for name in (*PLANNED, *figures):
             writer.writerow(("sessions", one["began"], one["id"], "", name, one[name]))
         for name in ("comfortable_ma", "below_comfortable_s"):
             for channel, value in one[name].items():
@@ -194,7 +195,8 @@ def _adherence(found: list[Record], prescribed: list[Row], first: date, last: da
     """Sessions that ended in order against what was prescribed, in weeks from the first day on; one that is not whole,
     or goes beyond the last day the prescription is valid, is not judged.
 
-    ``within_prescribed``: sessions of judged weeks, each week's at most as many as were prescribed for it.
+    ``ended_early``: how many of those a person ended before their time. ``within_prescribed``: sessions of judged
+    weeks, each week's at most as many as were prescribed for it.
     """
     weeks: list[dict[str, Any]] = []
     begins = first
@@ -210,6 +212,7 @@ def _adherence(found: list[Record], prescribed: list[Row], first: date, last: da
     return {
         "sessions": len(found),
         "completed": sum(map(_completed, found)),
+        "ended_early": sum(_completed(one) and one.ended_early is True for one in found),
         "prescribed": sum(week["prescribed"] for week in judged),
         "within_prescribed": sum(min(week["sessions"], week["prescribed"]) for week in judged),
         "weeks": weeks,
@@ -250,6 +253,7 @@ def _session(one: Record, *, clinician: bool) -> dict[str, Any]:
         "prescription_revision": one.opened.get("prescription_revision"),
         "simulated": one.opened.get("simulated") is True,
         "completed": _completed(one),
+        "ended_early": one.ended_early,
         "cause": closed.get("cause"),
         "minutes": round(_minutes(one), 2),
         "contractions": one.contractions,
@@ -275,10 +279,16 @@ def _adverse(rows: list[Row], first: date, last: date) -> dict[str, Any]:
     return {"n": len(events), "events": events}
 
 
-def _events(rows: list[Row], first: date, last: date) -> list[dict[str, Any]]:
-    """What stopped or paused, with its cause."""
-    return [
-        {"at": row.at, "session": row.fields.get("session"), "code": row.fields["code"]}
-        for row in rows
-        if row.kind == Kind.CAUSE and _within(row.at, first, last)
+def _events(rows: list[Row], found: list[Record], first: date, last: date) -> list[dict[str, Any]]:
+    """What stopped, and what paused that no person paused, with its cause; in order."""
+    causes = [(row.at, row.fields) for row in rows if row.kind == Kind.CAUSE and _within(row.at, first, last)]
+    stops = [
+        {"at": at, "session": told.get("session"), "code": told["code"]} for at, told in causes if not told.get("again")
     ]
+    pauses = [
+        {"at": pause["at"], "session": one.id, "code": pause["cause"]}
+        for one in found
+        for pause in one.pauses
+        if pause["cause"] is not None
+    ]
+    return sorted(stops + pauses, key=lambda one: str(one["at"]))

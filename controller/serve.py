@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="plain HTTP also from the LAN: anybody there can listen in"
     )
+    parser.add_argument(
+        "--emg", type=Path, metavar="FILE", help="with --board sim: replay recorded muscle activity (.csv, .edf)"
+    )
     parser.add_argument("--state", type=Path, metavar="DIR", help="where everything is kept")
 
 

@@ -148,6 +148,12 @@ def accept(now: Record, asked: Prescribed, device: str, today: date) -> Record |
     return replace(now, revision=asked.revision, prescription=asked.sha256)
 
 
+def why_not(now: Record, asked: Prescribed, device: str, today: date) -> Refusal | None:
+    """Why it would not be taken, if so: for whoever asks beforehand."""
+    taken = accept(now, asked, device, today)
+    return taken if isinstance(taken, Refusal) else None
+
+
 def _no_number(text: str) -> Any:
     raise _Bad(f"{text[:20]}: allowed: whole numbers")
 

@@ -49,11 +49,11 @@ export class Alternate extends Component {
     }
     if (state.mode === "running") return html`<p class="line"><span>${t("turns.counted", { n: number(turns.counted), of: number(turns.stimulated) })}</span></p>`;
     if (!idle && !paused) return null;
-    return html`<section class="card"><h1>${t(one ? "turns.current" : paused ? "turns.yours" : "turns.title")}</h1>
-      ${one && html`<${Result} one=${one} />`}
+    return html`<section class="card"><h1>${t(one ? "guided.alternating" : paused ? "turns.yours" : "turns.title")}</h1>
+      ${one && html`<${Result} one=${one} /><h2>${t("turns.current")}</h2>`}
       <p role="status">${t(idle ? "turns.check_next" : one ? "turns.resume" : "turns.off")}</p>
       ${paused && !one && html`<button type="button" class="main" onClick=${() => this.begin()}>${t("turns.squeeze", { n: number(turns.own) })}</button>`}
-      ${paused && html`<button type="button" class=${one ? "main" : ""} onClick=${() => act("resume", state.epoch)}>${t("resume")}</button>`}
+      ${paused && html`<button type="button" class=${one ? "main" : ""} onClick=${() => act("resume", state.epoch)}>${t("turns.resume_now")}</button>`}
       <button type="button" class="link" onClick=${() => this.no()}>${t("turns.no")}</button></section>`;
   }
 }

@@ -61,11 +61,11 @@ function Whole({ one }) {
         <div><dt>${t("dose.below", { name })}</dt><dd>${number(one.below_comfortable_s[name] ?? 0)} s</dd></div>`)}
       <div><dt>${t("column.pauses")}</dt><dd>${number(one.pauses.length)}</dd></div>
       <div><dt>${t("column.deviations")}</dt><dd>${number(one.deviations.length)}</dd></div>
-      <div><dt>${t("delivered.end")}</dt><dd>${one.cause ? cause(one.cause) : t(one.ended ? "delivered.as_planned" : "report.end_unknown")}</dd></div>
+      <div><dt>${t("delivered.end")}</dt><dd>${one.cause ? cause(one.cause) : t(!one.ended ? "report.end_unknown" : one.closed.ended_early ? "delivered.early" : "delivered.as_planned")}</dd></div>
     </dl>
     <h2>${t("proof.title")}</h2><p class="small">${t("proof.what")}</p><${Proof} id=${one.id} />
     ${one.pauses.length + causes.length + cuts.length > 0 && html`<h2>${t("report.events")}</h2><ul>
-      ${one.pauses.map((pause) => html`<li>${moment(pause.at)}: ${pause.ms === null ? t("dose.pause_open") : t("dose.pause", { seconds: number(pause.ms / 1000) })}</li>`)}
+      ${one.pauses.map((pause) => html`<li>${moment(pause.at)}: ${pause.ms === null ? t("dose.pause_open") : t("dose.pause", { seconds: number(pause.ms / 1000) })}${pause.cause ? `. ${cause(pause.cause)}` : ""}</li>`)}
       ${causes.map((event) => html`<li>${moment(event.at)}: ${cause(event.code)}</li>`)}
       ${cuts.map((cut) => html`<li>${moment(cut.at)}: ${t("dose.cut", { us: number(cut.us) })}</li>`)}</ul>`}
     ${one.rating && html`<h2>${t("after.title")}</h2><p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before ?? "–", after: one.rating.pain_after })}

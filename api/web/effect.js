@@ -3,7 +3,7 @@ import "./sheet.js";
 import { Component, html } from "./html.js";
 import { call, command, loadMore } from "./net.js";
 import { store } from "./store.js";
-import { date, moment, number, refusal, t } from "./text.js";
+import { date, ma, moment, number, refusal, t } from "./text.js";
 import { Points } from "./plot.js";
 import { streak } from "./aim.js";
 import { Impressions } from "./remind.js";
@@ -14,13 +14,23 @@ const named = (code) => t(NAMES[code] ?? `effect.${code}`);
 const SIGNS = { more_than_chance: "●", too_early_to_say: "…", no_change_yet: "○" }; // told apart without colour
 const orNone = (asked) => asked.catch((error) => { if (error.code !== "not_found") throw error; return null; });
 const day = (ms) => new Date(ms).toISOString().slice(0, 10);
+const PAGE = 50; // trainings that are asked for at once
+
+async function older(trainings, until) { // the next page, or those back to a time
+  let page;
+  do {
+    page = await call("GET", `/training?limit=${PAGE}${trainings.length ? `&before=${trainings.at(-1).id}` : ""}`);
+    trainings = [...trainings, ...page];
+  } while (page.length === PAGE && trainings.at(-1).began > until);
+  return { trainings, more: page.length === PAGE };
+}
 
 // --- one training ---
 
 export const isInside = (where) => where === "vaginal" || where === "anal";
 
 // A measure as it is shown: in which unit, and through which factor.
-const UNITS = { strength_nv: ["µV", 1000], rest_nv: ["µV", 1000], hold_ms: ["s", 1000], endurance_ms: ["s", 1000], let_go_ms: ["s", 1000], comfortable_ua: ["mA", 1000], leaks: ["", 1], goal: ["", 1] };
+const UNITS = { strength_nv: ["µV", 1000], hold_ms: ["s", 1000], endurance_ms: ["s", 1000], rest_nv: ["µV", 1000], let_go_ms: ["s", 1000], comfortable_ua: ["mA", 1000], leaks: ["", 1], goal: ["", 1] };
 const tenth = (value) => number(Math.round(value * 10) / 10);
 const shown = (code, value) => `${tenth(value / UNITS[code][1])} ${UNITS[code][0]}`.trim();
 const RELEASE_BEHIND = 10; // points from which on letting go is what is worth a word
@@ -40,10 +50,11 @@ const Technique = ({ told }) => html`<dl><div><dt>${t("result.can_contract")}</d
   <div><dt>${t("result.can_let_go")}</dt><dd>${t(told.can_let_go ? "yes" : "result.not_yet")}</dd></div>
   <div><dt>${t("result.apart")}</dt><dd>${t("result.of", { n: number(Math.round(told.told_apart_permille / 10)), of: number(100) })}</dd></div></dl>`;
 
+const uv = (nv, spread_nv) => `${ma(nv / 1000)}${spread_nv === undefined ? "" : `\u00a0±\u00a0${ma(spread_nv / 1000)}`}`; // one decimal, in one piece
 const STAGES = ["rest_before", "flick", "hold", "endurance", "rest_after"]; // as they follow each other
 const Stages = ({ protocol, norms }) => html`<div class="wide" role="region" tabindex="0" aria-label=${t("guided.glazer")}><table class="stages"><caption>${t("guided.glazer")}, µV</caption><thead><tr><td></td><th scope="col">${t("stage.mean")} ± ${t("stage.spread")}</th><th scope="col">${t("stage.peak")}</th><th scope="col">${t("stage.norm")}</th></tr></thead>
-  <tbody>${STAGES.map((name) => [name, protocol[name]]).filter(([, one]) => one).map(([name, one]) => html`<tr><th scope="row">${t(`stage.${name}`)}</th><td>${tenth(one.mean_nv / 1000)} ± ${number(one.spread_permille / 10)} %</td><td>${tenth(one.peak_nv / 1000)}</td>
-    <td>${norms?.[name] ? `${tenth(norms[name].mean_nv / 1000)} ± ${tenth(norms[name].sd_nv / 1000)}` : "–"}</td></tr>`)}</tbody></table></div>`;
+  <tbody>${STAGES.map((name) => [name, protocol[name]]).filter(([, one]) => one).map(([name, one]) => html`<tr><th scope="row">${t(`stage.${name}`)}</th><td>${uv(one.mean_nv, one.mean_nv * one.spread_permille / 1000)}</td><td>${uv(one.peak_nv)}</td>
+    <td>${norms?.[name] ? uv(norms[name].mean_nv, norms[name].sd_nv) : "–"}</td></tr>`)}</tbody></table></div>`;
 
 export const Result = ({ one }) => html`
   ${one.ended_by && !["over", "person"].includes(one.ended_by) && html`<p class="told">${refusal(one.ended_by)}</p>`}
@@ -53,7 +64,7 @@ export const Result = ({ one }) => html`
   ${one.technique && html`<${Technique} told=${one.technique} />`}
   ${one.warnings.map((code) => html`<p class="told">${t(`warn.${code}`)}</p>`)}
   ${one.protocol && html`<${Stages} protocol=${one.protocol} norms=${one.norms} />`}
-  <dl>${Object.entries(one.measures).map(([code, value]) => html`<div><dt>${named(code)}</dt><dd>${shown(code, value)}</dd></div>`)}</dl>`;
+  <dl>${Object.keys(UNITS).filter((code) => code in one.measures).map((code) => html`<div><dt>${named(code)}</dt><dd>${shown(code, one.measures[code])}</dd></div>`)}</dl>`;
 
 // --- week by week ---
 
@@ -63,7 +74,7 @@ function Drawn({ one, effect }) { // each point is one week, in its middle; of `
   const points = one.points.map((point) => ({ at: day(from + (7 * point.week - 4) * DAY_MS), value: value(point) }));
   const unit = one.code === "overall" ? t("effect.of_first") : one.code === "goal" ? "0–10" : UNITS[one.code][0] || t("effect.a_day");
   return html`<${Points} title=${unit} lines=${[["", { n: points.length, points }]]} from=${effect.first_day} to=${day(from + (12 * 7 - 1) * DAY_MS)}
-    top=${one.code === "goal" ? 10 : undefined} note=${`${t("effect.weeks", { n: number(points.length) })} ${t(one.more_is_better ? "effect.more" : "effect.less")}`} />`;
+    scale=${one.code === "goal" ? [0, 10] : undefined} note=${`${t("effect.weeks", { n: number(points.length) })} ${t(one.more_is_better ? "effect.more" : "effect.less")}`} />`;
 }
 
 const Measure = ({ one, effect }) => html`<article><h2>${named(one.code)}</h2>
@@ -81,11 +92,11 @@ export class Effect extends Component {
     try {
       const yearAgo = day(Date.now() - 365 * DAY_MS); // how far back weeks in a row are counted
       for (let had = 0; store.more && store.sessions.length > had && store.sessions.at(-1).began > yearAgo;) { had = store.sessions.length; await loadMore(); }
-      const [effect, trainings] = await Promise.all([orNone(call("GET", `/effect${course ? `?course=${course}` : ""}`)), call("GET", "/training")]);
-      this.setState({ effect, trainings });
+      const effect = await orNone(call("GET", `/effect${course ? `?course=${course}` : ""}`));
+      this.setState({ effect, ...(this.state.trainings ? {} : await older([], yearAgo)) });
     } catch (error) { this.setState({ refused: error.code }); }
   }
-  render(_, { effect, trainings, refused }) {
+  render(_, { effect, trainings, more, refused }) {
     const patient = store.me.role === "patient";
     const measured = effect?.measures.filter((one) => one.points.length) ?? [];
     return html`<section class="card"><a class="back-link noprint" href="#/history">‹ ${t("history.title")}</a><h1>${t("effect.title")}</h1>
@@ -93,13 +104,14 @@ export class Effect extends Component {
       ${!trainings && !refused && html`<p role="status">${t("loading")}</p>`}
       ${trainings && patient && html`<${Done} trainings=${trainings} />`}
       ${effect && html`<p>${t("effect.course", { date: date(effect.first_day), n: number(effect.weeks_over) })}</p>
-        ${effect.simulated && html`<p class="told">${t("simulated")}</p>`}
+        ${effect.simulated && html`<p class="told">${t("effect.simulated")}</p>`}
         <p class="small">${t("effect.text")}</p>
         <div class="points">${measured.map((one) => html`<${Measure} key=${one.code} one=${one} effect=${effect} />`)}</div>
         ${effect.course > 1 && html`<button type="button" class="noprint" onClick=${() => this.load(effect.course - 1)}>${t("effect.before")}</button>`}`}
       ${trainings && !measured.length && html`<p>${t("effect.none")}</p>`}
       ${trainings?.length > 0 && html`<h2>${t("effect.trainings")}</h2>${trainings.map((one) => html`<details key=${one.id}><summary>${t(`guided.${one.name}`)}
-        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}<${Impressions} /></section>`;
+        <span class="quiet"> ${moment(one.began)}${one.score?.total == null ? "" : ` · ${t("result.of", { n: number(one.score.total), of: number(100) })}`}</span></summary><${Result} one=${one} /></details>`)}`}
+      ${more && html`<button type="button" class="noprint" onClick=${async () => this.setState(await older(trainings).catch((error) => ({ refused: error.code })))}>${t("effect.older")}</button>`}<${Impressions} /></section>`;
   }
 }
 
@@ -131,7 +143,7 @@ export class Perfect extends Component {
         <label>P – ${t("perfect.power")}<select name="power" required onChange=${(event) => this.setState({ power: event.target.value })}><option value="" selected=${power === ""}>${t("diary.not_told")}</option>
           ${POWERS.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>
         ${power !== "0" && html`<div class="pair">${COUNTS.map((name) => html`<label>${name[0].toUpperCase()} – ${t(`perfect.${name}`)}<input type="number" inputmode="numeric" name=${name} min="0" max="10" step="1" required /></label>`)}</div>`}
-        <label>${t("diary.note")}<textarea name="note" rows="2" maxlength="500"></textarea></label>
+        <label>${t("column.remark")}<textarea name="note" rows="2" maxlength="500"></textarea></label>
         <button type="submit" class="main">${t("after.send")}</button></form>
       ${refused && html`<p class="told" role="alert">${refusal(refused)}</p>`}
       ${[...(all ?? [])].reverse().map((one) => html`<article><h2>${date(one.day)}</h2>

@@ -76,7 +76,8 @@ class Exercise extends Component {
 const OWN_KINDS = ["hold", "flick", "endurance", "gentle"];
 const FIRST = { kind: "hold", squeeze_ms: 5000, pause_ms: 5000, repeats: 8, level_percent: 60, sets: 1, set_pause_ms: 0 };
 const MOST = 6;
-const FIELDS = [["squeeze_ms", "guided.squeeze", 0.5, 60, "s"], ["pause_ms", "guided.release", 0.5, 120, "s"], ["repeats", "editor.repeats", 1, 30],
+const show = (said) => said?.scrollIntoView({ block: "nearest" }); // what is wrong never stands behind STOPP
+const FIELDS = [["squeeze_ms", "guided.squeeze", 0.5, 60, "s"], ["pause_ms", "part.pause", 0.5, 120, "s"], ["repeats", "editor.repeats", 1, 30],
   ["level_percent", "mix.level_percent", 10, 100, "%"], ["sets", "mix.sets", 1, 5], ["set_pause_ms", "mix.set_pause_ms", 0, 120, "s"]];
 const starts = (name) => { const word = t(`guided.${name}`); return t("guided.begin", { name: word[0].toLowerCase() + word.slice(1) }); };
 const per = (name) => (name.endsWith("_ms") ? 1000 : 1); // shown in seconds
@@ -100,8 +101,8 @@ class Mix extends Component {
       ${all.map((one) => html`<div class="phase-form" key=${one.key}>
         <label>${t("look.mark")}<select name=${`kind ${one.key}`}>${OWN_KINDS.map((kind) => html`<option value=${kind} selected=${kind === one.kind}>${t(`task.${kind}`)}</option>`)}</select></label>
         <div class="pair">${this.fields().map(([name, words, min, max, unit]) => html`<label>${t(words)}${unit ? ` (${unit})` : ""}<input type="number" inputmode="decimal"
-          name=${`${name} ${one.key}`} min=${min} max=${max} step=${per(name) > 1 ? 0.5 : 1} required defaultValue=${one[name] / per(name)} /></label>`)}</div>
-        ${one.pause_ms < one.squeeze_ms && html`<p class="wrong" role="alert">${refusal("pause_too_short")}</p>`}
+          name=${`${name} ${one.key}`} min=${min} max=${max} step=${per(name) > 1 ? 0.5 : 1} required defaultValue=${one[name] / per(name)} /></label>
+          ${name === "pause_ms" && one.pause_ms < one.squeeze_ms && html`<p class="wrong" role="alert" ref=${show}>${refusal("pause_too_short")}</p>`}`)}</div>
         ${all.length > 1 && html`<button type="button" onClick=${() => this.setState({ all: all.filter((other) => other !== one) })}>${t("editor.delete")}</button>`}</div>`)}
       ${all.length < MOST && html`<button type="button" onClick=${() => this.setState({ all: [...all, { ...FIRST, key: Math.max(...all.map((one) => one.key)) + 1 }] })}>${t("mix.add")}</button>`}
       <button type="submit">${starts("own")}</button></form>`;
@@ -147,8 +148,10 @@ export class Guided extends Component {
 // A pelvis from the side: the floor hangs between pubic bone and tailbone, and lifts.
 const pelvis = (floor, more) => html`<g class="ink"><path d="M40 40c-8 16-4 34 12 44M160 30c8 20 4 36-12 48" /><path d="M70 30c-4 20 4 30 30 30s34-10 30-30" class="soft" />
   <path d=${`M52 84Q100 ${floor} 148 78`} class="probe" /><path d=${more} /></g>`;
+const spots = (...at) => html`<g class="ink">${at.map(([x, y]) => html`<ellipse class="soft" cx=${x} cy=${y} rx="14" ry="14" />`)}</g>${LYING}`; // no outline
 const PAGE_PICTURES = {
-  lift: pelvis(62, "M100 112V84m-7 8 7-8 7 8"), release: pelvis(118, "M100 76v18m-7-8 7 8 7-8"), others: LYING, breathe: LYING,
+  lift: pelvis(62, "M100 112V84m-7 8 7-8 7 8"), release: pelvis(118, "M100 76v18m-7-8 7 8 7-8"), others: spots([73, 78], [106, 86], [121, 67]),
+  breathe: html`${LYING}<g class="ink"><path d="M26 58q-6-6 0-12t0-12M38 56q-6-6 0-12t0-12M73 66V44m-6 7 6-7 6 7" /></g>`,
   fingers: pelvis(62, "M90 136V92q5-8 10 0 5-8 10 0v44M100 92v36"),
 };
 const PAGES = Object.keys(PAGE_PICTURES);
@@ -164,9 +167,9 @@ export class Teach extends Component {
     return html`<section class="card"><a class="back-link" href="#/guided">‹ ${t("guided.title")}</a>
       <p class="small">${t("result.of", { n: at + 1, of: PAGES.length })}</p>
       <h1 tabindex="-1" ref=${(head) => { this.head = head; }}>${t(`teach.${page}`)}</h1>
-      <figure><svg viewBox="0 0 200 140" role="img" aria-label=${t(`teach.${page}`)}>${PAGE_PICTURES[page]}</svg></figure>
+      <figure><svg viewBox="0 24 200 116" role="img" aria-label=${t(`teach.${page}`)}>${PAGE_PICTURES[page]}</svg></figure>
       <p>${t(`teach.${page}_text`)}</p>
-      ${last ? html`<a class="button main" href="#/guided">${t("guided.title")}</a>` : html`<button type="button" class="main" onClick=${() => this.to(at + 1)}>${t("next")}</button>`}
-      ${at > 0 && html`<button type="button" onClick=${() => this.to(at - 1)}>${t("guided.back")}</button>`}</section>`;
+      <div class="actions">${at > 0 && html`<button type="button" onClick=${() => this.to(at - 1)}>${t("guided.back")}</button>`}
+      ${last ? html`<a class="button main" href="#/guided">${t("guided.done")}</a>` : html`<button type="button" class="main" onClick=${() => this.to(at + 1)}>${t("next")}</button>`}</div></section>`;
   }
 }

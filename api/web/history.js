@@ -10,12 +10,13 @@ const DAY_MS = 86_400_000;
 const day = (ms) => new Date(ms).toISOString().slice(0, 10);
 const series = (points) => ({ n: points.length, points });
 
-function weeks(sessions) { // how many in each week, from the first Monday on
-  const days = sessions.map((one) => Date.parse(one.began.slice(0, 10)));
+function weeks(sessions, counted) { // how many in each week, from the first Monday on
+  const onDays = (all) => all.map((one) => Date.parse(one.began.slice(0, 10)));
+  const days = onDays(sessions), those = onDays(counted);
   const monday = (ms) => ms - ((new Date(ms).getUTCDay() + 6) % 7) * DAY_MS;
   const found = [];
   for (let from = monday(Math.min(...days)); from <= Math.max(...days); from += 7 * DAY_MS) {
-    found.push({ at: day(from), value: days.filter((one) => monday(one) === from).length });
+    found.push({ at: day(from), value: those.filter((one) => monday(one) === from).length });
   }
   return found;
 }
@@ -24,7 +25,7 @@ class Row extends Component {
   async open() { if (!this.state.whole) this.setState({ whole: await call("GET", `/sessions/${this.props.one.id}`).catch(() => null) }); }
   render({ one }, { whole }) {
     return html`<details onToggle=${() => this.open()}><summary>${moment(one.began)}
-      <span class="quiet"> ${programmeTitle(one.programme)}${one.cause ? ` – ${cause(one.cause)}` : ""}</span></summary>
+      <span class="quiet"> ${one.looking ? t("threshold.title") : programmeTitle(one.programme)}${one.cause ? ` – ${cause(one.cause)}` : ""}</span></summary>
       <${Delivered} one=${one} />
       ${one.rating && html`<p>${t("history.rated", { comfort: one.rating.comfort, strength: one.rating.strength, before: one.rating.pain_before ?? "–", after: one.rating.pain_after })}
         ${one.rating.note && html`<br /><q>${one.rating.note}</q>`}</p>`}
@@ -45,10 +46,11 @@ const Ways = () => html`<p class="actions"><a class="button" href="#/effect">${t
 export function History() {
   const sessions = [...store.sessions].reverse().filter((one) => one.contractions > 0 || one.ended);
   if (!sessions.length) return html`<section class="card"><h1>${t("history.title")}</h1><p>${t("history.none")}</p><${Ways} /></section>`;
-  const felt = sessions.filter((one) => Object.keys(one.comfortable_ma).length);
+  const trained = sessions.filter((one) => !one.looking); // looking for the strength is no training
+  const felt = trained.filter((one) => Object.keys(one.comfortable_ma).length);
   const names = [...new Set(felt.flatMap((one) => Object.keys(one.comfortable_ma)))].sort();
   const rated = sessions.filter((one) => one.rating);
-  const byWeek = weeks(sessions);
+  const byWeek = weeks(sessions, trained);
   const [from, to] = [byWeek[0].at, day(Date.parse(byWeek.at(-1).at) + 6 * DAY_MS)];
   const planned = store.plan?.sessions_per_week ?? 0;
   const few = (n) => t(n < 6 ? "history.few" : "history.points", { n: number(n) });
@@ -57,7 +59,7 @@ export function History() {
   return html`<section class="card"><h1>${t("history.title")}</h1>
     <div class="points">${drawn("history.weeks", [["", series(byWeek)]], planned ? t("history.planned", { n: number(planned) }) : few(byWeek.length), { bars: true })}
     ${drawn("history.comfortable", names.map((name) => [t("channel", { name }), points(felt, (one) => one.comfortable_ma[name])]), `${t("history.comfortable_note")} ${few(felt.length)}`)}
-    ${drawn("history.pain", [[t("history.before"), points(rated, (one) => one.rating.pain_before)], [t("history.after"), points(rated, (one) => one.rating.pain_after)]], few(rated.length), { top: 10 })}</div>
+    ${drawn("history.pain", [[t("history.before"), points(rated, (one) => one.rating.pain_before)], [t("history.after"), points(rated, (one) => one.rating.pain_after)]], few(rated.length), { scale: [0, 10] })}</div>
     <${Ways} />
     <h2>${t("history.list")}</h2>${store.sessions.map((one) => html`<${Row} key=${one.id} one=${one} />`)}
     <${Older} />

@@ -132,7 +132,7 @@ export class Live extends Component {
   }
   told({ id, event, levels }) {
     if (id !== this.props.training.id) return;
-    if (event === "levels") this.setState({ unsure: !levels?.usable });
+    if (event === "levels") this.setState({ unsure: !levels?.usable }, () => inView(document.querySelector(".session")));
     if (event === "closed") this.over();
   }
   over() {
@@ -162,7 +162,7 @@ export class Live extends Component {
     if (here && here.what !== this.here?.what) cue(here.what === "squeeze" ? "up" : "down");
     this.here = here;
     const left = here ? Math.ceil((endOf(here) - at) / 1000) : 0, hum = this.signal === "hum";
-    const key = [here?.start_ms, left, bad, this.does, hum, at === null].join();
+    const key = [here?.start_ms, left, bad, this.does, hum, at === null, document.documentElement.dataset.theme].join();
     if (key === this.key) return;
     Object.assign(this, { key, colours: look() });
     this.setState({ here, left, bad, does: this.does, hum, ready: at !== null });
@@ -171,7 +171,7 @@ export class Live extends Component {
     const squeeze = here?.what === "squeeze";
     const hint = bad ? NO_MEASUREMENT[bad] : does ? `muscle.${does}` : here ? (squeeze ? `task.${here.task}` : here.task === "between" ? "task.between" : "task.rest") : "loading";
     return html`<div class="session" ref=${inView}><${Awake} /><h1 class="phase">${t(`guided.${training.name}`)}</h1>
-      <p class="now"><span role="status">${t(here ? (squeeze ? "guided.squeeze" : "guided.release") : ready ? "guided.done" : "guided.ready")}</span> <strong aria-hidden="true">${left > 0 && seconds(left * 1000)}</strong></p>
+      <p class="now"><span role="status">${t(here ? (squeeze ? "guided.squeeze" : "guided.release") : ready ? "guided.done" : "guided.ready")}</span> <strong aria-hidden="true">${left > 0 && `${seconds(left * 1000)} s`}</strong></p>
       <canvas class=${`scene ${bad ? "old" : ""}`} role="img" aria-label=${t("muscle.picture")} ref=${(canvas) => { this.canvas = canvas; }}></canvas>
       <${Place} parts=${training.parts} here=${here} />
       <p class="hint say">${t(hint)}</p>
@@ -219,7 +219,7 @@ export class Muscle extends Component {
     const later = () => this.setState({ step: null });
     if (training) return html`<${Live} key=${training.id} training=${training} over=${(id) => this.over(id)} />`;
     if (one) {
-      return html`<section class="card"><h1>${t("guided.done")}</h1>
+      return html`<section class="card"><h1>${t(one.whole ? "guided.done" : "result.ended")}</h1>
         ${isInside(one.sensor) && isOff() && html`<p>${t("after.out")} ${t("after.wash")}</p>`}<${Result} one=${one} />
         <button type="button" class="main" onClick=${() => { this.setState({ one: null }); this.load(); }}>${t("guided.back")}</button>
         <a class="button" href="#/effect">${t("effect.title")}</a></section>`;

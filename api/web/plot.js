@@ -1,5 +1,5 @@
-// A small plot as a drawing, sharp on paper: each point is one that was told. The y axis begins at 0, the x axis is the whole
-// period; a thin line leads from point to point, and nothing is smoothed or drawn beyond them.
+// A small plot as a drawing, sharp on paper: each point is one that was told. The y axis begins at 0, or where the scale
+// does; the x axis is the whole period; a thin line leads from point to point, and nothing is smoothed or drawn beyond them.
 import { html } from "./html.js";
 import { number, shortDate, t } from "./text.js";
 
@@ -12,7 +12,7 @@ function roof(most) { // the next round number
   return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((one) => one * unit).find((one) => one >= most - 1e-9);
 }
 
-const levels = (most) => (Number.isInteger(most) && most <= 5 ? [...Array(most + 1).keys()] : [0, most / 2, most]);
+const levels = (least, most) => (Number.isInteger(most) && most <= 5 ? [...Array(most - least + 1).keys()].map((one) => one + least) : [least, (least + most) / 2, most]);
 
 const DOT = [
   (x, y) => html`<circle cx=${x} cy=${y} r="3.5" class="dots" />`,
@@ -27,21 +27,21 @@ export function basis(series, name = "") {
   return name ? `${name}: ${said}` : said;
 }
 
-// `lines`: [name, series as in a report]. `from` and `to`: days, both included. `note`: said in place of how many points
+// `lines`: [name, series as in a report]. `from` and `to`: days, both included. `scale`: its least and most, where it has them. `note`: said in place of how many points
 // they are. `bars`: each point is a week from its day on.
-export function Points({ title, lines, from, to, top, note, bars }) {
+export function Points({ title, lines, from, to, scale, note, bars }) {
   const told = lines.filter(([, series]) => series.n > 0);
   if (!told.length) return null;
   const [x0, x1] = [Date.parse(from), Date.parse(to) + 86_400_000];
-  const most = top ?? roof(Math.max(1, ...told.flatMap(([, series]) => series.points.map((one) => one.value))));
+  const [least, most] = scale ?? [0, roof(Math.max(1, ...told.flatMap(([, series]) => series.points.map((one) => one.value))))];
   const x = (at) => LEFT + ((Date.parse(at) - x0) / (x1 - x0)) * (W - LEFT - RIGHT);
-  const y = (value) => TOP + (1 - value / most) * (H - TOP - BOTTOM);
+  const y = (value) => TOP + (1 - (value - least) / (most - least)) * (H - TOP - BOTTOM);
   const notes = note ? [note] : told.map(([name, series]) => basis(series, name));
   const week = (7 * 86_400_000 / (x1 - x0)) * (W - LEFT - RIGHT);
   return html`<figure><figcaption><strong>${title}</strong>
       ${told.length > 1 && html` <span class="small">${told.map(([name], n) => html`<span class="sign">${SIGNS[n]} ${name}</span>`)}</span>`}</figcaption>
     <svg viewBox=${`0 0 ${W} ${H}`} role="img" aria-label=${`${title}. ${notes.join(" ")}`}>
-      ${levels(most).map((value) => html`<path class="grid" d=${`M${LEFT} ${y(value)}H${W - RIGHT}`} />
+      ${levels(least, most).map((value) => html`<path class="grid" d=${`M${LEFT} ${y(value)}H${W - RIGHT}`} />
         <text x=${LEFT - 5} y=${y(value) + 4} text-anchor="end">${number(value)}</text>`)}
       ${[["start", 0], ["middle", 0.5], ["end", 1]].map(([anchor, share]) => html`<text x=${LEFT + share * (W - LEFT - RIGHT)} y=${H - 6} text-anchor=${anchor}>
         ${shortDate(x0 + share * (x1 - 86_400_000 - x0))}</text>`)}

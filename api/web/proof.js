@@ -30,8 +30,15 @@ export function verdict(id) {
   if (!one) return t("proof.not_asked");
   if (one.refused) return refusal(one.refused);
   if (one.at === undefined) return t("proof.asking");
-  return one.proved ? t("proof.proved") : `${t("proof.not_proved")}: ${why(one).map((about) => t(`proof.${about}`)).join(" ")}`;
+  const word = judged(one);
+  return word === "proved" ? t("proof.proved") : `${t(`proof.${word}`)}: ${why(one).map((about) => t(`proof.${about}`)).join(" ")}`;
 }
+
+// What is not kept any more speaks against nothing: a recording may be removed.
+const GONE = ["absent", "unread"];
+const judged = (one) => (one.proved ? "proved" : why(one).every((about) => GONE.includes(about)) ? "not_possible" : "not_proved");
+
+const SHOWN = { proved: ["good", "✓", "proof.good"], not_possible: ["", "–", "proof.why"], not_proved: ["bad", "✗", "proof.bad"] };
 
 export const why = (one) => [...new Set([...one.findings.map((finding) => finding.about), ...(one.sealed || one.findings.length ? [] : ["seal"])])];
 
@@ -44,8 +51,9 @@ export class Proof extends Component {
       return html`<div class="verdict" role="status"><p>${one.refused ? refusal(one.refused) : t("proof.asking_long")}</p>
         ${one.refused && html`<button type="button" class="noprint" onClick=${() => prove(id)}>${t("proof.again")}</button>`}</div>`;
     }
-    return html`<div class=${`verdict ${one.proved ? "good" : "bad"}`} role="status">
-      <p><strong>${one.proved ? "✓" : "✗"} ${t(one.proved ? "proof.proved" : "proof.not_proved")}.</strong> ${t(one.proved ? "proof.good" : "proof.bad")}</p>
+    const word = judged(one), [look, sign, then] = SHOWN[word];
+    return html`<div class=${`verdict ${look}`} role="status">
+      <p><strong>${sign} ${t(`proof.${word}`)}.</strong> ${t(then)}</p>
       ${!one.proved && html`<ul>${why(one).map((about) => html`<li>${t(`proof.${about}`)}</li>`)}</ul>`}
       <p class="small">${t("proof.basis", { chunks: number(one.chunks), pulses: number(one.pulses), time: clockTime(one.at) })}</p>
       ${one.findings.some((finding) => finding.detail) && html`<details><summary>${t("proof.details")}</summary><ul class="small" lang="en">

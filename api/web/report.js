@@ -37,6 +37,7 @@ function Plan({ plan }) {
 const Adherence = ({ told }) => html`<dl class="two">
     <${Fact} name=${t("report.sessions")}>${number(told.sessions)}<//>
     <${Fact} name=${t("report.completed")}>${number(told.completed)}<//>
+    ${told.ended_early > 0 && html`<${Fact} name=${t("report.early")}>${number(told.ended_early)}<//>`}
   </dl>
   <p>${told.prescribed ? t("report.within", { done: number(told.within_prescribed), of: number(told.prescribed) }) : t("report.not_judged")}</p>
   ${told.prescribed > 0 && html`<table class="weeks"><caption>${t("report.weeks")}</caption><thead><tr><th scope="col">${t("report.week_from")}</th><th scope="col">${t("report.done")}</th>
@@ -57,14 +58,14 @@ function Felt({ told }) {
     ["report.comfortable", byChannel(told.comfortable_ma)],
     ["report.felt", byChannel(told.felt_from_ma)],
     ...marks.map(([name, found]) => [t("report.thresholds", { name }), ["sensory", "motor", "comfortable"].map((mark) => [t(`report.mark_${mark}`), found[mark]]), undefined, true]),
-    ["report.ratings", [[t("report.comfort"), told.ratings.comfort], [t("report.strength"), told.ratings.strength]], 5],
-    ["history.pain", [[t("history.before"), told.pain.pain_before], [t("history.after"), told.pain.pain_after]], 10],
-    ["diary.leaks", [["", diary.leaks]]], ["diary.pads", [["", diary.pads]]], ["report.near", [["", diary.goal]], 10], ["pgi.report", [["", told.impression]], 7],
+    ["report.ratings", [[t("report.comfort"), told.ratings.comfort], [t("report.strength"), told.ratings.strength]], [1, 5]],
+    ["history.pain", [[t("history.before"), told.pain.pain_before], [t("history.after"), told.pain.pain_after]], [0, 10]],
+    ["diary.leaks", [["", diary.leaks]]], ["diary.pads", [["", diary.pads]]], ["report.near", [["", diary.goal]], [0, 10]], ["pgi.report", [["", told.impression]], [1, 7]],
   ];
   const none = drawn.every(([, lines]) => lines.every(([, series]) => series.n === 0));
-  return html`${diary.goal_text && html`<p class="lead">${t("diary.goal")}: <q>${diary.goal_text}</q></p>`}
+  return html`${diary.goal_text && html`<p class="lead">${t("report.goal")}: <q>${diary.goal_text}</q></p>`}
     ${none ? html`<p>${t("report.no_points")}</p>` : html`<p class="small lead">${t("report.points_note")} ${t("report.notice")}</p>`}
-    <div class="points">${drawn.map(([title, lines, top, said]) => html`<${Points} title=${said ? title : t(title)} lines=${lines} top=${top} from=${from} to=${to} />`)}</div>
+    <div class="points">${drawn.map(([title, lines, scale, said]) => html`<${Points} title=${said ? title : t(title)} lines=${lines} scale=${scale} from=${from} to=${to} />`)}</div>
     ${marks.filter(([, found]) => found.motor_not_observed).map(([name, found]) => html`<p>${t("report.not_observed", { name, n: number(found.motor_not_observed) })}</p>`)}`;
 }
 
@@ -72,9 +73,11 @@ const Adverse = ({ told }) => told.n === 0 ? html`<p>${t("report.no_adverse")}</
     <strong> ${one.what.map((what) => t(`adverse.${what}`)).join(", ")}</strong> – ${t(one.released ? "report.released" : "report.not_released")}</li>`)}</ul>`;
 
 const Events = ({ told }) => told.events.length === 0 ? html`<p>${t("report.no_events")}</p>` : html`
-  <table class="events"><thead><tr><th scope="col">${t("report.cause")}</th><th scope="col">${t("report.times")}</th></tr></thead>
-    <tbody>${Object.entries(told.causes).map(([code, n]) => html`<tr><th scope="row">${cause(code)}</th><td>${number(n)}</td></tr>`)}</tbody></table>
-  <details open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}: ${cause(one.code)}</li>`)}</ul></details>`;
+  <table class="events"><thead><tr><th scope="col">${t("report.cause")}</th><th scope="col">${t("report.times")}</th><th scope="col">${t("report.outside")}</th></tr></thead>
+    <tbody>${Object.keys(told.causes).map((code) => html`<tr><th scope="row">${cause(code)}</th>${[true, false].map((within) => html`<td>
+      ${number(told.events.filter((one) => one.code === code && (one.session !== null) === within).length)}</td>`)}</tr>`)}</tbody></table>
+  <p class="small">${t("report.outside_note")}</p>
+  <details class="whole" open=${told.events.length < 12}><summary>${t("report.when")}</summary><ul>${told.events.map((one) => html`<li>${moment(one.at)}${one.session === null ? `, ${t("report.outside").toLowerCase()}` : ""}: ${cause(one.code)}</li>`)}</ul></details>`;
 
 function Sessions({ told }) {
   const columns = ["began", "minutes", "contractions", "pulses", "comfortable", "charge_mc", "below", "pauses", "deviations", "end", "proof"];
@@ -91,7 +94,7 @@ function Sessions({ told }) {
       <td role="cell" data-name=${name.below}>${perChannel(one.below_comfortable_s, number)}</td>
       <td role="cell" data-name=${name.pauses}>${number(one.pauses)}</td>
       <td role="cell" data-name=${name.deviations} class=${one.deviations ? "off" : ""}>${number(one.deviations)}</td>
-      <td role="cell" class="long" data-name=${name.end}>${one.cause ? cause(one.cause) : t(one.completed ? "delivered.as_planned" : "report.end_unknown")}</td>
+      <td role="cell" class="long" data-name=${name.end}>${one.cause ? cause(one.cause) : t(!one.completed ? "report.end_unknown" : one.ended_early ? "delivered.early" : "delivered.as_planned")}</td>
       <td role="cell" class="long" data-name=${name.proof}>${verdict(one.id)}</td></tr>`)}</tbody></table>`;
 }
 

@@ -198,11 +198,11 @@ export function Running({ state, mine, children }) {
   const part = paused ? "pause" : session.part;
   return html`
     <${Awake} /><${Cues} part=${part} />
-    <h1 class="phase">${session.phase ? t("phase", { n: session.phase, name: inLanguage(session.phase_name) }) : t("session")}</h1>
+    ${!(paused && store.turns) && html`<h1 class="phase">${session.phase ? t("phase", { n: session.phase, name: inLanguage(session.phase_name) }) : t("session")}</h1>
     <${Ring} part=${part} leftMs=${paused ? 0 : session.part_left_ms} totalMs=${store.part.totalMs} stale=${store.stale}
       word=${paused ? t("part.paused") : null} />
     <p class="line"><span>${t("squeeze_of", { n: session.contraction, of: session.contractions })}</span>
-      <span>${t("left", { time: clock(session.left_ms) })}</span></p>
+      <span>${t("left", { time: clock(session.left_ms) })}</span></p>`}
     ${used(state).map((name) => html`<${Channel} key=${name} name=${name} state=${state} mine=${mine} />`)}
     ${children}
     ${mine && html`<div class="actions">

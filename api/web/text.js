@@ -10,6 +10,7 @@ const date_ = (options) => (tag) => new Intl.DateTimeFormat(tag, options);
 const FORMATS = {
   ma: number_({ minimumFractionDigits: 1, maximumFractionDigits: 1 }),
   number: number_({ maximumFractionDigits: 2 }),
+  small: number_({ maximumSignificantDigits: 2 }), // else a small figure would be 0
   date: date_({ day: "numeric", month: "short", year: "numeric" }),
   short: date_({ day: "numeric", month: "short" }),
   weekday: date_({ weekday: "long", day: "numeric" }),
@@ -49,7 +50,7 @@ const format = (name, value) => (formats[name] ??= FORMATS[name](LANGUAGES[langu
 export const ma = (value) => format("ma", value);
 // As most are: written alike in every language so far, and without what the first format costs.
 const plain = (value) => Number.isInteger(value) && value >= 0 && value < 1000;
-export const number = (value) => (plain(value) ? String(value) : format("number", value));
+export const number = (value) => (plain(value) ? String(value) : format(Math.abs(value) < 0.1 ? "small" : "number", value));
 export const date = (value) => format("date", new Date(value));
 export const shortDate = (value) => format("short", new Date(value));
 export const weekday = (value) => format("weekday", new Date(value));

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from controller.launch import Control, LaunchError
 from controller.training.shapes import Part
-from hw.emg import EmgError, Simulated, Source, open_ads1115
+from hw.emg import EmgError, Recorded, Simulated, Source, open_ads1115, read_csv, read_edf
 
 
 class SimulatedPerson:
@@ -41,6 +41,12 @@ def sensor(control: Path | None) -> tuple[Callable[[], Source], Callable[[Part |
         return open_ads1115, lambda part: None
     person = SimulatedPerson(control)
     return person.open, person.sees
+
+
+def replay(path: Path) -> Callable[[], Source]:
+    """What opens a recording, each time from its beginning: CSV by the file's name, else EDF+. Raises EmgError."""
+    found = read_csv(path) if path.suffix == ".csv" else read_edf(path)
+    return lambda: Recorded(found)
 
 
 def will_percent(part: Part | None) -> int:

@@ -17,7 +17,6 @@ from typing import Final
 
 from controller.chain import Kind, Row
 
-KINDS: Final = (Kind.MESSAGE, Kind.REMINDER, Kind.IMPRESSION, Kind.SESSION, Kind.TRAINING)
 STEP_MAX: Final = 7
 EVERY: Final = timedelta(days=28)
 """Asked for so long after the first training, and after each answer: a month that is the same length each time. ours"""

@@ -117,7 +117,7 @@ def _days(rows: Sequence[Row], done: Sequence[Mapping[str, Any]]) -> tuple[dict[
         if together is not None:
             put(GATE, day, together)
     for session in records(rows):
-        if session.comfortable_ua:
+        if session.comfortable_ua and not session.looking:
             put("comfortable_ua", date.fromisoformat(session.began[:10]), max(session.comfortable_ua.values()))
     for entry in diary(rows).days:
         for code, value in (("leaks", entry.leaks), ("goal", entry.goal)):

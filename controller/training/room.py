@@ -133,7 +133,7 @@ class Room:
                 before = course.checked
                 for step in reading.steps:
                     course.feed(step)
-                if course.levels is not None:
+                if course.levels is not None and course.levels.usable:
                     percent = [course.percent(step.envelope_nv) for step in reading.steps]
                 self._look(course)
                 if course.checked and not before:

@@ -64,6 +64,8 @@ class BoardModel(Follower[Program]):
         self.due: int | None = None
         self.on_wave: Callable[[int], None] | None = None
         """Is told once when the next wave begins to play."""
+        self.on_pulse: Callable[[int, float, int], None] | None = None
+        """Is told of each X_POS phase that has ended: when it began, mA at its end, us."""
         self.switch = Switch(Supply(board.compliance_v, HEADROOM_VOLT, RAIL_NF, RAIL_TIME_CONSTANT_US))
         series_nf = board.series_capacitor_uf * 1000
         self.channels: dict[str, Channel] = {}
@@ -393,6 +395,9 @@ class BoardModel(Follower[Program]):
         for name, channel, positive, negative in self._bridges:
             if change & (positive | negative):
                 channel.step(tick)
+                if self.on_pulse is not None and channel.polarity > 0:
+                    self.on_pulse(channel.phase_since, channel.source_ma(), tick - channel.phase_since)
+                channel.phase_since = tick
                 up, down = bool(pins & positive), bool(pins & negative)
                 if trips.latched:
                     up = down = False

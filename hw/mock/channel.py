@@ -64,6 +64,7 @@ class Channel:
         self.series_nf = series_nf
         self.tick: float = tick
         self.polarity = 0
+        self.phase_since = tick
         self.crossed = False
         self.holding = True
         self.gains = {1: 1.0, -1: 1.0, 0: 1.0}

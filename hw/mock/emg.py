@@ -21,6 +21,8 @@ NV_PER_CODE: Final = 62.5
 """2.048 V over 2^15 codes, behind a gain of 1 000."""
 CODE_MIN, CODE_MAX = -32_768, 32_767
 LOW_HZ, TOP_HZ = 60.0, 120.0
+_STRIDE: Final = 4
+"""Samples a step of the muscle alone: 4.7 ms, a tenth of its shortest time."""
 _ANSWER: Final = 200
 """Samples after which the filter's answer to an impulse is over."""
 
@@ -112,6 +114,13 @@ class EmgModel:
     def samples(self, number: int) -> list[int]:
         """The next codes."""
         return [self._sample() for _ in range(number)]
+
+    def pass_by(self, number: int) -> None:
+        """So many samples that nobody wants: only the muscle goes on."""
+        for left in range(number, 0, -_STRIDE):
+            some = min(left, _STRIDE)
+            self.muscle.step(self.will(self.count / RATE_HZ), some / RATE_HZ)
+            self.count += some
 
     def _sample(self) -> int:
         at_s = self.count / RATE_HZ

@@ -188,6 +188,16 @@ def test_who_may_open_the_socket(api: Api, role: str | None, code: int | None) -
     assert (refused.value.code, refused.value.reason) == (code, "not_paired")
 
 
+def test_a_phone_that_is_paired_no_more_opens_no_socket(api: Api) -> None:
+    revoked, late = api.phone("clinician"), api.phone("clinician")
+    api.service.devices.revoke(api.device(revoked).id, by="test")
+    api.now_s += 91 * 86_400
+    for phone, code in ((revoked, "device_revoked"), (late, "device_expired")):
+        with pytest.raises(WebSocketDisconnect) as refused, phone.websocket_connect(WSS):
+            pass
+        assert refused.value.reason == code
+
+
 @pytest.mark.req("SR-164")
 @pytest.mark.parametrize(
     ("headers", "code"),

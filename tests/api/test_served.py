@@ -10,14 +10,16 @@ import ssl
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 from cryptography import x509
 
-from api import certificate
+from api import certificate, serve
 from api.certificate import EARLIEST, LEAF_DAYS, RENEW_DAYS, prepare
+from api.listener import Listener
 from api.live import EVERY_S
 from api.local import answer
 from api.roles import Role
@@ -158,6 +160,34 @@ def folder(api: Api, tmp_path: Path) -> Iterator[Path]:
     server = LocalServer(runtime, lambda request: answer(api.service, request))
     yield runtime
     server.close()
+
+
+def test_connections_that_are_only_held_open_take_nobodys_place(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A neighbour who opens more than there may be loses the oldest of them; a page and its stop lose nothing."""
+    monkeypatch.setattr(serve, "Listener", partial(Listener, most=8))
+    secret = secret_of(api, Role.VIEWER)
+    with serving(api, tmp_path) as port, client(port, secret) as viewer, viewer.stream("GET", "live") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: state"
+        with contextlib.ExitStack() as ends:
+            held = [
+                ends.enter_context(
+                    socket.create_connection(("127.0.0.1", port), WAIT_S, source_address=("127.0.0.2", 0))
+                )
+                for _ in range(40)
+            ]
+            for number, one in enumerate(held[:-8]):
+                one.sendall(b"POST /api/v1/pair HTTP/1.1\r\n" * (number % 2))
+                with contextlib.suppress(ConnectionResetError):
+                    assert one.recv(1) == b"", "it was let go"
+            with client(port) as phone:
+                assert phone.post("stop").json()["confirmed"] is True
+            assert [next(lines) for _ in range(60)].count("event: state") >= 19
+            held[-1].setblocking(False)
+            with pytest.raises(BlockingIOError):
+                held[-1].recv(1)
 
 
 def test_somebody_at_the_device_pairs_and_revokes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from api.live import EVENTS_MAX, messages
 from controller.chain import Kind
 from controller.dose import Dose
 from controller.journal import utc_now
@@ -130,6 +132,8 @@ def test_an_action_of_an_older_session_is_refused(api: Api, patient: TestClient)
     assert ask(action="pause", epoch=2) == "old_epoch"
     other = api.phone("patient")
     assert other.post("sessions/current/actions", json={"action": "end"}).json()["code"] == "not_controlling"
+    refused = [("resume", "epoch_missing"), ("resume", "old_epoch"), ("pause", "old_epoch"), ("end", "not_controlling")]
+    assert [one for one in commands(api) if one in refused] == refused, "what was refused was asked too"
 
 
 @pytest.mark.req("SR-193")
@@ -422,6 +426,20 @@ def test_a_viewers_socket_holds_no_lease(api: Api) -> None:
         while told["type"] != "refused":
             told = socket.receive_json()
         assert told["data"]["code"] == "role_too_low"
+
+
+def test_a_reader_that_is_too_slow_is_let_go_and_takes_no_memory_meanwhile(api: Api) -> None:
+    async def read() -> list[tuple[str, str]]:
+        stream = messages(api.service, api.device(api.phone("viewer")))
+        assert (await anext(stream))[0] == "state"
+        for number in range(3 * EVENTS_MAX):
+            api.engine.tell(Event("log", str(number), None))
+        await asyncio.sleep(0)  # they are handed over by the loop
+        assert len(stream.ag_frame.f_locals["events"]) == EVENTS_MAX + 1  # type: ignore[attr-defined]
+        return [one async for one in stream]
+
+    assert asyncio.run(read()) == []
+    assert api.engine.listeners == []
 
 
 def test_a_stream_ends_with_its_pairing(api: Api) -> None:

@@ -68,6 +68,31 @@ def test_a_guided_training_needs_no_sensor_no_answers_and_no_guard(api: Api) -> 
     assert code(phone.post("training/current/end", json={})) == "no_training"
 
 
+def test_what_grows_is_told_page_by_page(api: Api) -> None:
+    patient, clinician = api.phone("patient"), api.phone("clinician")
+    guided = {"what": "guided", "name": "sprint", "sensor": None, "who": "p", "simulated": True}
+    for number in (1, 2, 3):
+        api.journal.append(Kind.TRAINING, event="opened", training=f"t{number}", **guided).result()
+        day = f"2027-01-{number:02}"
+        assert patient.put("diary", json={"day": day, "leaks": number}).status_code == 200
+        palpated = {"day": day, "power": 3, "endurance_s": 6, "repetitions": 4, "fast": 7}
+        assert clinician.put("perfect", json=palpated).status_code == 200
+    for path, key, pages in (
+        ("training", "id", [["t3", "t2"], ["t1"]]),
+        ("diary", "day", [["2027-01-02", "2027-01-03"], ["2027-01-01"]]),
+        ("perfect", "day", [["2027-01-02", "2027-01-03"], ["2027-01-01"]]),
+    ):
+        found, asked = [], f"{path}?limit=2"
+        while asked:
+            answer = patient.get(asked)
+            told = answer.json()["days"] if path == "diary" else answer.json()
+            found.append([one[key] for one in told])
+            asked = answer.links.get("next", {}).get("url", "").removeprefix("/api/v1/")
+        assert found == pages
+        assert code(patient.get(f"{path}?limit=201")) == "request_invalid"
+    assert code(patient.get("training?before=t9")) == "not_found"
+
+
 def test_a_training_with_a_sensor_ends_by_itself_with_score_and_measures(api: Api) -> None:
     api.sensor.model.will = follows(OWN.parts)
     phone = api.phone("patient")

@@ -22,6 +22,7 @@ from controller.emg.reader import Reader
 from controller.emg.stream import ENVELOPE_STEPS, STEP_MS, Stream
 from hw.emg import BLOCK, NV_PER_CODE, RATE_HZ, Block, Recorded, Recording
 from hw.mock.emg import EmgModel, Person
+from tests.bench.nbody import PUBLISHED_STEPS, published_s
 from tests.support.api import Api
 from tests.support.sections import put, table
 from tests.support.served import client, serving
@@ -30,6 +31,11 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "training.md"
 SIGNAL_S = 20
 LISTEN_S = 10
 BOUND_MS = 150.0
+PI_4_S = 158.3
+"""n-body in Python on a Pi 4 at 1.5 GHz, by chaitanyamehta.github.io, Performance Analysis of Languages on Raspberry Pi
+(read; one measurement, and its program is not shown)."""
+ZERO_AFTER_PI_4 = 1.5 * 2
+"""The clock of a Zero 2 W is 1.0 GHz; what its Cortex-A53 does in a clock is taken to be half of a Cortex-A72's."""
 
 
 class Matrices:
@@ -83,11 +89,15 @@ def processor() -> dict[str, str]:
     plain_ms, numpy_ms, whole_ms = (
         milliseconds(work, even, BLOCK) for work in (Cascade(sections).feed, blocks.feed, whole.feed)
     )
+    here_s = published_s()
+    slower = PI_4_S / here_s * ZERO_AFTER_PI_4
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         f"{len(sections)} sections, plain Python": f"{plain_ms:.2f} {unit}",
         f"the same with numpy, blocks of {BLOCK}": f"{numpy_ms:.2f} {unit}",
         "the whole path: filters, envelopes, what is wrong with the signal": f"{whole_ms:.2f} {unit}",
+        f"n-body, {PUBLISHED_STEPS // 10**6} million steps, in Python": f"{here_s:.1f} s (a Pi 4: {PI_4_S} s)",
+        "the whole path on a Zero 2 W, estimated": f"{whole_ms * slower:.0f} {unit} ({slower:.0f} times slower)",
     }
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from api import page
 from api.views import summary
 from controller import journal, journal_check, past
 from controller.chain import Head, Kind, canonical, of
+from controller.dose import Dose
 from controller.feed import Feed
 from controller.programme import parse_programme, programme_path
 from controller.report import report
@@ -217,10 +219,14 @@ def rows() -> None:
 SIZES: Final = (100, 1_000, 10_000, 100_000)
 DOSES, DOSES_NEWEST = 4, 60
 """Contractions that are told of a session, and of each of the newest ones: as many as 20 minutes have."""
+DOSE: Final = Dose(
+    1, False, "A", 1_000_000, 6_000_000, *(250, 750_000_000) * 3, set_point_ua=12_000, sent_ua=12_000,
+    measured_ua=11_980, load_ohm=512,
+)  # fmt: skip
 A_DAY: Final = 3
 BEGAN: Final = date(2026, 1, 1)
 COURSE: Final = timedelta(days=83)
-READINGS: Final = 5
+READINGS: Final = 25
 
 
 def growth() -> None:
@@ -246,7 +252,7 @@ def _sized(folder: Path, last: date) -> dict[str, str]:
         list(journal.read(path, Kind.SESSION, sessions=past.newest(path, past.PAGE)))
 
     def listed() -> None:
-        assert len([summary(one) for one in past.page(path)[0]]) == past.PAGE
+        assert len([summary(*one) for one in past.page(path)[0]]) == past.PAGE
 
     def verified() -> None:
         assert journal_check.verify(path, None).findings == ()
@@ -289,9 +295,8 @@ def _rows(head: Head, sessions: int) -> Iterator[tuple[int, str, str, str, str]]
         told: list[tuple[Kind, dict[str, object]]] = [
             (Kind.SESSION, {"event": "opened", "session": name, "minutes": 20})
         ]
-        dose = {"session": name, "channel": "A", "set_point_ua": 12_000, "pulses": 250, "charge_pc": 750_000_000}
         doses = DOSES_NEWEST if sessions - number <= past.PAGE else DOSES
-        told += [(Kind.DOSE, {**dose, "contraction": one}) for one in range(doses)]
+        told += [(Kind.DOSE, {"session": name, **asdict(replace(DOSE, contraction=one))}) for one in range(doses)]
         told += [(Kind.SESSION, {"event": "closed", "session": name, "cause": None, "session_us": 1_200_000_000})]
         rating = {"comfort": 4, "strength": 3, "pain_before": 0, "pain_after": 0, "note": ""}
         told += [(Kind.RATING, {"session": name, **rating, "adverse": [], "felt_from_ua": {"A": 4_000}})]

@@ -94,7 +94,7 @@ def a_training(note: Callable[..., Any], day: int) -> None:
         told["protocol"] = dict.fromkeys(("rest_before", "flick", "hold", "endurance", "rest_after"), STAGE)
     else:
         measures = {"strength_nv": 30_000 + 400 * day, "hold_ms": 7_200, "rest_nv": 6_100, "let_go_ms": 640}
-        score = {"effort": 41, "release": 24, "total": 65}
+        score = {"effort": 41, "release": 8, "total": 49}
         told |= {"score": score, "measures": measures, "warnings": ["does_not_let_go"]}
     note(Kind.TRAINING, event="closed", training=name, **told)
 

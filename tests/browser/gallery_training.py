@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from controller.training.course import plan
+from hw.mock.emg import EmgModel
+from hw.mock.emg import Person as Woman
 from tests.browser.steps import Person, later, sensed, to
 from tests.support.api import Api
+from tests.support.emg import follows
 
 
 def training(api: Api, patient: Person) -> Iterator[tuple[str, Person]]:
@@ -33,11 +37,13 @@ def training(api: Api, patient: Person) -> Iterator[tuple[str, Person]]:
     patient.presses("guided.begin", name=patient.words["guided.technique"])
     patient.sees("muscle.check_first")
     yield "muscle-ready", patient
+    made = plan("technique", "technique")
+    api.sensor.model = EmgModel(Woman(), 1, follows(made.parts))  # somebody who does what the page asks
     patient.presses("prepare.ready")
     sensed(page)
-    api.sensor.let(61.5)  # the check, and half of the first squeeze
-    patient.sees("squeeze_of", n=1, of=5)
+    api.sensor.let(made.check_ms / 1000 + 1.8)  # the check, and half of the first squeeze
+    patient.sees("muscle.good")
     yield "muscle-live", patient
     patient.presses("end")
-    patient.sees("result.not_whole")
+    patient.sees("result.ended")
     yield "result", patient

@@ -42,11 +42,15 @@ def on_paper(page: Any, sheets: range) -> str:
     page.emulate_media(media="print", color_scheme="dark")
     page.set_viewport_size(SHEET)
     wrong = {what: found for what, found in page.evaluate(ON_PAPER).items() if found}
+    shut = page.evaluate(
+        "() => [...document.querySelectorAll('details.whole li')].filter((one) => !one.checkVisibility()).length"
+    )
     said = str(page.inner_text("body"))
     printed = page.pdf(format="A4", prefer_css_page_size=True)
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": 360, "height": 740})
     assert not wrong
+    assert shut == 0, "paper cannot be opened"
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) in sheets
     return said
 
@@ -61,9 +65,11 @@ def test_every_view_on_paper(tmp_path: Path, phone: Phone, language: str) -> Non
             person = pair(api, f"http://127.0.0.1:{port}", lambda at: phone(at, language), Role(role), language)
             person.page.evaluate("document.documentElement.dataset.theme = 'dark'")
             for name in later(person, *views):
+                person.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = false; })")
                 said = on_paper(person.page, {"report": range(2, 7), "dose": range(1, 3), "output": range(1, 4)}[name])
                 assert LANG[language]["report.notice"] in said or name != "report"
                 assert LANG[language]["disclaimer"] in said
+                assert {"nb": "0,056", "en": "0.056"}[language] in said or name != "output", "mJ in a pulse"
     api.close()
 
 
@@ -109,6 +115,13 @@ def test_what_a_session_leaves(planned: Served, phone: Phone, tmp_path: Path) ->
         assert ma in first
         assert LANG[language]["dose.of"].partition("{")[0] in first
 
+    recording = next((tmp_path / "app" / "recordings").iterdir())
+    kept = recording.rename(tmp_path / "elsewhere")
+    patient.presses("proof.again")  # a recording may be removed: that speaks against nothing
+    patient.sees("proof.absent")
+    assert patient.words["proof.not_possible"] in page.inner_text(".verdict")
+    assert "✗" not in page.inner_text(".verdict")
+    kept.rename(recording)
     with sqlite3.connect(tmp_path / "app" / NAME) as journal:
         journal.execute("UPDATE row SET body = replace(body, '\"pulses\":', '\"pulses\":1') WHERE kind = 'dose'")
     journal.close()

@@ -25,7 +25,8 @@ WEIGHED = """() => Object.fromEntries(performance.getEntriesByType("resource").m
 KEPT = """async () => ({ local: Object.keys(localStorage), session: Object.keys(sessionStorage),
   cookies: document.cookie, caches: await caches.keys(),
   workers: (await navigator.serviceWorker.getRegistrations()).length })"""
-SOUND = """window.tones = []; window.AudioContext = class {
+SOUND = """window.buzzes = []; navigator.vibrate = (ms) => window.buzzes.push(ms);
+window.tones = []; window.AudioContext = class {
   state = "running"; currentTime = 0; destination = {};
   createOscillator() {
     const tone = [], note = (hz) => { tone.push(hz); };
@@ -189,6 +190,8 @@ def test_sound_is_for_who_asked_for_it(device: Device, phone: Phone) -> None:
         patient.presses("end")
     assert heard[0] == []
     assert [up < down for up, down in heard[1]] == [True, False]
+    squeeze_ms, release_ms = page.evaluate("window.buzzes")[-2:]  # told apart in a pocket, with sound or without
+    assert squeeze_ms > release_ms > 0
 
 
 def test_a_new_plan_is_shown_where_a_phone_lies_open(device: Device, phone: Phone) -> None:

@@ -160,6 +160,10 @@ def test_the_caps_are_found_together(served: Served, phone: Phone, language: str
     clinician.page.locator("tbody tr", has_text=f"12{point}5–13{point}0").wait_for()
     patient.presses("look.changed")
     clinician.sees("look.proposed", caps=f"A: 12{point}5 mA")
+    patient.presses("after.skip")
+    goes(patient, "history")
+    patient.page.locator("summary", has_text=patient.words["threshold.title"]).wait_for()
+    assert patient.page.get_by_text(patient.words["history.comfortable"]).count() == 0, "it is no training"
     clinician.presses("look.take")
     clinician.sees("plan.caps_proposed")
     assert clinician.page.locator("[name=cap_A]").input_value() == "12.5"

@@ -15,6 +15,9 @@ from api.roles import Role
 from controller.chain import Kind
 from controller.training.course import plan
 from controller.training.records import trainings
+from hw.mock.emg import EmgModel
+from hw.mock.emg import Person as Woman
+from hw.mock.muscle import Build
 from tests.browser.conftest import Phone
 from tests.browser.steps import LANG, Person, pair, sensed, to
 from tests.support.api import Api
@@ -143,8 +146,29 @@ def test_the_ball_follows_the_muscle_and_letting_go_is_half(started: Started, la
     assert max(shown) <= 50
 
 
-def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: Started) -> None:
+def test_who_never_lets_go_is_told_so_and_has_at_most_half(started: Started) -> None:
     api, patient = started("nb")
+    page, made = patient.page, plan("technique", "technique")
+    api.sensor.model = EmgModel(Woman(build=Build(tonic=0.6)), 1, follows(made.parts))
+    to(patient, "guided")
+    patient.presses("muscle.title")
+    page.locator("[name=where][value=surface]").check()
+    patient.presses("guided.begin", name=patient.words["guided.technique"])
+    patient.presses("prepare.ready")
+    sensed(page)
+    api.sensor.let(made.check_ms / 1000 + 1.8)
+    patient.sees("muscle.unsure")
+    patient.sees("task.hold")  # no praise, and no percent, of what cannot be told apart
+    api.sensor.let(made.parts[-1].end_ms / 1000)
+    patient.sees("warn.rest_high")
+    (done,) = told(api)
+    assert done["score"]["total"] <= 50
+    assert page.locator("progress").last.evaluate("one => one.value") == done["score"]["release"] == 0
+
+
+@pytest.mark.parametrize("language", LANG)
+def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: Started, language: str) -> None:
+    api, patient = started(language)
     page, made = patient.page, plan("assessment", "glazer")
     api.sensor.model.will = follows(made.parts)
     patient.presses("nav.patient.guided")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import pytest
 
@@ -16,6 +18,7 @@ from hw.mock.board import BoardModel
 from hw.mock.content import intern_content
 from hw.mock.current import Figures, measure
 from hw.mock.lines import OUTPUT, Block, Lines
+from hw.mock.person import PersonOps
 from safety.decode import Chunk, Pulse, decode
 from tests.support.chunks import LINES
 
@@ -28,18 +31,19 @@ KEEPALIVE_EVERY_US = 50_000
 
 @dataclass(frozen=True)
 class Compiled:
-    """A whole programme at one set-point: its chunks with where they start, and its pulses as the gate reads them."""
+    """A programme, or its first slices, at one set-point: its chunks with where they start, its pulses as the gate
+    reads them."""
 
     chunks: tuple[tuple[int, bytes], ...]
     pulses: tuple[Pulse, ...]
 
 
 @lru_cache(maxsize=1)  # its tests follow each other
-def compiled(name: str) -> Compiled:
+def compiled(name: str, slices: int | None = None) -> Compiled:
     timeline, encoder = Timeline(load_programme(programme_path(name))), Encoder(BOARD)
     chunks, pulses = [], []
     first = None
-    for slice_ in timeline.slices():
+    for slice_ in islice(timeline.slices(), slices):
         first = slice_.start_us if first is None else first
         codes = Amplitude({"A": SET_POINT_UA, "B": SET_POINT_UA}, BOARD.full_scale_ua).codes(slice_.pulses, {})
         data = encoder.encode(slice_, codes)
@@ -52,15 +56,22 @@ def compiled(name: str) -> Compiled:
 
 def played(programme: Compiled, ohm: float) -> dict[str, Figures]:
     """What comes out of the electronics when a programme's pulse lists play into a resistor."""
-    lines = Lines(0)
-    board = BoardModel(BOARD, lines, ohm)
+    board = BoardModel(BOARD, Lines(0), ohm)
+    board.record_current(0)
+    recorded = board.recorded(plays(board, programme.chunks))
+    assert recorded is not None
+    return {name: measure(points) for name, points in recorded.items()}
+
+
+def plays(board: BoardModel, chunks: Sequence[tuple[int, bytes]]) -> int:
+    """Plays chunks with the output on, and gives the tick at the end."""
+    lines = board.lines
     for line in BOARD.outputs:
         lines.set_mode(line.gpio, OUTPUT, 0)
     lines.write(BOARD.mask("OUTPUT_ENABLE", "DAC_CS_N"), 0, 0)
-    board.record_current(0)
     alive = BOARD["KEEPALIVE"].mask
     now = 1_000
-    for at, data in programme.chunks:
+    for at, data in chunks:
         content = intern_content(data)
         now = 1_000 + at
         lines.write(alive, 0, now)
@@ -70,9 +81,7 @@ def played(programme: Compiled, ohm: float) -> dict[str, Figures]:
         now += content.total_us
         lines.finish()
         lines.write(0, alive, now)
-    recorded = board.recorded(now)
-    assert recorded is not None
-    return {name: measure(points) for name, points in recorded.items()}
+    return now
 
 
 def milliampere(code: int) -> float:
@@ -108,3 +117,15 @@ def test_ten_kilohm_are_limited_by_the_compliance() -> None:
     assert found.forward_uc == pytest.approx(capped, rel=0.01)
     assert found.peak_ma == pytest.approx(6.0, rel=0.01)
     assert found.peak_v == pytest.approx(60.0, rel=0.01)
+
+
+@pytest.mark.parametrize(("ohm", "answers"), [(500.0, True), (None, False)])
+def test_the_simulated_persons_muscle_answers_the_pulses_that_reach_her(ohm: float | None, answers: bool) -> None:
+    board, ticks = BoardModel(BOARD, Lines(0)), [0]
+    board.load("A", ohm, 0)
+    person = PersonOps(lambda: board, lambda: ticks[-1], 1)
+    person.emg({"from": None})
+    ticks.append(plays(board, compiled("stress-50hz", 30).chunks))
+    codes = person.emg({"from": 0})["codes"]
+    assert max(map(abs, codes)) < 10, "the board takes the inputs away where current flows"
+    assert (person.person({})["force_permille"] > 300) == answers

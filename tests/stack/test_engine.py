@@ -18,6 +18,7 @@ from controller.blocks import blocks
 from controller.chain import FIRST, Kind, link
 from controller.journal_check import verify
 from controller.port import Action, EngineRefused
+from controller.waveform import Encoder
 from hw.clock import VirtualClock
 from safety.errors import LinkError
 from safety.link import STOP_COUNTED, STOP_SOCKET
@@ -142,6 +143,14 @@ def test_without_heartbeats_nothing_rises_and_then_the_session_pauses(person: Pe
     person.echoes = True
     person.wait(500_000)
     assert person.act(Action.RESUME, 1).channels["A"].set_point_ua == 0
+    person.rig.fault("estop-press")
+    person.until(lambda state: state.mode == "estop_held")
+    person.rig.fault("estop-release")
+    person.until(lambda state: state.mode == "estop_released")
+    states = [row.fields for row in person.rows(Kind.STATE)]
+    assert [one.get("paused_by") for one in states if one["mode"] == "paused"] == ["lease_lost"]
+    pressed = [row.fields.get("again", False) for row in person.rows(Kind.CAUSE)]
+    assert pressed == [False, True], "let out, it is no second press"
 
 
 @pytest.mark.req("SR-176")
@@ -157,15 +166,18 @@ def test_pause_resume_end_and_the_next_session(person: Person) -> None:
     person.raise_to(2_000)
     person.act(Action.END)
     first = person.finish()
+    assert first.ended_early is True
     assert [event["mode"] for event in first.events if event["kind"] == "state"] == [
         *("running", "paused", "running", "idle")
     ]
     person.wait(12_000_000)  # the rest that the muscle is due
+    made = Encoder._frame.cache_info().misses
     state = person.start()
     assert (state.epoch, state.mode) == (2, "running")
     assert refused(person.act, Action.PAUSE, 1).code == "old_epoch"
     person.act(Action.END)
     person.finish()
+    assert Encoder._frame.cache_info().misses == made, "frames kept for an encoder of each session pile up"
     assert person.verify().findings == ()
 
 

@@ -124,7 +124,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         person.act(Action.RESUME)
         person.raise_to(4_000)
         record = person.finish()
-        assert record.contractions == 5
+        assert (record.contractions, record.ended_early) == (5, False)
+        assert {one["contraction"] for one in record.deviations} == {2, 5}, "paused, and over; lowering is none"
         person.wait(6_000_000)  # the muscle's rest
         stopped_session(person)
         person.end()

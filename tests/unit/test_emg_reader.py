@@ -157,6 +157,20 @@ def event(name: str, what: str | None = None) -> Any:
     return lambda message: message[0] == name and (what is None or message[1]["event"] == what)
 
 
+def test_where_rest_and_effort_cannot_be_told_apart_there_is_no_percent() -> None:
+    source = HandSource()  # somebody who does nothing
+    room, _, told = room_of(source, Guard())
+    end = room.watch(told)
+    room.open(OWN, "vaginal", None, who="p", simulated=True)
+    source.let(OWN.check_ms / 1000 + 1)
+    assert not told.until(event("training", "levels"))[1]["levels"]["usable"]
+    block = told.until(lambda message: message[0] == "emg" and message[1]["training_ms"] > OWN.check_ms)[1]
+    assert block["envelope_nv"]
+    assert block["percent"] is None
+    end()
+    room.close()
+
+
 def test_a_training_is_measured_told_and_journalled() -> None:
     parts: list[Part | None] = []
     source, guard = HandSource(follows(OWN.parts)), Guard()

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from controller.cli import main
+from controller.emg.sensor import replay
 from controller.launch import LaunchError
 from hw.emg import (
     ADDRESS,
@@ -183,6 +185,19 @@ def test_a_recorded_file_is_replayed_at_its_pace_and_ends() -> None:
     assert clock.s == pytest.approx(128.0)
     with pytest.raises(EmgError, match="over"):
         source.read()
+
+
+def test_serve_replays_a_file_from_its_beginning_and_on_the_simulated_board_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        source = replay(RECORDED)()
+        assert source.read().codes == read_edf(RECORDED).codes[:BLOCK]
+    state = ["--state", str(tmp_path), "--port", "0"]
+    for wrong, words in ((["--board", "pigpio", "--emg", str(RECORDED)], "--emg"), (["--emg", "x.csv"], "x.csv")):
+        assert main(["serve", *state, *wrong]) == 2
+        assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_csv_file_says_its_rate_by_its_times(tmp_path: Path) -> None:

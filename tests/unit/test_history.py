@@ -51,11 +51,14 @@ def test_pauses_and_how_long_they_were() -> None:
         (Kind.STATE, "10:00:10.000", {"mode": "running"}),
         (Kind.STATE, "10:01:00.250", {"mode": "paused"}),
         (Kind.STATE, "10:01:31.000", {"mode": "running"}),
-        (Kind.STATE, "10:02:00.000", {"mode": "paused"}),
+        (Kind.STATE, "10:02:00.000", {"mode": "paused", "paused_by": "lease_lost"}),
         (Kind.STATE, "10:02:09.000", {"mode": "stopped"}),
     )
     at = "2027-01-31T10:0"
-    assert one.pauses == [{"at": f"{at}1:00.250+00:00", "ms": 30_750}, {"at": f"{at}2:00.000+00:00", "ms": None}]
+    assert one.pauses == [
+        {"at": f"{at}1:00.250+00:00", "ms": 30_750, "cause": None},
+        {"at": f"{at}2:00.000+00:00", "ms": None, "cause": "lease_lost"},
+    ]
 
 
 def test_what_came_and_was_not_planned_is_a_deviation() -> None:

@@ -6,15 +6,19 @@ import sqlite3
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api.models import SessionSummary
+from api.views import summary
 from controller import journal, past, report
 from controller.chain import Head, Kind, canonical, of
-from controller.history import KINDS, records
+from controller.history import KINDS, Record, records
 from controller.journal import MIGRATIONS, NAME, Journal, read
 from controller.journal_check import verify
-from controller.training.records import effect
+from controller.training.follow_up import follow_up
+from controller.training.records import effect, trainings
 from tests.bench.quick import fill
 
 DEVICE = "d" * 64
@@ -64,13 +68,17 @@ def years() -> list[tuple[int, Kind, dict[str, object]]]:
             say(day, Kind.TRAINING, event="opened", what="biofeedback", name="sprint", who="p", simulated=False, **at)
             measures = {"strength_nv": 40_000 + number, "hold_ms": 6_000, "rest_nv": 5_000, "let_go_ms": 800}
             say(day, Kind.TRAINING, event="closed", training=f"t{number}", ended_by="over", measures=measures)
-        say(day, Kind.SESSION, event="opened", session=name, programme="sprint", simulated=number < 3)
+        looking = number % 17 == 0  # the first one too
+        say(day, Kind.SESSION, event="opened", session=name, programme="sprint", simulated=number < 3, looking=looking)
         if number % 11 == 3:
             say(day, Kind.SESSION, event="not_started", session=name)
             continue
         for contraction in range(3):
             dose = {"start_us": 0, "end_us": 6_000_000, "set_point_ua": 9_000 + 10 * number, "pulses": 325}
             say(day, Kind.DOSE, session=name, contraction=contraction, channel="A", charge_pc=10**6, **dose)
+            if number % 4:  # on both channels at once, as told since there is a sent_ua
+                dose |= {"sent_ua": 4_000 + 100 * contraction}
+                say(day, Kind.DOSE, session=name, contraction=contraction, channel="B", charge_pc=10**7, **dose)
         if number % 13 == 6:
             say(day, Kind.CAUSE, session=name, code="person")
             say(day + 1, Kind.CAUSE, code="guard_restarted")
@@ -88,15 +96,20 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def listed(record: Record) -> SessionSummary:
+    """What a list tells of a record that has its doses."""
+    return summary(record, record)
+
+
 @pytest.mark.parametrize("many", [1, 7, 50, 200])
 def test_pages_one_after_another_are_the_whole_list(long: Path, many: int) -> None:
-    whole = list(reversed(records(read(long, *KINDS))))
+    whole = [listed(one) for one in reversed(records(read(long, *KINDS)))]
     found, before, more = [], None, True
     while more:
         some, more = past.page(long, many, before)
         assert len(some) == many or not more
-        found += some
-        before = some[-1].id
+        found += [summary(*one) for one in some]
+        before = found[-1].id
     assert found == whole
     assert len(whole) == SESSIONS - 12
 
@@ -112,6 +125,29 @@ def test_one_session_is_the_record_among_all(long: Path) -> None:
         assert past.session(long, one.id) == one
     assert past.session(long, "s3") is None, "the guard refused it"
     assert past.session(long, "none") is None
+
+
+@pytest.mark.parametrize("many", [1, 7, 200])
+def test_pages_of_trainings_are_all_of_them_and_one_is_found(long: Path, many: int) -> None:
+    whole = list(reversed(trainings(read(long))))
+    found: list[dict[str, Any]] = []
+    more = True
+    while more:
+        some, more = past.trainings_page(long, many, found[-1]["id"] if found else None)
+        assert len(some) == many or not more
+        found += some
+    assert found == whole
+    assert past.training(long, "t4") == whole[-1]
+    assert past.training(long, "none") is None
+    with pytest.raises(KeyError):
+        past.trainings_page(long, many, "none")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 30, 10**6])
+def test_a_follow_up_says_the_same_as_of_all_rows(tmp_path: Path, rows: int) -> None:
+    write(tmp_path / NAME, years()[:rows])
+    day = FIRST + timedelta(days=400)
+    assert follow_up(past.for_follow_up(tmp_path / NAME), day) == follow_up(read(tmp_path / NAME), day)
 
 
 @pytest.mark.parametrize(("first", "last"), [(-9, 0), (0, 6), (10, 100), (250, 999), (-9, 999), (50, 49)])
@@ -131,6 +167,20 @@ def test_a_report_says_the_same_as_of_all_rows(long: Path, first: int, last: int
 def test_an_effect_says_the_same_as_of_all_rows(long: Path, today: int, number: int | None) -> None:
     day = FIRST + timedelta(days=today)
     assert effect(past.for_effect(long, day, number), day, number) == effect(read(long), day, number)
+
+
+def test_a_course_begins_with_the_first_session_of_training(tmp_path: Path) -> None:
+    told: list[tuple[int, Kind, dict[str, object]]] = []
+    for day, looking in ((0, True), (9, False), (20, False)):
+        dose = {"contraction": 1, "channel": "A", "start_us": 0, "end_us": 1, "set_point_ua": 9_000}
+        told.append((day, Kind.SESSION, {"event": "opened", "session": f"s{day}", "looking": looking}))
+        told.append((day, Kind.DOSE, {"session": f"s{day}", **dose}))
+    write(tmp_path / NAME, told)
+    today = FIRST + timedelta(days=30)
+    found = effect(past.for_effect(tmp_path / NAME, today, None), today)
+    assert found == effect(read(tmp_path / NAME), today)
+    assert found is not None
+    assert found["first_day"] == (FIRST + timedelta(days=9)).isoformat()
 
 
 def steps(path: Path, ask: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -163,6 +213,7 @@ def test_what_is_asked_of_a_long_journal_costs_no_more_than_of_a_short_one(
         lambda path: list(read(path, Kind.PAIRING)),
         lambda path: list(read(path, Kind.STATE, days=(FILLED, FILLED))),
         lambda path: past.for_report(path, (FILLED, FILLED)),
+        past.for_follow_up,
     )
     taken = []
     for sessions in (100, 2_000):
@@ -191,7 +242,9 @@ def test_a_journal_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> N
     found = past.session(path, "s7")
     assert found is not None
     assert found.events[-1]["code"] == "person"
-    assert past.page(path, 200)[0] == list(reversed(records(read(path, *KINDS))))
+    assert [summary(*one) for one in past.page(path, 200)[0]] == [
+        listed(one) for one in reversed(records(read(path, *KINDS)))
+    ]
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
     connection.close()

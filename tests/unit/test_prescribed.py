@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safety import ledger, limits
 from safety.decode import Refusal
 from safety.ledger import Record
-from safety.prescribed import Prescribed, accept, canonical, read_prescribed
+from safety.prescribed import Prescribed, accept, canonical, read_prescribed, why_not
 from safety.session import Session
 from tests.support.chunks import LINES
 from tests.support.programmes import programme_toml
@@ -220,7 +220,10 @@ def test_a_newer_one_is_taken_and_noted() -> None:
     ],
 )
 def test_which_are_not_taken(record: dict[str, Any], changes: dict[str, Any], expected: str) -> None:
-    assert code(accept(replace(NOW, **record), replace(ASKED, **changes), DEVICE, TODAY)) == expected
+    asked = (replace(NOW, **record), replace(ASKED, **changes), DEVICE, TODAY)
+    refusal = accept(*asked)
+    assert code(refusal) == expected
+    assert why_not(*asked) == refusal
 
 
 @pytest.mark.req("SR-190")
@@ -237,6 +240,7 @@ def test_until_when_they_are_taken(record: dict[str, Any], changes: dict[str, An
     found = accept(replace(NOW, **record), replace(ASKED, **changes), DEVICE, TODAY)
     assert isinstance(found, Record)
     assert found.revision == 3
+    assert why_not(replace(NOW, **record), replace(ASKED, **changes), DEVICE, TODAY) is None
 
 
 @pytest.mark.req("SR-190")

@@ -29,6 +29,8 @@ from safety.errors import InputRefused
 from safety.ledger import Record
 from safety.prescribed import Prescribed, read_prescribed
 from safety.session import Session
+from safety.signer import Signer
+from safety.store import Store
 from tests.support.chunks import LINES
 from tests.support.signed import KEY, prescribed
 from tests.support.stack import short_programme
@@ -342,7 +344,7 @@ def test_it_is_read_back_in_the_clinicians_words_and_units() -> None:
     assert en["Highest, channel A"] == "20.5 mA"
     assert nb["Minste kontaktflate"] == "12,5 cm²"
     assert en["Depth"] == "40 mm"
-    assert in_words(PLAN, "nb")[1][1].startswith("Anstrengelseslekkasje: styrke, stress-50hz [")
+    assert in_words(PLAN, "nb")[1][1] == "Anstrengelseslekkasje: styrke, stress-50hz", "no hash before it is completed"
     assert en["Programme"].startswith("stress-50hz ["), "another than was signed has no title here"
     assert "nevrolog" in nb["Frigitte kontraindikasjoner"]
     assert len(nb) == len(en) == len(in_words(SIGNED, "nb"))
@@ -365,15 +367,21 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert run("key", "new", "K. Larsen", "--out", key, words=f"{PASSPHRASE}\n")[0] == 0
     assert key.stat().st_mode & 0o077 == 0
     assert run("key", "enrol", tmp_path / "larsen.pub", "--guard-state", state)[0] == 0
-    sign = ("prescription", "sign", plan, "--key", key, "--device", "d" * 64, "--out", out)
+    device = Signer(state).device
+    Store(state).write(Record(revision=2, prescription="e" * 64))
+    sign = ("prescription", "sign", plan, "--key", key, "--device", device, "--out", out)
     assert "key_wrong" in run(*sign, words="not the words\n")[1]
     assert run(*sign, words=f"{PASSPHRASE}\n")[0] == 0
     check = ("prescription", "check", out, "--guard-state", state)
+    assert "prescription_replaced" in run(*check)[1], "that number is in force with another content"
+    Store(state).write(Record(revision=1))
     assert run(*check) == (0, "it could be put in force, and an enrolled key signed it\n")
     assert "20,5 mA" in run("prescription", "show", out, "--lang", "nb")[1]
     out.write_text(out.read_text(encoding="utf-8").replace("20.5", "21.5"), encoding="utf-8")
     code, said = run(*check)
     assert (code, "prescription_changed" in said) == (2, True)
+    plan.write_text(as_toml(replace(PLAN, valid_until="2026-01-01")), encoding="utf-8")
+    assert "prescription_expired" in run("prescription", "check", plan)[1]
     print_ = public_of(key.read_text(encoding="utf-8")).fingerprint
     assert print_ in run("key", "list", "--guard-state", state)[1]
     assert run("key", "revoke", print_, "--guard-state", state)[0] == 0

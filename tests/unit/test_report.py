@@ -73,14 +73,27 @@ def test_a_session_that_stopped_is_none_that_the_plan_asks_for() -> None:
     assert (told["weeks"][0]["sessions"], told["within_prescribed"]) == (1, 1)
 
 
+def test_what_a_person_ended_before_its_time_is_told() -> None:
+    early, late, stopped = session("2027-01-04"), session("2027-01-05"), session("2027-01-06", cause="person")
+    for one, told in ((early, True), (late, False), (stopped, True)):
+        one[-1][2]["ended_early"] = told
+    told = made(*early, *late, *stopped, *session("2027-01-07"))
+    assert (told["adherence"]["completed"], told["adherence"]["ended_early"]) == (3, 1)
+    assert [one["ended_early"] for one in told["sessions"]] == [True, False, True, None]
+    assert "adherence,,,,ended_early,1" in as_csv(told)
+
+
 def test_looking_for_the_caps_is_no_training() -> None:
     looked = session("2027-01-05", 30_000)
     looked[0][2]["looking"] = True
     told = made(prescribed("2027-01-03", 2), *session("2027-01-04"), *looked)
     without = made(prescribed("2027-01-03", 2), *session("2027-01-04"))
     assert told == without
+    looked = session("2027-01-05", 30_000, comfort=1, strength=1, pain_before=0, pain_after=7)
+    looked[0][2]["looking"] = True
     alone = made(*looked)
     assert (alone["simulated"], alone["sessions"], alone["dose"]["pulses"]) == (True, [], 0)
+    assert (alone["ratings"]["comfort"]["n"], alone["pain"]["pain_after"]["points"][0]["value"]) == (0, 7.0)
 
 
 @pytest.mark.parametrize(("count", "ends"), [(1, None), (5, None), (6, (7.0, 10.0))])
@@ -129,6 +142,25 @@ def test_stops_and_complaints_with_what_became_of_them() -> None:
     released = made(*said, (Kind.BLOCK, "2027-01-09", {"event": "released", "block": 5, "reason": "healed"}))
     assert released["adverse"]["events"][0]["released"] is True
     assert "x" not in str(told["adverse"]), "free text stays out of a report"
+
+
+def test_a_press_of_the_red_button_counts_once_and_a_pause_by_the_device_with_its_cause() -> None:
+    press = {"code": "emergency_stop"}
+    began, *over = session("2027-01-05")
+    paused = {"session": "s2027-01-05", "mode": "paused"}
+    said = [
+        (Kind.CAUSE, "2027-01-05", press),  # the day's trial, before a session
+        (Kind.CAUSE, "2027-01-05", {**press, "again": True}),
+        began,
+        (Kind.STATE, "2027-01-05", paused),
+        (Kind.STATE, "2027-01-05", {**paused, "paused_by": "lease_lost"}),
+        *over,
+    ]
+    told = made(*said)
+    events = [(one["session"], one["code"]) for one in told["events"]]
+    assert events == [(None, "emergency_stop"), ("s2027-01-05", "lease_lost")]
+    assert told["causes"] == {"emergency_stop": 1, "lease_lost": 1}
+    assert told["sessions"][0]["pauses"] == 2
 
 
 def test_the_diary_says_what_was_told_and_no_zero_for_what_was_not() -> None:

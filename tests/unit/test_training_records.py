@@ -113,6 +113,8 @@ def test_sessions_and_diary_are_measures_too_and_an_impossible_day_is_none() -> 
     rows.append(row(5, START, Kind.SESSION, session="s", event="opened"))
     for channel, ua in (("A", 9_000), ("B", 12_000)):
         rows.append(row(6, START, Kind.DOSE, session="s", channel=channel, set_point_ua=ua, contraction=1))
+    rows.append(row(7, START, Kind.SESSION, session="looked", event="opened", looking=True))
+    rows.append(row(8, START, Kind.DOSE, session="looked", channel="A", set_point_ua=30_000, contraction=1))
     told = effect(rows, START + timedelta(days=14))
     assert of(told, "leaks")["points"] == [{"week": 1, "value": 2, "days": 2}]
     assert of(told, "goal")["points"] == [{"week": 1, "value": 4, "days": 2}, {"week": 2, "value": 4, "days": 1}]
