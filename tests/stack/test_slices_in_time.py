@@ -75,7 +75,7 @@ class Loop(Guard):
         self._supply: Any = SimpleNamespace(full=False, played=(), due=lambda now: False, wake_us=lambda: None)
         self._stop: Any = SimpleNamespace(wake=-1, asked=0)
         self._tools: Any = SimpleNamespace(notices=SimpleNamespace(fd=-1))
-        self.state: Any = SimpleNamespace(mode=Mode.RUNNING, stopped=False)
+        self.state: Any = SimpleNamespace(output=False, mode=Mode.RUNNING, stopped=False)
         self._desk = Desk(folder, self._clock, self.slow, self._supply, self, date.today, 50_000, None)  # type: ignore[arg-type]
         self._leaving, self._stops_seen, self._job = threading.Event(), 0, Job(0)
         self._due = self._next_check = 0
