@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response, WebSocket, WebSocketDisconnect
@@ -38,10 +39,19 @@ def told(service: Service, response: Response) -> models.StateOut:
     return state
 
 
-async def must_have_tried_button(service: Service) -> None:
-    """Before a day's first session, whoever opens it. Raises ApiRefused; a simulated board has no button to fail."""
-    if not service.engine.state().simulated and not await service.button_tried():
-        raise ApiRefused("press the red button, see that it is told, and turn it out again", code="button_not_tried")
+async def button_must_be_tried(service: Service) -> Callable[[], None]:
+    """Before a day's first session, whoever opens it: what refuses that (ApiRefused), if it was not. A simulated board
+    has no button to fail.
+    """
+    tried = service.engine.state().simulated or await service.button_tried()
+
+    def may() -> None:
+        if not tried:
+            raise ApiRefused(
+                "press the red button, see that it is told, and turn it out again", code="button_not_tried"
+            )
+
+    return may
 
 
 def _must_control(service: Service, device: Device, *, towards_output: bool) -> None:
@@ -148,11 +158,11 @@ async def open_session(
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
-    await must_have_tried_button(service)
     await service.command(
         device,
         "open_session",
         lambda: service.engine.open_session(wanted.prescription_revision, wanted.answers, wanted.day),
+        may=await button_must_be_tried(service),
         towards_output=True,
         prescription_revision=wanted.prescription_revision,
         answers=wanted.answers,
@@ -169,13 +179,17 @@ async def open_session(
 )
 async def control(service: TheService, device: APatient, wanted: models.ControlIn) -> models.ControlOut:
     """One phone controls. A patient's takes control as it likes; a clinician's asks, and a patient's allows it."""
-    match wanted.action:
-        case "claim":
-            standing = service.control.claim(device.id, device.role)
-        case "allow":
-            standing = service.control.allow(device.role)
-        case "release":
-            standing = service.control.release(device.id)
+    try:
+        match wanted.action:
+            case "claim":
+                standing = service.control.claim(device.id, device.role)
+            case "allow":
+                standing = service.control.allow(device.role)
+            case "release":
+                standing = service.control.release(device.id)
+    except ControlRefused as refused:
+        service.note_control(device, wanted.action, refused.code)
+        raise
     service.note_control(device, wanted.action)
     return models.ControlOut(holder=standing.holder, asking=standing.asking)
 

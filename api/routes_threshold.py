@@ -14,7 +14,7 @@ from api.auth import AClinician, APatient, TheService
 from api.control import ControlRefused
 from api.problems import ApiRefused, documented
 from api.roles import Role
-from api.routes_session import GUARD, PATIENT, must_have_tried_button, told
+from api.routes_session import GUARD, PATIENT, button_must_be_tried, told
 from api.threshold import Looking, Mark
 from api.views import threshold_out
 from controller.chain import Kind
@@ -102,14 +102,19 @@ async def open_session(
     """
     if set(wanted.answers) != set(CONTRAINDICATIONS):
         raise ApiRefused(f"answer each of: {', '.join(CONTRAINDICATIONS)}", code="request_invalid")
-    service.threshold.may_open(device.id, service.clock_s())
-    if not service.control.holds(device.id):
-        raise ControlRefused("claim control first", code="not_controlling")
-    await must_have_tried_button(service)
+    tried = await button_must_be_tried(service)
+
+    def may() -> None:
+        service.threshold.may_open(device.id, service.clock_s())
+        if not service.control.holds(device.id):
+            raise ControlRefused("claim control first", code="not_controlling")
+        tried()
+
     state = await service.command(
         device,
         "open_threshold",
         lambda: service.engine.open_threshold(wanted.answers, wanted.day),
+        may=may,
         towards_output=True,
         answers=wanted.answers,
     )

@@ -125,10 +125,10 @@ class Service:
         """Waits until a row is durable. Raises JournalError when it is not."""
         await asyncio.wrap_future(row)
 
-    def note_control(self, device: Device, what: str) -> None:
-        """Journals a change of control; nobody waits for it."""
+    def note_control(self, device: Device, what: str, result: str = "done") -> None:
+        """Journals a change of control, or the code of its refusal; nobody waits for it."""
         standing = self.control.standing
-        told = {"what": f"control_{what}", "holder": standing.holder, "asking": standing.asking, "result": "done"}
+        told = {"what": f"control_{what}", "holder": standing.holder, "asking": standing.asking, "result": result}
         self.note(Kind.COMMAND, who=device.id, role=str(device.role), **told)
 
     async def command(

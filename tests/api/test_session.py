@@ -184,6 +184,7 @@ def test_a_clinician_gets_control_when_the_patient_allows_it(api: Api, patient: 
 
     assert control(clinician, "claim")["asking"] == api.device(clinician).id
     assert control(clinician, "allow")["code"] == "patient_needed"
+    assert commands(api)[-1] == ("control_allow", "patient_needed")
     assert raise_to(clinician, 1.0)[1]["code"] == "not_controlling"
     assert control(patient, "allow")["holder"] == api.device(clinician).id
     assert raise_to(clinician, 1.0)[0] == 200
@@ -276,6 +277,7 @@ def test_the_red_button_is_tried_before_the_first_session_of_a_day(api: Api) -> 
     ):
         pressed(api, day, *shown)
         assert phone.post("sessions", json=OPEN).json()["code"] == "button_not_tried", shown
+        assert commands(api)[-1] == ("open_session", "button_not_tried")
     assert not [one for one in api.engine.asked if one[0] == "open_session"]
     pressed(api, today, held, out)
     assert phone.post("sessions", json=OPEN).status_code == 201
