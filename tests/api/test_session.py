@@ -46,6 +46,8 @@ def raise_to(phone: TestClient, ma: object, rev: str | None = None) -> tuple[int
 
 
 def commands(api: Api) -> list[tuple[str, str]]:
+    """All that are asked to be written; some nobody waits for."""
+    api.service.note(Kind.STATE, mode="idle").result()
     return [(row.fields["what"], row.fields["result"]) for row in api.journal.rows(Kind.COMMAND)]
 
 
