@@ -14,12 +14,14 @@ holds the two against each other.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -78,6 +80,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "req(*ids): safety requirements of safety/hazards.toml that this test shows")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of two runs each need only load what has tests for it: all in the browser are in real time, and few others."""
+    alone = config.option.markexpr
+    if collection_path.suffix != ".py" or alone not in ("alone", "not alone"):
+        return None
+    browser = "browser" in collection_path.parts
+    has = browser or "pytest.mark.alone" in collection_path.read_text(encoding="utf-8")
+    return True if (browser if alone == "not alone" else not has) else None
+
+
 @pytest.hookimpl(trylast=True)  # when those that are not to run have been left out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     long: dict[object, list[pytest.Item]] = {}
@@ -86,6 +98,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             long.setdefault(marker.args or item, []).append(item)
     rest = [item for item in items if item.get_closest_marker("long") is None]
     items[:] = spread(list(long.values()), rest, getattr(config, "workerinput", {}).get("workercount", 1))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: no collection of garbage need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def spread(long: list[list[Item]], rest: list[Item], workers: int) -> list[Item]:

@@ -55,7 +55,8 @@ class FaultOps:
 
 
 class CurrentOp:
-    """``current``: ``record`` true keeps the output from now on; ``path`` writes what was kept, null only measures it.
+    """``current``: ``record`` true keeps the output from now on; ``path`` writes what was kept (``current.py``), null
+    measures it.
 
     ``since`` is a tick, null for the beginning; ``zero`` in the answer is the tick that times count from.
     """
@@ -75,12 +76,13 @@ class CurrentOp:
             self._board().record_current(self._now())
             return {}
         zero, channels = self.points(since)
+        if path is None:
+            figures = {name: current.measure(points).as_dict() for name, points in channels.items()}
+            return {"zero": zero, "figures": figures}
         try:
-            rows = 0 if path is None else current.write(channels, Path(path))
+            return {"zero": zero, "rows": current.write(channels, Path(path))}
         except OSError as error:
             raise BadOp(str(error)) from error
-        figures = {name: current.measure(points).as_dict() for name, points in channels.items()}
-        return {"rows": rows, "zero": zero, "figures": figures}
 
     def points(self, since: int | None) -> tuple[int, dict[str, list[Point]]]:
         """The tick that times count from, and the points of each channel."""

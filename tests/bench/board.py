@@ -246,7 +246,7 @@ class Trying:
 
     def read(self, rail_us: int | None) -> Try:
         """What the board has recorded since, and the guard has told."""
-        path, tick, link = self.rig.folder / "current.csv", self.tick, self.link
+        path, tick, link = self.rig.folder / f"current{current.DOUBLES}", self.tick, self.link
         found = Try(rail_us=rail_us)
         zero = self.rig.sim.control.ask("current", path=str(path), since=tick - BEFORE_US)["zero"] - tick
         flows = [(at + zero, abs(ma) * 1000) for one in current.read(path).values() for at, ma, _ in one]

@@ -277,7 +277,7 @@ class Bench:
     def _measure(self, tick: int) -> None:
         """Pulses and currents since the fault, and whether lines, rail and current are off by now."""
         cell, rig = self._cell, self.rig
-        path = rig.folder / "current.csv"
+        path = rig.folder / f"current{current.DOUBLES}"
         zero = rig.sim.control.ask("current", path=str(path), since=tick)["zero"] - tick
         flows = sorted((at + zero, abs(ma) * 1000) for one in current.read(path).values() for at, ma, _ in one)
         edges = rig.edges(since=tick, gpios=(*PHASE_GPIOS, DAC_CS_N))  # a frame or a phase is what times count from

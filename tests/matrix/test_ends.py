@@ -74,7 +74,7 @@ class Frozen:
 
     def last_us(self) -> int:
         """The last current since the guard was frozen or killed, in us after that."""
-        path = self.rig.folder / "current.csv"
+        path = self.rig.folder / f"current{current.DOUBLES}"
         zero = self.rig.sim.control.ask("current", path=str(path), since=self.tick)["zero"]
         points = [at for one in current.read(path).values() for at, ma, _ in one if abs(ma) * 1000 >= DRIVEN_UA]
         return int(max(points, default=-1)) + zero - self.tick

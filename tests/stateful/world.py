@@ -206,7 +206,7 @@ class World:
     def look(self) -> None:
         """Holds what came out since the last look against the rules."""
         faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
-        path = self.rig.folder / "current.csv"
+        path = self.rig.folder / f"current{current.DOUBLES}"
         now = self.now
         self._ask("current", path=str(path))
         self._ask("current", record=True)

@@ -27,6 +27,7 @@ PROGRAMS: Final = {
     "safety": ("safety.__main__",),
     "controller.cli": ("controller.cli", "controller.run", "controller.serve", "controller.simulate", "api.command"),
     "tests.support.killed": ("tests.support.killed",),
+    "tests.support.app": ("tests.support.app",),
     "pytest": ("pytest.__main__", "_pytest.python", "_pytest.terminal", "hypothesis", "pigpio", "cryptography.hazmat"),
 }
 """What is started by ``python -m``: the module that is run then, and others that it loads."""
