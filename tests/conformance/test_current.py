@@ -33,8 +33,8 @@ them its contractions come again and again."""
 
 @dataclass(frozen=True)
 class Compiled:
-    """A programme, or its first and last slices, at one set-point: its chunks with where they start, its pulses as the gate
-    reads them."""
+    """A programme, or its first and last slices, at one set-point: its chunks with where they start, its pulses as the
+    gate reads them."""
 
     chunks: tuple[tuple[int, bytes], ...]
     pulses: tuple[Pulse, ...]
