@@ -1,0 +1,45 @@
+"""A reading that takes its time, and a stop that comes of it or meanwhile: what the lines do then is the stop's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.hand import Hand
+from tests.support.stack import Stack, stack
+
+ANSWER_MS = 1
+"""Late by so much, each of some 40 answers of a reading."""
+SLOW_US = 30_000
+"""For so long: less than what is ``daemon_slow``, more than rail and edges are given after a stop."""
+
+
+def by_wrong_chunk(rig: Stack, hand: Hand) -> None:
+    hand.link.send_chunk(9_999, hand.state["next_us"], hand.state["revision"], b"\0" * 12)
+
+
+def by_person(rig: Stack, hand: Hand) -> None:
+    rig.clock.wait(rig.clock.now() + SLOW_US - 1_000)
+    hand.link.stop()
+
+
+@pytest.mark.parametrize("late_us", [3_000, 7_000, 13_000])
+@pytest.mark.parametrize(("stops", "cause"), [(by_wrong_chunk, "gate_refused"), (by_person, "person")])
+def test_what_a_slow_reading_hides_is_no_fault_of_the_board(
+    stops: Callable[[Stack, Hand], None], cause: str, late_us: int
+) -> None:
+    """The rail falls, and lines become low, from when the switch was opened, not from when the reading began."""
+    with stack() as rig:
+        hand = Hand(rig)
+        hand.held()
+        hand.play_for(100_000 + late_us)
+        slow_at = rig.clock.now() + 1
+        rig.fault("daemon-slow", ANSWER_MS, at=slow_at)
+        rig.fault("clear", at=slow_at + SLOW_US)
+        rig.clock.wait(slow_at)
+        stops(rig, hand)
+        rig.sleep_until(slow_at + 200_000)
+        told = hand.link.latest
+        assert (told["mode"], told["cause"], told["locked_by"]) == ("stopped", cause, None)
+        assert told["confirmed"] is True
