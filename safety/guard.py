@@ -354,8 +354,9 @@ class Guard:
         try:
             self._confirmed = self._instruments().halt()
         except BoardError as error:
-            self._confirmed = False
-            self._note(error)
+            if not self._broken_by_stop():  # else no daemon is lost, and the stop thread has the word on what is low
+                self._confirmed = False
+                self._note(error)
 
     def _record_cut(self, now: int) -> None:
         """The phase that a stop has cut, once its edges have come: into the record, and told."""

@@ -9,6 +9,7 @@ import pytest
 from tests.support.hand import Hand
 from tests.support.stack import Stack, stack
 
+OUTPUT_ENABLE = 1 << 25
 ANSWER_MS = 1
 """Late by so much, each of some 40 answers of a reading."""
 SLOW_US = 30_000
@@ -43,3 +44,22 @@ def test_what_a_slow_reading_hides_is_no_fault_of_the_board(
         told = hand.link.latest
         assert (told["mode"], told["cause"], told["locked_by"]) == ("stopped", cause, None)
         assert told["confirmed"] is True
+
+
+@pytest.mark.parametrize("into_us", [0, 1_000, 8_000])
+def test_a_stop_that_comes_while_the_guard_halts_by_itself_loses_no_daemon(into_us: int) -> None:
+    """It breaks the connection under the halt: the guard lives, and what was stopped before is the cause."""
+    with stack() as rig:
+        hand = Hand(rig)
+        hand.held()
+        rig.fault("daemon-slow", 0.5)
+        by_wrong_chunk(rig, hand)
+        while rig.levels() & OUTPUT_ENABLE:
+            rig.sleep_until(rig.clock.now() + 500)
+        rig.sleep_until(rig.clock.now() + into_us)
+        hand.link.stop()
+        rig.fault("clear")
+        rig.sleep_until(rig.clock.now() + 100_000)
+        told = hand.link.request("status")
+        assert (told["mode"], told["cause"], told["confirmed"]) == ("stopped", "gate_refused", True)
+        assert hand.link.acknowledge()["mode"] == "idle"
