@@ -205,13 +205,16 @@ class VirtualClock(_PollingClock):
 
     def _look(self) -> None:
         """Time went on while the daemon kept this one waiting for an answer: it is told so, before the answer. And with
-        what the daemon sends of itself comes the tick, so that it need not be asked for."""
+        what the daemon sends of itself comes the tick, so that it need not be asked for. An elastic clock that waits no
+        longer says so: the tick is asked for."""
         while self._own.poll(0):
             answer = self._receive()
             if answer.get("came") == self._waits:
                 self._now, self._stale = answer["now"], False
             elif "moved" in answer:
                 self._now, self._slow = answer["now"], True
+            elif "late" in answer:
+                self._stale = True
 
     def drop(self, channel: str) -> None:
         super().drop(channel)
@@ -234,7 +237,7 @@ class VirtualClock(_PollingClock):
                 ready.remove(self._fd)
                 answer = self._receive()
                 # What is older than this wait (something came between) is not for it; nor is what is no grant.
-                granted = len(answer) == 1 and until_us is not None and answer["now"] >= until_us
+                granted = len(answer) == 1 and until_us is not None and answer.get("now", -1) >= until_us
                 if granted or answer.get("came") == self._waits:
                     self._now, self._stale = max(self._now, answer["now"]), False
             if granted or ready:

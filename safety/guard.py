@@ -203,7 +203,7 @@ class Guard:
             live = live or bool(bank & self._output)
             faults = (*faults, *found)
         except BoardError as error:
-            if self._broken_by_stop(now):
+            if self._broken_by_stop():
                 contacts = [False, False]  # not absent evidence: the next check reads again on a new connection
             else:
                 faults = (*faults, self._note(error))
@@ -272,10 +272,10 @@ class Guard:
     def _act(self, action: Action, now: int) -> None:
         match action:
             case Action.STOP_NOW:
-                self._halt(now)
+                self._halt()
                 self._show()  # before anything is written: a disk may take its time
             case Action.STOP_AGAIN:
-                self._lower(now)
+                self._lower()
             case Action.RESET_TRIP:
                 self._rearm = True
             case Action.BEGIN_SELF_TEST:
@@ -334,27 +334,29 @@ class Guard:
         begins = self._supply.next_begins_us
         return self._session.next_us + limits.RAMPED_STOP_MAX_US - max(0, (begins or now) - now)
 
-    def _halt(self, now: int) -> None:
+    def _halt(self) -> None:
         """Everything safe, and read back. What fails here the next check tries again; KEEPALIVE's end makes good."""
         self._job.drop()
-        self._cut_known_us = now + STOP_US
         self._session.withdraw(self._supply.withdraw())
-        self._tools.stopped(now)
         self._confirmed = None
-        self._lower(now)
-        began = self._supply.abandon(self._clock.now())  # a slow daemon takes its time until it is told
+        self._lower()
+        self._tools.stopped()
+        halted_us = self._clock.now()  # a slow daemon takes its time until it is told
+        self._cut_known_us = halted_us + STOP_US
+        began = self._supply.abandon(halted_us)
         if began is not None:
             self._began(began)
 
-    def _lower(self, now: int) -> None:
+    def _lower(self) -> None:
         """The halt itself."""
-        if self._broken_by_stop(now):
+        if self._broken_by_stop():
             return  # the stop thread is at it
         try:
             self._confirmed = self._instruments().halt()
         except BoardError as error:
-            self._confirmed = False
-            self._note(error)
+            if not self._broken_by_stop():  # else no daemon is lost, and the stop thread has the word on what is low
+                self._confirmed = False
+                self._note(error)
 
     def _record_cut(self, now: int) -> None:
         """The phase that a stop has cut, once its edges have come: into the record, and told."""
@@ -369,7 +371,7 @@ class Guard:
 
     def _fault(self, now: int, error: BoardError) -> None:
         """A board fault outside a check."""
-        if not self._broken_by_stop(now):
+        if not self._broken_by_stop():
             self.check(now, faults=(self._note(error),))
 
     def _note(self, error: BoardError) -> str:
@@ -379,11 +381,11 @@ class Guard:
         self.tell("log", text=str(error))
         return error.code
 
-    def _broken_by_stop(self, now: int) -> bool:
+    def _broken_by_stop(self) -> bool:
         """Whether a stop is under way: it breaks the loop's connection, and a new one is made after it."""
         if self._stopping():
             self._broken = True
-            self._tools.stopped(now)
+            self._tools.stopped()
             return True
         return False
 
@@ -413,7 +415,7 @@ class Guard:
         if self.state.mode is not Mode.SELF_TEST:
             self._passed, causes = self._job.found(result)
             return causes
-        self._tools.stopped(self._clock.now())  # what it did to the lines was asked by nobody else
+        self._tools.stopped()  # what it did to the lines was asked by nobody else
         self._lookout.forget()
         self._passed = result is None
         return () if result is None else (result,)
@@ -453,7 +455,7 @@ class Guard:
         """Takes the notifications that have come. What a stop cuts is no difference, though it be seen before the loop
         hears of the stop."""
         if self._stopping():
-            self._tools.stopped(now)
+            self._tools.stopped()
         wrong = self._tools.seen() or self._tools.edges.missing(now)
         if not wrong or self._stopping() or self.state.mode is Mode.SELF_TEST:
             return False

@@ -121,17 +121,22 @@ class Instruments:
 
     def enable(self, on: bool) -> None:
         """Writes OUTPUT_ENABLE."""
-        now = self._clock.now()
-        if on is not self.enabled:
+        now, changed = self._clock.now(), on is not self.enabled
+        if changed:
             self.edges.asked(int(on), now)
             self.enabled, self.enabled_us = on, now
         self.pulses.write("OUTPUT_ENABLE", int(on))
+        if changed:
+            self.enabled_us = self._clock.now()  # by then it is: the rail's time counts from here
 
-    def stopped(self, now_us: int) -> None:
-        """Everything was made safe, by whom ever, or is about to be."""
-        self.edges.stopped(now_us)
+    def stopped(self) -> None:
+        """Everything was made safe, by whom ever, or is about to be: now, which a slow daemon may have made later than
+        the check that knows of it began.
+        """
+        now = self._clock.now()
+        self.edges.stopped(now)
         if self.enabled:
-            self.enabled, self.enabled_us = False, now_us
+            self.enabled, self.enabled_us = False, now
 
     def halt(self) -> bool:
         """Everything safe on the main connection. Gives whether the lines read low."""
@@ -163,7 +168,7 @@ class Instruments:
 
     def forget(self) -> None:
         """Halt, lines safe, no waves; what the edges were compared with is over."""
-        self.stopped(self._clock.now())
+        self.stopped()
         self.pulses.halt()
         self.pulses.forget()
 
@@ -189,7 +194,7 @@ class Instruments:
 
     def start_dead_man(self) -> None:
         """Starts the script again after it fired, and so made the lines low."""
-        self.stopped(self._clock.now())
+        self.stopped()
         self.dead_man.start()
         self.kicked_us = self._clock.now()
 

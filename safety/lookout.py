@@ -97,7 +97,7 @@ class Lookout:
         self._emptied = self._emptied or sample.emptied_ua is not None
         allowed = window.allowed(played, now) | window.allowed(played, after)
         if stopping():  # the daemon may have read it after the halt
-            tools.stopped(now)
+            tools.stopped()
             allowed |= {None}
         judged = watch.Check(
             sample,

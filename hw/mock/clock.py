@@ -151,11 +151,13 @@ class Coordinator:
         self._recount()
         return bool(found)
 
-    def give_up(self) -> None:
-        """Time has waited long enough for whoever is at work: it goes on without them."""
-        for participant in filter(self._at_work, self.participants):
+    def give_up(self) -> list[Participant]:
+        """Time has waited long enough for whoever is at work: it goes on without them, and gives who that is."""
+        late = [participant for participant in self.participants if self._at_work(participant)]
+        for participant in late:
             participant.frozen = participant.given_up = True
         self._recount()
+        return late
 
     def heard(self, participant: Participant) -> None:
         """Something came from it: time waits for it again."""

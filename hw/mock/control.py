@@ -40,6 +40,7 @@ class Control:
         self._listener: socket.socket | None = None
         self._path = ""
         server.on_grant, server.on_moved, server.on_came = self.grant, self.moved, self.came
+        server.on_given_up = self.given_up
         self._clients: dict[Participant, socket.socket] = {}
         self.current = CurrentOp(self._wired, lambda since: self.edges(None, since).zero, lambda: self._now)
         person = PersonOps(self._wired, lambda: self._now, seed)
@@ -99,6 +100,12 @@ class Control:
         """Tells a participant the tick at which something came that ended its wait, after that."""
         with suppress(OSError):
             self._clients[participant].send(b'{"now":%d,"came":%d}' % (now, participant.waits))
+
+    def given_up(self, participant: Participant) -> None:
+        """Tells a participant that time goes on without it: the tick that it knows is none any more."""
+        if participant.told:
+            with suppress(OSError):
+                self._clients[participant].send(b'{"late":true}')
 
     def joined(self, participant: Participant, sock: socket.socket) -> None:
         self._clients[participant] = sock

@@ -89,6 +89,7 @@ class Server:
         self.on_grant: Callable[[Participant, int], None] = lambda participant, now: None
         self.on_moved: Callable[[Participant, int], None] = lambda participant, now: None
         self.on_came: Callable[[Participant, int], None] = lambda participant, now: None
+        self.on_given_up: Callable[[Participant], None] = lambda participant: None
         self.stopping = False
         self.hung = False
         self.delay_us = 0
@@ -239,7 +240,8 @@ class Server:
         if self._stood_since is None:
             self._stood_since = _wall_us()
         elif _wall_us() - self._stood_since >= PATIENCE_US:
-            self.coordinator.give_up()
+            for participant in self.coordinator.give_up():
+                self.on_given_up(participant)
             self._stood_since = None
         return self.coordinator.quiet
 
@@ -347,11 +349,12 @@ class Server:
         """Whether the pace lets virtual time reach a tick yet."""
         if self.pace is None:
             return True
-        now, wall = self.timeline.now, _wall_us()
-        reached = self._wall_zero + int(now / self.pace)
-        if wall - reached > _CATCH_UP_US:
-            self._wall_zero = wall - _CATCH_UP_US - int(now / self.pace)
+        wall = _wall_us()
         self._allowed_at = self._wall_zero + int(target / self.pace)
+        behind = wall - self._allowed_at - _CATCH_UP_US  # by the target: to wait for a distant one is no falling behind
+        if behind > 0:
+            self._wall_zero += behind
+            self._allowed_at += behind
         return wall >= self._allowed_at
 
     def _patience(self) -> float:

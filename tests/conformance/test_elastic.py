@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hw.clock import VirtualClock
 from tests.support.sim import Sim
 
 
@@ -41,6 +42,29 @@ def test_it_waits_for_who_is_at_work_and_then_gives_them_up(sim: Sim) -> None:
     assert other.silent(), "heard of again, it is waited for"
     busy.wait(stood + 200_000)
     assert other.granted() == stood + 3_000
+
+
+def test_it_comes_to_a_time_that_is_far_away(sim: Sim) -> None:
+    """Further than what it makes up for, with nothing in between."""
+    one = sim.participant("one")
+    far = one.now + 300_000
+    one.wait(far)
+    assert one.granted() == far
+
+
+def test_who_was_given_up_knows_what_the_time_is(sim: Sim) -> None:
+    """By the time it had before, a guard that stood still would be in time, and find faults of the board instead."""
+    clock = VirtualClock(sim.control_path, "busy")
+    other = sim.participant("other")
+    stood = clock.now()
+    other.wait(stood + 200_000)
+    assert other.granted() == stood + 200_000, "it was given up"
+    assert clock.now() >= stood + 200_000
+    later = clock.now()
+    other.wait(later + 1_000)
+    assert other.silent(), "heard of again, it is waited for"
+    assert clock.now() == later
+    clock.close()
 
 
 def test_far_ends_that_declare_nothing_keep_it_from_nothing(sim: Sim) -> None:

@@ -49,7 +49,7 @@ def test_a_stop_is_told_before_the_disk_is_waited_for() -> None:
     """A disk that takes 20 ms is no 20 ms in which nobody knows whether the lines are low."""
     done: list[str] = []
     guard: Any = SimpleNamespace(
-        _halt=lambda now: done.append("halt"),
+        _halt=lambda: done.append("halt"),
         _show=lambda: done.append("tell"),
         write=lambda: done.append("write"),
         _seal=lambda: done.append("seal"),
