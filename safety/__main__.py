@@ -51,7 +51,7 @@ def main() -> int:
     host, _, port = options.pigpio.rpartition(":")
     try:
         board = load_board(options.board)
-        if options.simulated and int(port) == REAL_PORT:
+        if (options.simulated or options.clock) and int(port) == REAL_PORT:
             raise LinkError(f"port {REAL_PORT} is a real daemon's; a simulated board listens elsewhere")
         options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if options.new_state:

@@ -207,6 +207,10 @@ class Guard:
                 contacts = [False, False]  # not absent evidence: the next check reads again on a new connection
             else:
                 faults = (*faults, self._note(error))
+        except Exception:
+            if "internal_error" not in faults:
+                raise
+            contacts = [False, False]  # it may be the looking itself that fails: that must keep nobody from the halt
         faults = (*faults, *self._app_faults(now))
         # a session is over when its last edges were seen too, else a pulse of it would count for nothing
         drained, passed = self._supply.drained and not self._tools.edges.expects, self._passed

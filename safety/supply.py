@@ -103,7 +103,8 @@ class Supply:
 
     def abandon(self, now_us: int) -> Sent | None:
         """Everything was stopped from outside: nothing plays, nothing waits. Gives the chunk that began meanwhile, if
-        one did: a stop may be heard of before ``run`` is called for it, and its pulses came.
+        one did: a stop may be heard of before ``run`` is called for it, and its pulses came. Where a slow daemon makes
+        it doubtful it counts as begun: a chunk too many in the record is none that was seen, one too few is a lie.
         """
         began = self._joined if self._playing is not None and now_us >= self._playing.ends_us else None
         self._waiting = self._playing = self._joined = None

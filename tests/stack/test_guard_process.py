@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import socket
 import threading
 from pathlib import Path
@@ -108,6 +109,23 @@ def test_nothing_is_imported_after_the_guard_is_ready(tmp_path: Path, monkeypatc
         rig.sleep_until(rig.clock.now() + 100_000)
         assert link.latest["cause"] == "emergency_stop"
     assert (tmp_path / "modules").read_text() == ""
+
+
+@pytest.mark.req("SR-203")
+def test_a_guard_that_can_look_at_nothing_any_more_still_halts_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look fails by a fault of its own, that of the check which is to stop everything as well."""
+    start = SimulatedBoard._start
+
+    def failing(board: SimulatedBoard, module: str, *options: str) -> str:
+        return start(board, "tests.support.failing_guard" if module == "safety" else module, *options)
+
+    monkeypatch.setattr(SimulatedBoard, "_start", failing)
+    with stack() as rig:
+        link = rig.link()
+        assert rig.play(short_programme(), 4_000, link=link).cause == "internal_error"
+        assert rig.sim.processes[1].wait(30) == 3
+        assert (link.latest["cause"], link.latest["confirmed"]) == ("internal_error", True)
+        assert json.loads((rig.state / "ledger.json").read_text())["cause"] == "internal_error"
 
 
 def test_no_client_of_the_product_has_a_thread_that_could_spin_when_its_daemon_dies() -> None:
