@@ -25,8 +25,8 @@ _bench: Bench | None = None
 def run(wanted: Wanted) -> dict[tuple[int, At], Cell]:
     """The cells that are wanted."""
     rows = [[cell for cell in wanted if cell[0] == number] for number in range(len(ROWS))]
-    waiting = [[cell] for row in rows for cell in row if ROWS[cell[0]].breaks[0].name in WAITERS]
-    working = [row for row in rows if row and ROWS[row[0][0]].breaks[0].name not in WAITERS]
+    waiting = [[cell] for row in rows for cell in row if waits(cell)]
+    working = [row for row in rows if row and not waits(row[0])]
     with _pool(len(os.sched_getaffinity(0)), len(working)) as pool, _pool(2, len(waiting)) as beside:
         done = [beside.submit(_cells, one) for one in waiting] + [pool.submit(_cells, one) for one in working]
         return dict(itertools.chain.from_iterable(one.result() for one in done))
@@ -39,6 +39,11 @@ def _pool(workers: int, tasks: int) -> ProcessPoolExecutor:
     for _, processor in zip(range(workers), itertools.cycle(sorted(os.sched_getaffinity(0))), strict=False):
         queue.put(processor)
     return ProcessPoolExecutor(max(1, min(workers, tasks)), context, _begin, (queue,))
+
+
+def waits(cell: tuple[int, At]) -> bool:
+    """Whether a cell takes time, and hardly any of the processor's."""
+    return ROWS[cell[0]].breaks[0].name in WAITERS
 
 
 def everything() -> Wanted:

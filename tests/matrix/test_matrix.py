@@ -26,7 +26,15 @@ def _boards() -> Iterator[None]:
 
 @pytest.mark.req("SR-123", "SR-133", "SR-134", "SR-139", "SR-141", "SR-150")
 @pytest.mark.usefixtures("boards")
-@pytest.mark.parametrize("cell", run.everything(), ids=lambda cell: f"{ROWS[cell[0]].name}, {cell[1]}")
+@pytest.mark.parametrize(
+    "cell",
+    [
+        # who only waits does so while others have something to do
+        pytest.param(cell, marks=[pytest.mark.long("waits")] if run.waits(cell) else [])
+        for cell in run.everything()
+    ],
+    ids=lambda cell: f"{ROWS[cell[0]].name}, {cell[1]}",
+)
 def test_a_fault_ends_as_it_should(cell: tuple[int, At]) -> None:
     found = run.cell(*cell)
     assert wrong(ROWS[cell[0]], cell[1], found) == [], found
