@@ -65,16 +65,17 @@ const Language = () => html`<div class="languages" role="group" aria-label=${t("
     onClick=${() => speak(code)}>${name}</button>`)}
 </div>`;
 
+// What comes and goes by itself lies over the top: nothing may move away under a thumb.
 function Notices() {
   const { state } = store;
   return html`
     ${state?.simulated && html`<p class="banner">${t("simulated")}</p>`}
     ${location.protocol === "http:" && !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)
       && html`<p class="banner warn">${t("plain")}</p>`}
-    ${store.me && store.stale && html`<p class="banner warn" role="status">${
+    ${store.me && store.stale && html`<p class="banner warn over" role="status">${
       navigator.onLine === false ? t("no_network") : state ? t("stale") : t("connecting")} ${controls() && state.session && t("stale_device")}</p>`}
     ${state?.journal === "not_written" && html`<p class="banner warn" role="status">${t("journal_not_written")}</p>`}
-    ${controls() && state?.control.asking && html`<p class="banner warn" role="status">${t("asks_control")}
+    ${controls() && state?.control.asking && html`<p class="banner warn over" role="status">${t("asks_control")}
       <button type="button" onClick=${() => command("POST", "/sessions/current/control", { action: "allow" })}>${t("allow")}</button></p>`}`;
 }
 

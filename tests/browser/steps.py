@@ -53,6 +53,7 @@ class Person:
 
     def answers(self, *yes: str) -> None:
         """Answers each question before the first session; those named with yes."""
+        self.page.locator("#view:not(.is-stale)").wait_for()  # what the first state brings moves what stands below it
         self.presses("today.begin")
         self.page.locator(".question").first.wait_for()
         for name in [key.removeprefix("question.") for key in self.words if key.startswith("question.")]:

@@ -121,9 +121,12 @@ def test_while_the_page_still_loads_and_without_its_scripts(planned: Served, pho
 @pytest.mark.parametrize("language", ["nb", "en"])
 def test_an_app_that_does_not_answer_is_told_as_not_confirmed(planned: Served, phone: Phone, language: str) -> None:
     patient = Person(phone(planned.link("patient"), language), language)
-    patient.page.locator("#view:not(.is-stale) .plan").wait_for()
+    plan = patient.page.locator("#view:not(.is-stale) .plan")
+    plan.wait_for()
+    stood = plan.bounding_box()
     planned.process.send_signal(signal.SIGSTOP)
     patient.sees("stale")
+    assert patient.page.locator(".plan").bounding_box() == stood, "nothing moves away under a thumb"
     assert patient.page.locator("#view").get_attribute("class") == "is-stale"
     patient.stops()
     stopped(patient, "not_confirmed")
