@@ -221,6 +221,15 @@ def test_a_wave_that_never_begins() -> None:
     assert edges.missing(BEGINS + 50_001) is not None
 
 
+@pytest.mark.parametrize(("start", "named"), [(0, "line"), (1, "OUTPUT_ENABLE"), (30_000, "OUTPUT_ENABLE")])
+def test_of_two_that_are_missing_the_one_that_is_due_is_named(start: int, named: str) -> None:
+    edges = Edges(LINES, ENABLE)
+    edges.asked(1, BEGINS)
+    edges.sent([pulse(start)], BEGINS, joined=False)
+    assert edges.missing(BEGINS + 40_000) is None
+    assert str(edges.missing(BEGINS + 40_001)).startswith(named)
+
+
 def test_what_is_missing_counts_from_where_the_wave_is() -> None:
     edges = watching(PULSES)
     give(edges, edges_of(PULSES, BEGINS + 5_000)[:4])

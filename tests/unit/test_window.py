@@ -311,3 +311,45 @@ def test_the_last_moment_at_which_a_pulse_may_be_under_way_is_not_quiet() -> Non
     over = BEGINS + 10_600 + WAVE_SLACK_US
     assert quiet_us([chunk(pulse(10_000))], over, over, over + 5_000) == over + 1
     assert quiet_us([chunk(pulse(10_000))], over + 1, over, over + 5_000) == over + 1
+
+
+def test_two_moments_that_leave_none_between_them_are_one() -> None:
+    over = BEGINS + 10_600 + WAVE_SLACK_US
+    before = BEGINS + 10_000 - WAVE_SLACK_US - READING_US - 1
+    for gap, found in ((1, before), (2, over + 1)):
+        second = over - BEGINS + gap + WAVE_SLACK_US + READING_US
+        assert quiet_us([chunk(pulse(10_000), pulse(second))], over, over - 9_000, over + 9_000) == found
+
+
+def test_the_soonest_moment_that_is_allowed_is_taken() -> None:
+    before = BEGINS + 10_000 - WAVE_SLACK_US - READING_US - 1
+    assert quiet_us([chunk(pulse(10_000))], before + 1, before, before + 1) == before
+
+
+def test_what_is_over_hides_nothing_that_comes_after_it() -> None:
+    two = (chunk(pulse(10_000)), chunk(pulse(10_000, 500), begins=BEGINS + 100_000))
+    assert asked(two, "A", BEGINS + 105_000, BEGINS + 120_000) == Asked(500, 500, 250)
+    assert asked((chunk(pulse(10_000), pulse(50_000, 500)),), "A", BEGINS + 30_000, BEGINS + 90_000).must == 500
+
+
+@pytest.mark.parametrize(
+    ("asked_us", "answered_us", "found"),
+    [
+        (END + 2_000, END + 4_000, True),  # it ends as long before as a wave may be late
+        (END + 2_001, END + 4_000, False),
+        (START - 4_000, START - 2_000, True),
+        (START - 4_000, START - 2_001, False),
+    ],
+)
+def test_how_near_a_pulse_must_come_to_a_reading_to_be_under_way_in_it(
+    asked_us: int, answered_us: int, found: bool
+) -> None:
+    seen = look((), 0, asked_us)
+    assert between(ONE, seen, 0, asked_us, answered_us).in_flight == ({"A"} if found else set())
+
+
+def test_what_was_under_way_when_a_reading_was_asked_for_stays_so() -> None:
+    seen = look(ONE, 0, START)
+    assert seen.in_flight == {"A"}
+    other = (chunk(pulse(52_000, channel="B")),)
+    assert between(other, seen, 0, START, START + 1_500).in_flight == {"A", "B"}
