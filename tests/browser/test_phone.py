@@ -16,7 +16,7 @@ from api.roles import Role
 from api.views import prescription_of
 from tests.browser.conftest import PLAN, Phone
 from tests.browser.gallery import furnish
-from tests.browser.steps import LANG, Person, pair
+from tests.browser.steps import LANG, Person, hide, pair
 from tests.support.api import Api
 from tests.support.served import serving
 
@@ -168,6 +168,41 @@ def test_what_came_not_at_first_is_fetched_again(device: Device, phone: Phone) -
     page.route("**/web/app.js", lambda route: route.abort())
     page.reload()
     page.locator("#not-loaded").filter(visible=True).wait_for()
+
+
+@pytest.mark.parametrize("why", ["nobody touches it", "the page is left"])
+def test_a_pin_hides_the_page_by_itself_and_never_stopp(device: Device, phone: Phone, why: str) -> None:
+    patient = pair(device.api, device.base, phone, Role.PATIENT, "nb")
+    page = patient.page
+    page.clock.install()
+    page.goto(f"{device.base}/#/more")
+    page.locator("[name=pin]").fill("2468")
+    patient.presses("pin.switch_on")
+    patient.sees("pin.on")
+    if why == "nobody touches it":
+        page.clock.fast_forward(175_000)
+        assert page.get_by_text(patient.words["pin.stop_works"]).count() == 0, "not before three minutes"
+        page.clock.fast_forward(10_000)
+    else:
+        hide(page, True)
+        hide(page, False)
+    patient.sees("pin.stop_works")
+    assert page.locator("nav").count() == 0
+    page.locator("[name=pin]").fill("1357")
+    patient.presses("next")
+    patient.sees("pin.wrong")
+    page.locator("[name=pin]").fill("2468")
+    patient.presses("next")
+    page.locator("nav").wait_for()
+    page.context.set_offline(True)
+    hide(page, True)
+    hide(page, False)
+    patient.sees("no_network")
+    page.context.set_offline(False)
+    page.reload()
+    patient.sees("pin.stop_works")
+    patient.stops()
+    page.locator('[data-when="confirmed"], [data-when="not_confirmed"]').filter(visible=True).wait_for()
 
 
 def test_sound_is_for_who_asked_for_it(device: Device, phone: Phone) -> None:

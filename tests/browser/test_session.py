@@ -13,12 +13,14 @@ from tests.browser.conftest import PLAN, Phone, Served
 from tests.browser.steps import Person, hide
 
 MA = {"nb": "1,0", "en": "1.0"}
+AWAKE = """window.awake = []; Object.defineProperty(navigator, "wakeLock", { value: { request: async (what) => {
+  window.awake.push(what); return { release: async () => { window.awake.push("released"); } }; } } });"""
 
 
 @pytest.mark.req("SR-170")
 @pytest.mark.parametrize("language", ["nb", "en"])
 def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
-    patient = Person(phone(served.link("patient"), language), language)
+    patient = Person(phone(served.link("patient"), language, script=AWAKE), language)
     patient.sees("no_plan.title")
 
     clinician = Person(phone(served.link("clinician"), language), language)
@@ -50,6 +52,7 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     patient.sees("check.good")
     patient.presses("start")
     patient.part("hold")
+    assert page.evaluate("window.awake") == ["screen"], "a phone that goes dark would end the lease"
     patient.raises_to(MA[language])
     patient.shows("measured-A", MA[language])
 
@@ -82,6 +85,7 @@ def test_a_whole_session(served: Served, phone: Phone, language: str) -> None:
     assert patient.figure("set-A") == MA[language].replace("1", "0")  # nobody holds it any more
     patient.presses("end")
     patient.sees("after.title")
+    assert page.evaluate("window.awake") == ["screen", "released"]
     page.locator("[name=comfort]").fill("4")
     page.locator("[name=pain_after]").fill("1")
     patient.presses("after.send")
