@@ -19,8 +19,12 @@ its own wake-up, and what the daemon notifies came 2.2 ms late at most (docs/pig
 READING_US: Final = 2_000
 """So long a reading may take, from its begin to the emptying of the peak holds at its end, for a pulse after it to
 count: some 30 commands on one way, of which one takes 0.25 ms at p99 with its way. ours."""
+WOKEN_US: Final = 2_000
+"""So much later than planned the machine may wake the guard, and a check still meets no pulse. At 20 Hz a pulse that is
+met is one of three in which a lead off or a short must be seen twice. ours."""
+SOONER_US: Final = 8_000
 SHIFT_US: Final = 5_000
-"""By how much a check may come sooner or later than every 20 ms, so that it meets no pulse. ours."""
+"""By how much a check may come sooner, or later, than every 20 ms, so that it meets no pulse. ours."""
 UNSURE_US: Final = 200_000
 """So long the peak holds are kept for the sake of a pulse that may have been lost when they were emptied: the next one
 decides, from 5 Hz on. ours."""
@@ -161,7 +165,7 @@ def quiet_us(
     busy: list[tuple[int, int]] = []
     for one in played:
         for start, end, *_ in one.spans:
-            begins, ends = start - slack_us - READING_US, end + slack_us
+            begins, ends = start - slack_us - READING_US - WOKEN_US, end + slack_us
             if one.cut_us is not None and start - slack_us > one.cut_us:
                 break
             if busy and begins <= busy[-1][1] + 1:
@@ -179,7 +183,7 @@ def next_check_us(played: Sequence[Played], due_us: int, now_us: int) -> tuple[i
     is under way, 25 ms after the one before at most."""
     due_us = max(due_us + limits.CHECK_INTERVAL_US, now_us)
     latest_us = min(due_us, now_us + limits.CHECK_INTERVAL_US) + SHIFT_US
-    return due_us, quiet_us(played, due_us, due_us - SHIFT_US, latest_us)
+    return due_us, quiet_us(played, min(due_us, latest_us), max(due_us - SOONER_US, now_us), latest_us)
 
 
 def allowed(played: Sequence[Played], at_us: int, slack_us: int = WAVE_SLACK_US) -> frozenset[int | None]:

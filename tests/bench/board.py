@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import math
 import os
 import random
@@ -59,7 +60,7 @@ class Try:
     first phase that began, or 0 if one was under way; ``rail_us``: the rail was seen under 5 V; ``named_us``,
     ``confirmed_us``: as the guard told it; ``rises``: whether a pulse after the naming was stronger than one before.
     ``late_us``: how much later than it was to be the guard made a check until then, at most: so long the machine let it
-    wait.
+    wait. ``disk``: the cause in the guard's record afterwards. ``refused``: why the stop itself was not taken.
     """
 
     cause: str | None = None
@@ -71,6 +72,8 @@ class Try:
     confirmed_us: int | None = None
     rises: bool = False
     late_us: int = 0
+    disk: str | None = None
+    refused: str | None = None
 
 
 class Told(Listening):
@@ -104,6 +107,11 @@ class Replaceable(SimulatedBoard):
     def _start(self, module: str, *options: str) -> str:
         return super()._start("tests.bench.guard" if module == "safety" else module, *options)
 
+    @property
+    def state(self) -> Path:
+        """The folder of the guard's record."""
+        return Path(self._guard[self._guard.index("--state") + 1])
+
     def new_guard(self) -> None:
         """Kills the guard and starts another."""
         guard = self.processes.pop()
@@ -128,6 +136,7 @@ class Trying:
     tick: int = 0
     child: int | None = None
     found: str | None = None
+    refused: str | None = None
     _day: date = field(default=date(2000, 1, 1))
 
     def __post_init__(self) -> None:
@@ -247,7 +256,8 @@ class Trying:
     def read(self, rail_us: int | None) -> Try:
         """What the board has recorded since, and the guard has told."""
         path, tick, link = self.rig.folder / f"current{current.DOUBLES}", self.tick, self.link
-        found = Try(rail_us=rail_us)
+        disk = json.loads((self.board.state / "ledger.json").read_text(encoding="utf-8"))["cause"]
+        found = Try(rail_us=rail_us, disk=disk, refused=self.refused)
         zero = self.rig.sim.control.ask("current", path=str(path), since=tick - BEFORE_US)["zero"] - tick
         flows = [(at + zero, abs(ma) * 1000) for one in current.read(path).values() for at, ma, _ in one]
         found.last_us = max((int(at) for at, ua in flows if ua >= OFF_UA), default=None)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from safety.errors import LinkError
 from safety.link import stop_guard
 from tests.bench.board import LEASE_US, Try, Trying
 from tests.support.stack import DAC_GPIOS, PHASE_GPIOS
@@ -64,7 +65,10 @@ def _fault(*named: object) -> Callable[[Trying], None]:
 
 def _stop(board: Trying) -> None:
     board.happens()
-    stop_guard(board.rig.folder, STOP_TIMEOUT_S)
+    try:
+        stop_guard(board.rig.folder, STOP_TIMEOUT_S)
+    except LinkError as error:  # a try like any other: what came out is judged all the same
+        board.refused = str(error)
 
 
 def _wedged_stop(board: Trying) -> None:
@@ -226,6 +230,7 @@ def one_try(board: Trying, event: Event) -> Try:
         board.fork()
     else:
         board.hold()
+    board.refused = None
     event.act(board)
     rail_us = board.wait(event.look_us, board.link, rail=event.rail)
     found = board.read(rail_us)

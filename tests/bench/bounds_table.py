@@ -41,24 +41,31 @@ def percentile(sorted_us: Sequence[float], percent: float) -> float:
 
 
 def wrong(row: Row, tries: Sequence[Try]) -> list[str]:
-    """What was named in these tries and should not have been, with how often; and ramps that rose."""
-    names = Counter(one.cause or "nothing" for one in tries)
+    """What was named in these tries and should not have been, with how often; stops that were not taken; and ramps that
+    rose. A guard that ended before its word was read has it in its record.
+    """
+    names = Counter(one.cause or (f"nothing, {one.disk} on record" if one.disk else "nothing") for one in tries)
     others = [f"{count} named `{name}`" for name, count in names.items() if name not in (row.event.causes or names)]
+    refused = Counter(one.refused for one in tries if one.refused)
+    others += [f"{count} not taken ({why})" for why, count in refused.items()]
     rose = sum(one.rises for one in tries) if row.event in RAMPED else 0
     return others + ([f"{rose} grew stronger"] if rose else [])
 
 
 def told(results: Mapping[str, Any]) -> dict[str, Any]:
     """What docs/benchmarks.json keeps of the tries: what they were made on, and the cells of each row."""
-    on = results["machine"]
-    boards, load = on["boards"], on["load_before"]
     figures = {}
+    events: dict[str, list[str]] = {}
+    for event in results["events"]:
+        on = results["events"][event]["machine"]
+        made = f"{on['what']}, {on['processors']} processors, {on['boards']} boards at once, load before it "
+        events.setdefault(f"{made}{on['load_before']}, commit {on['commit']}; ms", []).append(event)
     for row in ROWS:
         one = results["events"].get(row.event.name)
         if one and one["tries"]:
-            figures[name(row)] = cells(row, [Try(**fields) for fields in one["tries"]], len(one["spoilt"]))
-    machine = f"{on['what']}, {on['processors']} processors, {boards} boards at once, load before it {load}; ms."
-    return {"machine": machine, "figures": figures}
+            figures[name(row)] = cells(row, [Try(**fields) for fields in one["tries"]], one["spoilt"])
+    machine = [f"{made}: {', '.join(named) if len(events) > 1 else 'all'}." for made, named in events.items()]
+    return {"machine": "\n".join(machine), "figures": figures}
 
 
 def name(row: Row) -> str:
@@ -79,13 +86,14 @@ def document(kept: Mapping[str, Any]) -> str:
     return "\n".join((*lines, ""))
 
 
-def cells(row: Row, tries: Sequence[Try], spoilt: int) -> str:
+def cells(row: Row, tries: Sequence[Try], spoilt: Sequence[str]) -> str:
     """The cells of it that were measured: how many tries, the distribution, and whether the bound is met."""
     found, others = figures_us(row, tries), wrong(row, tries)
     p999 = _ms(percentile(found, 99.9)) if len(found) >= TRIES_FOR_P999 else "-"
     met = sum(one <= row.bound_us for one in found)
     said = "yes" if met == len(found) else f"no: {len(found) - met} of {len(found)} are later{_kept(row, tries)}"
-    said = "; ".join((said, *others, *([f"{spoilt} more came to nothing"] if spoilt else [])))
+    nothing = [f"{count} more came to nothing ({why})" for why, count in Counter(spoilt).items()]
+    said = "; ".join((said, *others, *nothing))
     p50, p95 = (_ms(percentile(found, percent)) for percent in (50, 95))
     return f"{len(tries)} | {p50} | {p95} | {p999} | {_ms(found[-1])} | {said}"
 

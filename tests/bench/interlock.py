@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import platform
+import subprocess
 import sys
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -45,7 +46,7 @@ def batch(name: str, tries: int, seed: int) -> tuple[list[dict[str, Any]], list[
                 while len(done) < tries:
                     done.append(one_try(board, event))
         except (TryFailed, PelviStimError, OSError) as error:
-            spoilt.append(f"{type(error).__name__}: {error}")
+            spoilt.append(str(error).partition("\n")[0])
     return [dataclasses.asdict(one) for one in done], spoilt
 
 
@@ -67,6 +68,12 @@ def run(events: list[Event], tries: int, boards: int) -> dict[str, Any]:
     return found
 
 
+def commit() -> str:
+    """What is measured; with a + where the tree is another."""
+    asked = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def main() -> int:
     """Exit 1 when an event could not be tried as often as was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.interlock", description=__doc__)
@@ -78,14 +85,15 @@ def main() -> int:
     began, load = time.monotonic(), os.getloadavg()[0]
     found = run(events, options.tries, options.boards)
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"events": {}}
-    results["events"].update(found)
-    results["machine"] = {
+    machine = {
         "what": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "processors": os.cpu_count(),
         "boards": options.boards,
         "load_before": round(load, 1),
         "took_s": round(time.monotonic() - began),
+        "commit": commit(),
     }
+    results["events"].update({name: {**one, "machine": machine} for name, one in found.items()})
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results), encoding="utf-8")
     kept = told(results)

@@ -8,7 +8,7 @@ from typing import Final
 
 from hw.mock.faults import FAULTS
 from tests.matrix.bench import STATES, At, Cell
-from tests.matrix.table import NEVER, RAMP_MS, ROWS, SELF_TEST, START, Row, times_ms
+from tests.matrix.table import NEVER, RAMP_MS, ROWS, SELF_TEST, START, USUAL, Row, times_ms
 
 Times = dict[str, list[list[float | None]]]
 """Of each row and each of its states: ms until it was named and until the last current, None where there is none."""
@@ -30,7 +30,8 @@ its time counts from the output switch's closing or the pulse that shows it. "no
 after it end in order.
 
 A ramp is over after at most {RAMP_MS} ms. Where the guard has ended itself the output switch opens 80 to 120 ms after
-the last KEEPALIVE. Current is 2 mA, the pulses are 250 us at 50 Hz, in an electrode check four in 47 ms.
+the last KEEPALIVE. Current is 2 mA, the pulses are 250 us at 50 Hz where the remarks say no other, in an electrode
+check four in 47 ms. A cell with a "within" of its own has that bound, and not its row's.
 """
 
 
@@ -50,6 +51,11 @@ def document(times: Times) -> str:
         lines.append(f"| `{row.name}` | {row.since} | {within} | {' | '.join(cells)} | {broken} |")
     lines += ["", "Remarks:", ""]
     lines += [f"- `{row.name}`: {row.why}." for row in ROWS if row.why]
+    lines += [
+        f"- `{row.name}`: played at {row.course.frequency_hz} Hz with pulses of {row.course.width_us} us."
+        for row in ROWS
+        if (row.course.frequency_hz, row.course.width_us) != (USUAL.frequency_hz, USUAL.width_us)
+    ]
     lines += ["", f"{len(FAULTS)} faults, {len(ROWS)} rows, {len(ROWS) * len(STATES)} cells.", ""]
     return "\n".join(lines)
 
@@ -58,7 +64,8 @@ def _cell(row: Row, state: At, named: float | None, last: float | None) -> str:
     found = row.cells[state]
     if found.at in (NEVER, START, SELF_TEST) or named is None:
         return str(found)
-    return f"{found} {named:g} / {'-' if last is None else f'{last:g}'}"
+    within = "" if found.within_ms is None else f"within {found.within_ms}: "
+    return f"{found} {within}{named:g} / {'-' if last is None else f'{last:g}'}"
 
 
 def measured(cells: Mapping[tuple[int, At], Cell]) -> Times:

@@ -98,7 +98,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.steps = self.examples = self.session_us = self.sessions = self.pulses = self.contractions = 0
-        self.chunks = self.missed = self.grown_kb = 0
+        self.chunks = self.missed = self.grown_kb = self.looks = 0
         self.causes: Counter[str] = Counter()
         self.modes: Counter[str] = Counter()
 
@@ -394,6 +394,7 @@ def run(number: int, steps: int, session_us: int) -> Totals:
             guard_kb.append(resident_kb(one.rig.sim.processes[1].pid))
 
         TOTALS.add(days(session_us - TOTALS.session_us, number, told, GROWTH_US))
+        TOTALS.looks = len(guard_kb)
         TOTALS.grown_kb = guard_kb[-1] - guard_kb[0] if guard_kb else 0
     return TOTALS
 

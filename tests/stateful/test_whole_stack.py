@@ -11,17 +11,19 @@ import pytest
 
 from safety.interlock import Mode
 from tests.stateful.days import GROWS_KB
+from tests.stateful.machine import GROWTH_US
 
 PARTS = (1_000, 2_000)
 """By the seeds of their first worlds. Each is a chain of processes that take turns: one for a processor."""
 STEPS, SESSION_S = 5_000, 1_800
 """Of each. What the steps leave of the session time is played in order."""
+IN_ORDER_US = 600_000_000
 MOST_S = 3_000
 """Of the wall's time, on the busiest machine: some 140 s on one that has nothing else to do."""
 
 
 @pytest.mark.long
-@pytest.mark.req("SR-030", "SR-041", "SR-043", "SR-048", "SR-149")
+@pytest.mark.req("SR-030", "SR-041", "SR-043", "SR-048", "SR-149", "SR-152")
 @pytest.mark.parametrize("part", PARTS)
 def test_no_rule_is_broken_whatever_people_and_faults_do(part: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.stateful.machine", "--seed", str(part)]
@@ -35,6 +37,7 @@ def test_no_rule_is_broken_whatever_people_and_faults_do(part: int, tmp_path: Pa
     print(told)
     assert told["steps"] >= STEPS
     assert told["session_us"] >= SESSION_S * 1_000_000
+    assert told["looks"] * GROWTH_US >= IN_ORDER_US, "enough was played in order to tell growth"
     assert told["grown_kb"] <= GROWS_KB, "the guard, in what was played in order"
     assert told["sessions"] >= 150
     assert told["contractions"] >= 250

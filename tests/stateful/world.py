@@ -40,6 +40,8 @@ ENDS_WITHIN_S: Final = 60
 
 STOP_US, ESTOP_US, APP_LOST_US, APP_FROZEN_US, LOST_US, SCRIPT_US = 30_000, 30_000, 50_000, 300_000, 140_000, 20_000
 """From the event to the last current: ``docs/interlock.md``; daemon lost: KEEPALIVE's 130 ms and the rail's fall."""
+ONE_SHOT_US: Final = 1_400
+"""A phase line that is stuck high, whatever is written to it."""
 CHECK_ENDS_US: Final = 1_000_000
 """An electrode check of both channels, whoever hears of it."""
 HANGS_AFTER_S: Final = 180
@@ -165,8 +167,10 @@ class World:
             elif cause is None:
                 self.rules.ends_by(now_us)
         if cause is not None:
-            # Lines that were read low are low; if not, KEEPALIVE ends it.
-            self.rules.ends_by(now_us if message["confirmed"] else now_us + LOST_US)
+            # Lines that were read low are low, but for one that is stuck behind the pin: the one-shot ends that. And
+            # KEEPALIVE ends what was not read low.
+            stuck_us = ONE_SHOT_US if "phase-line" in self.broken else 0
+            self.rules.ends_by(now_us + (stuck_us if message["confirmed"] else LOST_US))
             self.rules.disturbed()
         self._time(mode, now_us)
         if mode != self.mode:

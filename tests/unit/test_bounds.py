@@ -45,6 +45,9 @@ def test_what_is_wrong_is_told() -> None:
     assert wrong(estop, [GOOD]) == []
     assert wrong(estop, [GOOD, Try(cause="person"), Try()]) == ["1 named `person`", "1 named `nothing`"]
     rises = Try(cause="lease_lost", rises=True)
+    assert wrong(estop, [Try(disk="emergency_stop")]) == ["1 named `nothing, emergency_stop on record`"]
+    refused = dataclasses.replace(GOOD, refused="nobody is there")
+    assert wrong(estop, [refused, GOOD]) == ["1 not taken (nobody is there)"]
     assert wrong(ramp, [rises]) == ["1 grew stronger"]
     assert wrong(estop, [dataclasses.replace(GOOD, rises=True)]) == []
     assert wrong(row(bounds.GUARD_KILL, bounds.CURRENT), [Try()]) == [], "a guard that was killed names nothing"
@@ -53,20 +56,26 @@ def test_what_is_wrong_is_told() -> None:
 def test_a_row_says_whether_the_bound_is_met() -> None:
     estop = row(bounds.ESTOP, bounds.LOW)
     late = dataclasses.replace(GOOD, confirmed_us=30_001)
-    assert cells(estop, [GOOD, GOOD], 0) == "2 | 20 | 20 | - | 20 | yes"
-    assert cells(estop, [GOOD, late], 3) == "2 | 20 | 30 | - | 30 | no: 1 of 2 are later; 3 more came to nothing"
+    assert cells(estop, [GOOD, GOOD], []) == "2 | 20 | 20 | - | 20 | yes"
+    assert cells(estop, [GOOD, late], ["x", "y", "x"]).endswith(
+        "30 | no: 1 of 2 are later; 2 more came to nothing (x); 1 more came to nothing (y)"
+    )
     waited = dataclasses.replace(late, late_us=1_500)
     said = "no: 2 of 3 are later, 1 of them by less than the machine let the guard wait (at most 1.5)"
-    assert cells(estop, [GOOD, late, waited], 0).endswith(f"| {said}")
-    assert cells(estop, [Try()], 0).endswith("| never | no: 1 of 1 are later; 1 named `nothing`")
-    assert cells(estop, [GOOD] * 3_000, 0).endswith("| 20 | 20 | 20 | 20 | yes"), "a 99.9th percentile: 3 000 tries"
+    assert cells(estop, [GOOD, late, waited], []).endswith(f"| {said}")
+    assert cells(estop, [Try()], []).endswith("| never | no: 1 of 1 are later; 1 named `nothing`")
+    assert cells(estop, [GOOD] * 3_000, []).endswith("| 20 | 20 | 20 | 20 | yes"), "a 99.9th percentile: 3 000 tries"
 
 
 def test_what_is_kept_of_the_tries_is_in_the_table() -> None:
-    machine = {"what": "X", "processors": 2, "boards": 1, "load_before": 0}
-    kept = told({"machine": machine, "events": {"estop": {"tries": [dataclasses.asdict(GOOD)], "spoilt": []}}})
+    machine = {"what": "X", "processors": 2, "boards": 1, "load_before": 0, "commit": "abc"}
+    estop = {"tries": [dataclasses.asdict(GOOD)], "spoilt": [], "machine": machine}
+    kept = told({"events": {"estop": estop}})
     lines = document(kept).splitlines()
-    assert lines[0] == "X, 2 processors, 1 boards at once, load before it 0; ms."
+    assert lines[0] == "X, 2 processors, 1 boards at once, load before it 0, commit abc; ms: all."
+    other = {**estop, "machine": {**machine, "commit": "def"}}
+    two = told({"events": {"estop": estop, "stop": other}})["machine"].splitlines()
+    assert [one.rpartition("commit ")[2] for one in two] == ["abc; ms: estop.", "def; ms: stop."]
     assert lines[5].startswith("| emergency-stop contact opens | lines confirmed low")
     assert "| it | 30 | 1 | 20 | 20 | - | 20 | yes |" in lines[5]
     assert "| 0 | - | - | - | - | not measured |" in lines[6]

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from safety.decode import Chunk, Pulse
 from safety.window import (
     READING_US,
-    SHIFT_US,
+    SOONER_US,
     UNSURE_US,
     WAVE_SLACK_US,
+    WOKEN_US,
     Asked,
     Played,
     allowed,
@@ -134,12 +135,13 @@ def test_peaks_may_be_emptied_within_dense_pulses_once_each_channel_was_seen() -
 
 def test_the_nearest_quiet_moment() -> None:
     two = (chunk(pulse(50_000), pulse(54_000, channel="B")),)  # A's slack reaches into B's
-    soonest, latest = START - 4_001, END + 4_000 + 2_001
+    soonest, latest = START - 6_001, END + 4_000 + 2_001
     for from_us, found in (
         (soonest, soonest),
         (soonest + 1, soonest),
         (START, soonest),
-        (START + 1_301, latest),
+        (START + 300, soonest),
+        (START + 301, latest),
         (END + 6_000, latest),
         (latest, latest),
     ):
@@ -154,10 +156,14 @@ def test_the_nearest_quiet_moment() -> None:
 def test_checks_are_20_ms_apart_and_25_at_most() -> None:
     due = START - 20_000
     assert next_check_us(ONE, due - 20_000, due - 20_000) == (due, due), "no pulse is met"
-    assert next_check_us(ONE, due - 1_000, due - 1_000) == (START - 1_000, START - 4_001)
+    assert next_check_us(ONE, due - 3_000, due - 3_000) == (START - 3_000, START - 6_001)
     assert next_check_us(ONE, due + 1_000, due + 1_000) == (START + 1_000, END + 2_001)
     assert next_check_us(ONE, due, due) == (START, END + 2_001)
-    assert next_check_us(ONE, due, due - 3_000) == (START, START - 4_001), "else 25.6 ms after the one before"
+    assert next_check_us(ONE, due, due - 3_000) == (START, START - 6_001), "else 25.6 ms after the one before"
+    assert next_check_us(ONE, due + 2_000, due + 15_000) == (START + 2_000, START + 2_601), "never before now"
+    late = (chunk(pulse(50_000, width=3_000)),)  # nothing is quiet from START - 6 000 to START + 8 100
+    assert next_check_us(late, due + 2_000, due) == (START + 2_000, START + 2_000), "10 ms sooner is too soon"
+    assert next_check_us(late, due + 1_999, due)[1] == START - 6_001
     assert next_check_us(ONE, due - 50_000, due) == (due, due), "one that was late counts from there"
 
 
@@ -252,7 +258,7 @@ def test_no_channel_goes_unseen(train: tuple[Played, ...], phase: int, takes: in
             assert unseen[channel] <= 2, (channel, at)
         since = at + takes if may_reset(train, since, at) else since
         due, following = next_check_us(train, due, at)
-        assert due - SHIFT_US <= following <= at + 25_000
+        assert max(due - SOONER_US, at) <= following <= at + 25_000
         at = following
 
 
@@ -315,14 +321,14 @@ def test_the_last_moment_at_which_a_pulse_may_be_under_way_is_not_quiet() -> Non
 
 def test_two_moments_that_leave_none_between_them_are_one() -> None:
     over = BEGINS + 10_600 + WAVE_SLACK_US
-    before = BEGINS + 10_000 - WAVE_SLACK_US - READING_US - 1
+    before = BEGINS + 10_000 - WAVE_SLACK_US - READING_US - WOKEN_US - 1
     for gap, found in ((1, before), (2, over + 1)):
-        second = over - BEGINS + gap + WAVE_SLACK_US + READING_US
+        second = over - BEGINS + gap + WAVE_SLACK_US + READING_US + WOKEN_US
         assert quiet_us([chunk(pulse(10_000), pulse(second))], over, over - 9_000, over + 9_000) == found
 
 
 def test_the_soonest_moment_that_is_allowed_is_taken() -> None:
-    before = BEGINS + 10_000 - WAVE_SLACK_US - READING_US - 1
+    before = BEGINS + 10_000 - WAVE_SLACK_US - READING_US - WOKEN_US - 1
     assert quiet_us([chunk(pulse(10_000))], before + 1, before, before + 1) == before
 
 
