@@ -15,7 +15,7 @@ from typing import Any, Final
 from tests.bench import naive, page, quick, whole
 from tests.bench.board import Try
 from tests.bench.bounds import CURRENT, NAMED
-from tests.bench.bounds_table import RESULTS, figures_us
+from tests.bench.bounds_table import RESULTS, figures_us, told
 from tests.bench.bounds_table import ROWS as BOUNDS
 from tests.bench.check import check
 from tests.bench.results import keep, quantiles, spread
@@ -37,9 +37,14 @@ def ends() -> None:
         figures[name] = spread(found, "ms")
         if row.what == CURRENT and row.event.name in PLOTTED:
             series[row.event.text] = quantiles(found)
-    on = measured["machine"]
-    told = f"{on['processors']} processors, {on['what']}, {on['boards']} boards, load {on['load_before']} before"
-    keep("ends", figures, machine=told, unit="ms", title="From the event to the last current", series=series)
+    keep(
+        "ends",
+        figures,
+        machine=told(measured)["machine"],
+        unit="ms",
+        title="From the event to the last current",
+        series=series,
+    )
 
 
 PLOTTED: Final = ("stop", "app-kill", "app-stop", "guard-kill", "guard-stop", "lease")

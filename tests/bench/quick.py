@@ -32,12 +32,12 @@ from hw.board import load_board
 from hw.pulses import PulseOutput
 from hw.wire import connect
 from safety import gate
-from safety.decode import ENTRY_BYTES
+from safety.decode import ENTRY_BYTES, Chunk, decode_in_slices
 from safety.schedule import read_schedule
 from safety.setpoint import SetPoint
 from tests.bench.naive import widths
 from tests.bench.results import keep, machine, quantiles, short, spread
-from tests.support.chunks import LINES
+from tests.support.chunks import LINES, longest, pack
 from tests.support.sim import Sim, disconnect
 from tests.support.stack import short_programme
 
@@ -90,6 +90,7 @@ def chunk() -> None:
         figures[f"{name}: share of 100 ms"] = f"{busy / BUDGET_US * 100:.2g} %"
         if factor is not None:
             figures[f"{name}: the same on a Zero 2 W, estimated"] = f"{busy * factor / BUDGET_US * 100:.2g} %"
+    figures["the longest chunk that fits, decoded in slices: each"] = spread(slices(), "us")
     told = "not estimated: 7zz is not installed" if factor is None else f"{factor:.2g} times slower, margin included"
     figures["a Zero 2 W is taken to be"] = told
     title = "A chunk: compiled and judged (processor), sent (wall)"
@@ -122,6 +123,24 @@ def compile_and_judge(text: bytes, ua: int) -> tuple[list[float], list[float], l
         progress = verdict.progress
         chunks.append(made.data)
     return compiled[: len(judged)], judged, chunks
+
+
+def slices() -> list[float]:
+    """Microseconds of processor for each of the slices in which the longest chunk is decoded; between them a check that
+    is due is made."""
+    took, data = [], pack(longest())
+    for _ in range(SENDS):
+        work = decode_in_slices(data, LINES)
+        ended = False
+        while not ended:
+            began = time.thread_time()
+            try:
+                next(work)
+            except StopIteration as end:
+                assert isinstance(end.value, Chunk), end.value
+                ended = True
+            took.append((time.thread_time() - began) * 1e6)
+    return took
 
 
 def send(chunks: list[bytes]) -> list[float]:
