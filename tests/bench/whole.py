@@ -41,7 +41,7 @@ def shares(*arguments: object) -> tuple[float, dict[str, float]]:
     """Wall seconds of one run, and processor seconds of each of its processes, as last seen before they ended."""
     began, spent = time.monotonic(), {}
     command = [sys.executable, "-m", "controller.cli", "run", *map(str, arguments), "--board", "sim", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         while run.poll() is None:
             for pid in (run.pid, *children(run.pid)):
                 with contextlib.suppress(OSError):
