@@ -81,13 +81,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Of two runs each need only load what has tests for it: all in the browser are in real time, and few others."""
-    alone = config.option.markexpr
-    if collection_path.suffix != ".py" or alone not in ("alone", "not alone"):
+    """The run in real time loads what may have tests for it, and no more."""
+    if config.option.markexpr != "alone" or collection_path.suffix != ".py" or "browser" in collection_path.parts:
         return None
-    browser = "browser" in collection_path.parts
-    has = browser or "pytest.mark.alone" in collection_path.read_text(encoding="utf-8")
-    return True if (browser if alone == "not alone" else not has) else None
+    return None if "pytest.mark.alone" in collection_path.read_text(encoding="utf-8") else True
 
 
 @pytest.hookimpl(trylast=True)  # when those that are not to run have been left out
