@@ -25,7 +25,7 @@ from api.roles import Role
 from tests.support.api import PRESCRIPTION, V1, Api
 from tests.support.served import WAIT_S, serving
 
-EXAMPLES = 8
+EXAMPLES = 6
 ENDLESS = (f"{V1}/live", f"{V1}/emg/live")
 REFUSALS = ["2xx", "401", "403", "404", "409", "412", "428", "429"]
 REJECTIONS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429", "5xx"]

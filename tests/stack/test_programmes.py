@@ -12,7 +12,6 @@ from tests.support.library import LONG_MA, run_json, whole
 
 INTENSITY_MA = {
     "stress-50hz": 30,
-    "mixed-13-50hz": 24,
     "sprint": 20,
     "marathon": 20,
 }

@@ -6,6 +6,8 @@ import fcntl
 import os
 import signal
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,14 @@ ELSEWHERE: dict[str, dict[str, str | None]] = {
     "started without a session folder": {"XDG_RUNTIME_DIR": None, "TMPDIR": None},
     "started with a session folder that is not there": {"XDG_RUNTIME_DIR": "/nonexistent", "TMPDIR": None},
 }
+
+
+@pytest.fixture(autouse=True)
+def one_at_a_time() -> Iterator[None]:
+    """A stop ends every session of this user, also where another worker tries the same: in the system's own folder."""
+    with (Path(tempfile.gettempdir()) / f"pelvistim-stops-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.mark.req("SR-059")

@@ -20,6 +20,7 @@ from tests.decoder import decode, verify
 LONG_MA = {
     "stress-long-pulse": 20,
     "urge-10hz": 18.5,
+    "mixed-13-50hz": 24,
     "urge-4hz": 16,
     "relaxation": 10,
     "tibial-nerve-20hz": 18,
