@@ -188,7 +188,7 @@ class Rules:
 
     def _contraction(self, pulse: Pulse, span: Span) -> None:
         one = self.contractions.get(pulse.channel)
-        if one is None or (pulse.start_us - one.last_us > SILENCE_US and not self._was_zero(one, pulse)):
+        if one is None or (pulse.start_us - one.last_us > SILENCE_US and not self._goes_on(one, pulse)):
             if one is not None:
                 rest = pulse.start_us - one.last_us
                 if not one.free and rest < one.last_us - one.first_us - TOLERANCE_US:
@@ -207,15 +207,15 @@ class Rules:
         if not one.free and one.last_us - one.first_us > CONTRACTION_MAX_US:
             raise Broken(f"{pulse}: a contraction since {one.first_us}")
 
-    def _was_zero(self, one: Contraction, pulse: Pulse) -> bool:
-        """Whether it was silent since somebody had lowered to nothing in the midst of a session: raised again, the same
-        contraction goes on."""
+    def _goes_on(self, one: Contraction, pulse: Pulse) -> bool:
+        """Whether a silence is no rest, and not long enough for one: somebody had lowered to nothing in the midst of a
+        contraction, and raised again."""
         if one.free or any(one.last_us < span.begin_us <= pulse.start_us for span in self.spans):
             return False
         steps = self.limits[pulse.channel]
         ends = [at for at, _ in steps[1:]] + [pulse.start_us]
         zero = any(value == 0 and end > one.last_us for (_, value), end in zip(steps, ends, strict=True))
-        return zero and pulse.start_us - one.first_us <= CONTRACTION_MAX_US
+        return zero and pulse.start_us - one.last_us < one.last_us - one.first_us - TOLERANCE_US
 
     def _over(self, channel: str, one: Contraction) -> None:
         """A contraction is over: nothing but an alternating current came out. One cut pulse may be missing a phase."""
