@@ -127,9 +127,11 @@ def test_the_guard_gives_nobody_current_before_the_board_was_calibrated(
         sim.close()
 
 
-def test_a_real_daemons_port_is_no_simulated_boards(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", [["--simulated"], ["--clock", "sim.sock"]], ids=" ".join)
+def test_a_real_daemons_port_is_no_simulated_boards(option: list[str], tmp_path: Path) -> None:
+    """Neither its calibration nor its time: the guard would wait for a real daemon as for a simulated one."""
     said = subprocess.run(
-        [sys.executable, "-m", "safety", "--runtime", str(tmp_path), "--state", str(tmp_path), "--simulated"],
+        [sys.executable, "-m", "safety", "--runtime", str(tmp_path), "--state", str(tmp_path), *option],
         capture_output=True,
         text=True,
         check=False,

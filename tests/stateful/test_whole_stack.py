@@ -11,13 +11,12 @@ import pytest
 
 from safety.interlock import Mode
 from tests.stateful.days import GROWS_KB
-from tests.stateful.machine import GROWTH_US
+from tests.stateful.machine import GROWTH_US, IN_ORDER_US
 
 PARTS = (1_000, 2_000)
 """By the seeds of their first worlds. Each is a chain of processes that take turns: one for a processor."""
 STEPS, SESSION_S = 5_000, 1_800
 """Of each. What the steps leave of the session time is played in order."""
-IN_ORDER_US = 360_000_000
 MOST_S = 3_000
 """Of the wall's time, on the busiest machine: some 140 s on one that has nothing else to do."""
 
