@@ -97,7 +97,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the app's to turn into a stop
     if options.until_stdin_closes:
         threading.Thread(target=_end_with_stdin, args=(guard, options.runtime), daemon=True).start()
-    gc.disable()  # reference counts free what the loop makes; a collection would come at a moment of its own
+    gc.disable()  # reference counts free what the loop makes; the rest waits for a session's end (guard.py)
     gc.freeze()
     print(f"ready: {had}", flush=True)
     systemd.ready(had)

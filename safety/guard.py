@@ -7,6 +7,7 @@ toggles once for each check in which all was well, with the next reading. What t
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable
@@ -310,6 +311,7 @@ class Guard:
                     self._session.acknowledged()
                 self.write()
                 self._seal()
+                gc.collect()  # here only (__main__.py): what refers to itself, and what Python keeps to use again
             case Action.RECORD if not self._leaves:
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()

@@ -12,6 +12,7 @@ import pigpio
 import pytest
 
 from controller.launch import SimulatedBoard
+from controller.outcome import View
 from hw.board import load_board
 from hw.clock import WallClock
 from hw.panel import Panel
@@ -20,6 +21,7 @@ from hw.wire import DaemonLost, connect
 from safety.errors import LinkError
 from safety.guard import Guard
 from safety.link import GuardLink
+from tests.stateful.days import resident_kb
 from tests.support.chunks import longest, pack
 from tests.support.hand import Hand
 from tests.support.sim import Sim
@@ -109,6 +111,31 @@ def test_nothing_is_imported_after_the_guard_is_ready(tmp_path: Path, monkeypatc
         rig.sleep_until(rig.clock.now() + 100_000)
         assert link.latest["cause"] == "emergency_stop"
     assert (tmp_path / "modules").read_text() == ""
+
+
+@pytest.mark.req("SR-149")
+def test_what_refers_to_itself_is_freed_after_each_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing else would free it: there is no collection of garbage while the guard may be needed."""
+    start = SimulatedBoard._start
+
+    def hoarding(board: SimulatedBoard, module: str, *options: str) -> str:
+        return start(board, "tests.support.hoarding_guard" if module == "safety" else module, *options)
+
+    monkeypatch.setattr(SimulatedBoard, "_start", hoarding)
+    with stack() as rig:
+        link = rig.link()
+        pid = rig.sim.processes[1].pid
+        held, most = [], 0
+
+        def look(_: View) -> None:
+            nonlocal most
+            most = max(most, resident_kb(pid))
+
+        for _ in range(2):
+            assert rig.play(short_programme(repeats=1), 4_000, link=link, show=look).cause is None
+            held.append(resident_kb(pid))
+        assert most > held[0] + 10_000, "there was something to free"
+        assert held[1] < held[0] + 2_000
 
 
 @pytest.mark.req("SR-203")
