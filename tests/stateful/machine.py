@@ -183,8 +183,8 @@ class Whole(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         TOTALS.steps += 1
-        self.world.straight()
         self.world.look()
+        self.world.straight()
         self.idle_steps = self.idle_steps + 1 if self.world.session is None else 0
         self.lived = 0 if self.world.session is None else self.lived + 1
         if self.idle_steps > IDLE_STEPS:

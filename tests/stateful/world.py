@@ -500,7 +500,8 @@ class World:
         self.rules.disturbed()
 
     def straight(self) -> None:
-        """Nothing is broken any more and no output is on: from here on every amplitude counts as it stands."""
+        """Nothing is broken any more, no output is on, and all that flowed was judged (``look``): from here on every
+        amplitude counts as it stands."""
         if not self.broken and self.mode not in OUTPUT:
             self.rules.crooked = False
 
@@ -583,6 +584,7 @@ class World:
             if self.cause is not None:
                 self.acknowledge("clinician")
             self.advance_while(("boot", "self_test", "electrode_check"), 2_000_000)
+        self.look()
         self.straight()
 
     def arm(self, name: str) -> bool:
