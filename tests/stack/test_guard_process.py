@@ -31,6 +31,16 @@ pytestmark = pytest.mark.cold
 HOST = "127.0.0.1"
 
 
+def guard_is(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """The guard of the stacks that follow is this module instead of ``safety``."""
+    start = SimulatedBoard._start
+
+    def started(board: SimulatedBoard, module: str, *options: str) -> str:
+        return start(board, program if module == "safety" else module, *options)
+
+    monkeypatch.setattr(SimulatedBoard, "_start", started)
+
+
 def _hear_all(link: GuardLink) -> None:
     while link.receive():
         pass
@@ -89,12 +99,7 @@ def test_systemd_hears_of_every_state_and_is_fed_also_while_a_cause_is_latched(
 
 def test_nothing_is_imported_after_the_guard_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import in the midst of a session would read files for as long as a slow card takes."""
-    start = SimulatedBoard._start
-
-    def watched(board: SimulatedBoard, module: str, *options: str) -> str:
-        return start(board, "tests.support.watched_guard" if module == "safety" else module, *options)
-
-    monkeypatch.setattr(SimulatedBoard, "_start", watched)
+    guard_is(monkeypatch, "tests.support.watched_guard")
     monkeypatch.setenv("MODULES", str(tmp_path / "modules"))
     with stack() as rig:
         link = rig.link()
@@ -116,12 +121,7 @@ def test_nothing_is_imported_after_the_guard_is_ready(tmp_path: Path, monkeypatc
 @pytest.mark.req("SR-149")
 def test_what_refers_to_itself_is_freed_after_each_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else would free it: there is no collection of garbage while the guard may be needed."""
-    start = SimulatedBoard._start
-
-    def hoarding(board: SimulatedBoard, module: str, *options: str) -> str:
-        return start(board, "tests.support.hoarding_guard" if module == "safety" else module, *options)
-
-    monkeypatch.setattr(SimulatedBoard, "_start", hoarding)
+    guard_is(monkeypatch, "tests.support.hoarding_guard")
     with stack() as rig:
         link = rig.link()
         pid = rig.sim.processes[1].pid
@@ -141,12 +141,7 @@ def test_what_refers_to_itself_is_freed_after_each_session(monkeypatch: pytest.M
 @pytest.mark.req("SR-203")
 def test_a_guard_that_can_look_at_nothing_any_more_still_halts_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look fails by a fault of its own, that of the check which is to stop everything as well."""
-    start = SimulatedBoard._start
-
-    def failing(board: SimulatedBoard, module: str, *options: str) -> str:
-        return start(board, "tests.support.failing_guard" if module == "safety" else module, *options)
-
-    monkeypatch.setattr(SimulatedBoard, "_start", failing)
+    guard_is(monkeypatch, "tests.support.failing_guard")
     with stack() as rig:
         link = rig.link()
         assert rig.play(short_programme(), 4_000, link=link).cause == "internal_error"
