@@ -98,9 +98,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: no collection of garbage need look at it again."""
+    """What was collected stays to the end: no collection of garbage need look at it again, nor come so often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def spread(long: list[list[Item]], rest: list[Item], workers: int) -> list[Item]:
