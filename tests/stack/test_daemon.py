@@ -28,7 +28,7 @@ BOARD = load_board()
 @pytest.mark.req("SR-072")
 def test_ten_minutes_of_changing_chunks_leave_three_ids() -> None:
     text = short_programme(
-        channel='"AB"', frequency_hz="37.7", ramp_up_ms=3000, ramp_down_ms=3000, hold_ms=2000, rest_ms=8000, repeats=38
+        channel='"AB"', frequency_hz="37.7", ramp_up_ms=3000, ramp_down_ms=3000, hold_ms=2000, rest_ms=16000, repeats=25
     )
     assert Timeline(parse_programme(text, "test")).duration_us >= 600_000_000
     with stack() as rig, rig.client() as other:
