@@ -18,7 +18,7 @@ from hw.mock.bench import Bench
 from hw.mock.board import BoardModel
 from hw.mock.board_ops import BadOp, CurrentOp, FaultOps, Message
 from hw.mock.clock import Participant
-from hw.mock.edges import Edges, read_edges
+from hw.mock.edges import EdgeRecord, Edges
 from hw.mock.owner import peer_process
 from hw.mock.person import PersonOps
 from hw.mock.server import Server
@@ -39,6 +39,7 @@ class Control:
         self.board = board
         self._listener: socket.socket | None = None
         self._path = ""
+        self._record = EdgeRecord(server.daemon.lines)
         server.on_grant, server.on_moved, server.on_came = self.grant, self.moved, self.came
         server.on_given_up = self.given_up
         self._clients: dict[Participant, socket.socket] = {}
@@ -203,13 +204,12 @@ class Control:
         """Level changes of the lines in ``mask`` (None: the board's outputs, all of a bare Pi)."""
         everything = 0xFFFF_FFFF
         safe = starts = 0
-        lines = self.server.daemon.lines
         if self.board is not None:
             board = self.board.board
             everything = sum(line.mask for line in board.outputs)
             safe = sum(line.mask for line in board.lines.values() if line.safe == 1)
             starts = board.mask(*PHASE_LINES, *DAC_LINES)
-        return read_edges(lines, self._now, everything if mask is None else mask, safe, since, starts or everything)
+        return self._record.read(self._now, everything if mask is None else mask, safe, since, starts or everything)
 
     def _levels(self, message: Message) -> Message:
         return {"now": self._now, "bank": self.server.daemon.lines.levels(self._now)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,22 +67,43 @@ class Edges:
         return found
 
 
-def read_edges(lines: Lines, now: int, mask: int, safe: int, since: int | None, starts: int) -> Edges:
-    """Every level change of the lines in ``mask`` up to now.
+class EdgeRecord:
+    """Reads the record of the lines. Where it read from last it begins the next time, if that is not too late: what
+    came before need not be gone through again."""
 
-    With ``since``: from the first edge of a line in ``starts`` at or after that tick, which is time 0. Without: from
-    the beginning, time 0 being tick 0. A line that is not at its level in ``safe`` just before gets a row first.
-    """
-    lines.run_to(now)
-    reader = _EdgeReader(lines, mask)
-    begin = lines.record[0].tick
-    if since is None or since <= begin:
-        levels = lines.at_reset
-    else:
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._places: dict[int, _EdgeReader] = {}
+
+    def read(self, now: int, mask: int, safe: int, since: int | None, starts: int) -> Edges:
+        """Every level change of the lines in ``mask`` up to now.
+
+        With ``since``: from the first edge of a line in ``starts`` at or after that tick, which is time 0. Without:
+        from the beginning, time 0 being tick 0. A line that is not at its level in ``safe`` just before gets a row
+        first.
+        """
+        lines = self._lines
+        lines.run_to(now)
+        begin = lines.record[0].tick
+        if since is None or since <= begin:
+            reader, levels = _EdgeReader(lines, mask), lines.at_reset
+        else:
+            reader = self._just_before(since, now, mask)
+            levels = reader.shown_now()
+        reader.advance(now)
+        return _edges(reader, begin, levels, safe, since, starts)
+
+    def _just_before(self, since: int, now: int, mask: int) -> _EdgeReader:
+        place = self._places.get(mask)
+        reader = _EdgeReader(self._lines, mask) if place is None or place.reached >= since else place.again()
         reader.advance(since - 1)
-        levels = reader.shown_now()
-        reader.segments.clear()
-    reader.advance(now)
+        if since <= now:  # all that happens before it has been recorded
+            self._places[mask] = reader
+        return reader.again()
+
+
+def _edges(reader: _EdgeReader, begin: int, levels: int, safe: int, since: int | None, starts: int) -> Edges:
+    mask = reader.mask
     if since is None:
         return Edges(0, begin, _unsafe(levels, safe, mask), reader.segments)
     for index, (tick, times, tails) in enumerate(reader.segments):
@@ -101,6 +123,17 @@ class _EdgeReader(Follower[Rows]):
         self.mask = mask
         self.segments: list[Segment] = []
         self.latch, self.outputs, self.inputs = 0, 0, lines.at_reset
+
+    @property
+    def reached(self) -> int:
+        """The tick up to and with which it has read."""
+        return self._reached
+
+    def again(self) -> _EdgeReader:
+        """Another at the same place, that has found nothing yet."""
+        other = copy.copy(self)
+        other.segments = []
+        return other
 
     def make_track(self, content: Content, after_us: int) -> Rows:
         live = content.touched & self.mask & self.outputs

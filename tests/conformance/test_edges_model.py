@@ -15,7 +15,7 @@ import pytest
 from hw.board import load_board
 from hw.mock.board import BoardModel
 from hw.mock.daemon import Daemon
-from hw.mock.edges import read_edges
+from hw.mock.edges import EdgeRecord
 from hw.mock.lines import Lines
 from hw.mock.server import Timeline
 
@@ -185,6 +185,7 @@ def test_a_random_session(seed: int) -> None:
         assert daemon.cmd_wvag(client, 0, 0, packed) == len(model.waves[wave])
         assert daemon.cmd_wvcre(client, 0, 0, b"") == wave
     sent: list[int] = []
+    record = EdgeRecord(lines)
     for order in range(60):
         timeline.now += chance.choice((0, 0, 1, 3, 10, 40, 100, 500))
         now = timeline.now
@@ -222,9 +223,12 @@ def test_a_random_session(seed: int) -> None:
             case "look":
                 board.convert(chance.randrange(8), True, now)
                 daemon.cmd_br1(client, 0, 0, b"")
+                since = max(0, now + chance.choice((-2_000, -300, -40, -1, 0, 1, 50, 700)))
+                wanted = now, chance.choice((MASK, SDI | CS_N)), CS_N, since, MASK
+                assert record.read(*wanted) == EdgeRecord(lines).read(*wanted)  # it went on; this one begins
     timeline.now += chance.choice((0, 20, 10_000))
     edges, levels, words = model.result(timeline.now)
-    found = read_edges(lines, timeline.now, MASK, CS_N, None, 0).rows()
+    found = EdgeRecord(lines).read(timeline.now, MASK, CS_N, None, 0).rows()
     assert found == edges
     assert daemon.cmd_br1(client, 0, 0, b"") & MASK == levels
     board.update(timeline.now)

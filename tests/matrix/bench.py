@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -280,6 +281,7 @@ class Bench:
         path = rig.folder / f"current{current.DOUBLES}"
         zero = rig.sim.control.ask("current", path=str(path), since=tick)["zero"] - tick
         flows = sorted((at + zero, abs(ma) * 1000) for one in current.read(path).values() for at, ma, _ in one)
+        times = [at for at, _ in flows]
         edges = rig.edges(since=tick, gpios=(*PHASE_GPIOS, DAC_CS_N))  # a frame or a phase is what times count from
         rises = [at + zero for at, gpio, level in edges if level and gpio != DAC_CS_N]
         cell.first_us = next((at for at in rises if at >= 0), None)
@@ -290,7 +292,8 @@ class Bench:
         for at, width, ua in asked:
             least = (100 - BAND_PERCENT) * ua // 100 - BAND_UA if ua >= FELT_UA else 0
             for begin in (at, at + width + INTERPHASE_US):
-                flowed = max((one for time, one in flows if begin < time < begin + width), default=0.0)
+                during = flows[bisect_right(times, begin) : bisect_left(times, begin + width)]
+                flowed = max((one for _, one in during), default=0.0)
                 right = least <= flowed <= (100 + BAND_PERCENT) * ua / 100 + BAND_UA
                 if cell.wrong_us is None and not right and until is not None and begin + width <= until:
                     cell.wrong_us = begin
