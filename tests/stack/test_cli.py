@@ -13,7 +13,7 @@ import pytest
 from controller.cli import main
 from controller.launch import Control
 from tests.decoder import decode
-from tests.support.cli import Running, command, environment, left_behind, pelvistim, while_running
+from tests.support.cli import Running, children, command, environment, left_behind, pelvistim, while_running
 from tests.support.records import leave_unclean
 from tests.support.stack import short_programme
 
@@ -60,16 +60,15 @@ def test_the_red_button_ends_a_run_with_its_cause_in_words(tmp_path: Path) -> No
 
 def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
     """The board and the guard end with the process that started them."""
-    children: list[int] = []
+    found: list[int] = []
 
     def kill(process: subprocess.Popen[str]) -> None:
-        listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
-        children.extend(int(pid) for pid in listed.split())
+        found.extend(children(process.pid))
         process.kill()
 
     with pytest.raises(json.JSONDecodeError):
         while_running(tmp_path, kill)  # communicate() returns when the last holder of the pipes is gone
-    assert len(children) == 2
+    assert len(found) == 2
     assert pelvistim(tmp_path, "stop").stderr.count("NOT confirmed") <= 1
 
 

@@ -59,6 +59,7 @@ def largest_ma(points: list[Point], start_s: float, stop_s: float) -> float:
     return max((abs(ma) for at, ma, _ in points if start_s * 1e6 <= at < stop_s * 1e6), default=0.0)
 
 
+@pytest.mark.alone
 def test_in_real_time_the_guard_has_ended_before_files_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

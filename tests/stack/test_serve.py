@@ -20,7 +20,7 @@ from controller.chain import Kind
 from controller.history import KINDS, records
 from controller.journal import NAME, read
 from tests.support.api import PRESCRIPTION
-from tests.support.cli import pelvistim
+from tests.support.cli import children, pelvistim
 from tests.support.serve import Serving, serve
 from tests.support.treatment import NONE_APPLIES
 
@@ -93,7 +93,7 @@ def test_an_app_that_is_killed_takes_the_output_with_it_and_the_next_one_says_wh
 def test_a_guard_that_is_killed_is_started_again(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         patient = session(server)
-        guard = next(pid for pid in children(server.process.pid) if "safety" in words(pid))
+        _, guard = children(server.process.pid)
         os.kill(guard, signal.SIGKILL)
         state = until(patient, lambda state: state["cause"] == "guard_restarted")
         assert state["session"] is None
@@ -149,12 +149,3 @@ def until(phone: httpx2.Client, good: Callable[[dict[str, Any]], bool]) -> dict[
                 states += 1
                 assert states < STATES_MAX, state
     raise AssertionError("the stream ended")
-
-
-def children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid="], capture_output=True, text=True, check=True)
-    return [int(one) for one in found.stdout.split()]
-
-
-def words(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.preloaded import WAITS
 from tests.support.sim import START_TIMEOUT_S
 
 
@@ -33,6 +34,13 @@ def pelvistim(folder: Path, *arguments: object, **changes: str | None) -> subpro
         env=environment(folder, **changes),
         timeout=120,
     )
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of board and guard, in this order, that a process started; not who only waits to become one."""
+    tasks = sorted(Path(f"/proc/{pid}/task").glob("*/children"))
+    found = [one for task in tasks for one in task.read_text(encoding="ascii").split()]
+    return [int(one) for one in found if Path(f"/proc/{one}/comm").read_text(encoding="ascii").strip() != WAITS]
 
 
 class Running:
@@ -72,9 +80,7 @@ class Running:
             self.said += line
 
     def children(self) -> list[int]:
-        """Process ids of board and guard, in this order."""
-        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-        return [int(pid) for pid in listed.split()]
+        return children(self.process.pid)
 
     def end(self) -> tuple[int, dict[str, Any], str]:
         """Waits for the end; exit code, summary and what was said."""

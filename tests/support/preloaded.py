@@ -1,7 +1,8 @@
 """Processes of the product, each a fork of one that has its modules loaded: a start without the second of imports.
 
-What a process does from ``__main__`` on is the same, and it is a child of who started it. Not the same: its modules
-were run before it was asked for. So tests of what a start itself is about use ``cold``, as do all with ``COLD=1``.
+What a process does from ``__main__`` on is the same, and it is a child of who started it; so is what a command starts
+of itself. Not the same: its modules were run before it was asked for, beside those of others. So tests of what a start
+itself is about use ``cold``, as do all with ``COLD=1``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,10 +32,15 @@ PROGRAMS: Final = {
     "pytest": ("pytest.__main__", "_pytest.python", "_pytest.terminal", "hypothesis", "pigpio", "cryptography.hazmat"),
 }
 """What is started by ``python -m``: the module that is run then, and others that it loads."""
+STARTS: Final = {"controller.cli": ("hw.mock", "safety")}
+"""What a program starts of itself, loaded with it."""
 _MOST: Final = 1 << 18
 _MOST_FDS: Final = 16
 _FIRST_SPARE: Final = 200
 _SUBREAPER: Final = 36
+_NAME: Final = 15
+WAITS: Final = "waits"
+"""Name of who waits, beside a program that was forked, to be forked for what that starts."""
 _ORIGINAL: Final = subprocess.Popen
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -43,6 +49,11 @@ def _adopts(does: bool) -> None:
     """Whether this process becomes the parent of what its descendants leave behind."""
     if _libc.prctl(_SUBREAPER, int(does), 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _is_called(name: str) -> None:
+    """What ``ps`` calls this process."""
+    _libc.prctl(_NAME, name.encode())
 
 
 def _interpreter(environment: dict[str, str]) -> dict[str, str]:
@@ -57,20 +68,29 @@ class Nursery:
         self.cold = bool(os.environ.get("COLD"))
         self._environment = _interpreter(dict(os.environ))
         self._lock = threading.Lock()
-        self._mothers: dict[str, tuple[subprocess.Popen[bytes], socket.socket]] = {}
+        self._programs = set(PROGRAMS)
+        self._ends: dict[str, socket.socket] = {}
+        self._mothers: list[subprocess.Popen[bytes]] = []
+
+    def only(self, ends: dict[str, socket.socket]) -> None:
+        """In a program that was forked itself: where the one waits that has loaded what it ``STARTS``."""
+        self._programs, self._ends = set(ends), ends
+        self._environment = _interpreter(dict(os.environ))
 
     def close(self) -> None:
         """Ends them."""
-        for process, end in self._mothers.values():
+        for end in self._ends.values():
             end.close()
+        for process in self._mothers:
             process.wait()
+        self._ends.clear()
         self._mothers.clear()
 
     def fork(self, program: str, arguments: list[str], how: dict[str, Any], fds: list[int]) -> int | None:
         """Starts one and gives its process id; None where only an ordinary start will do."""
-        if self.cold or program not in PROGRAMS or _interpreter(how["env"]) != self._environment:
+        if self.cold or program not in self._programs or _interpreter(how["env"]) != self._environment:
             return None
-        message = json.dumps({"arguments": arguments, **how}).encode()
+        message = json.dumps({"program": program, "arguments": arguments, **how}).encode()
         with self._lock:
             end = self._mother(program)
             _adopts(True)
@@ -81,15 +101,15 @@ class Nursery:
                 _adopts(False)
 
     def _mother(self, program: str) -> socket.socket:
-        if program not in self._mothers:
+        if program not in self._ends:
             here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
             with there:
                 root, call = Path(__file__).parents[2], f"wait({there.fileno()}, {program!r})"
                 code = f"import sys; from tests.support.preloaded import wait; sys.exit({call})"
-                process = _ORIGINAL([sys.executable, "-c", code], cwd=root, pass_fds=[there.fileno()])
-            self._mothers[program] = process, here
-        return self._mothers[program][1]
+                self._mothers.append(_ORIGINAL([sys.executable, "-c", code], cwd=root, pass_fds=[there.fileno()]))
+            self._ends[program] = here
+        return self._ends[program]
 
 
 class Popen(_ORIGINAL):  # type: ignore[misc,valid-type]
@@ -149,14 +169,31 @@ def cold() -> Iterator[None]:
 
 
 def wait(fd: int, program: str) -> int:
-    """Loads a program's modules and forks whenever asked to. Returns in each fork too, with its exit code."""
-    end = socket.socket(fileno=fd)
+    """Loads a program's modules, and forks whenever asked to. Returns in each fork too, with its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _load(program)
+    others = _loads(*STARTS[program]) if program in STARTS else set()
+    gc.collect()
+    gc.freeze()
+    return _forks(socket.socket(fileno=fd), others)
+
+
+def _load(program: str) -> None:
     for name in PROGRAMS[program]:
         importlib.import_module(name)
     del sys.modules[PROGRAMS[program][0]]  # it is run anew each time
-    gc.collect()
-    gc.freeze()
+
+
+def _loads(*programs: str) -> set[str]:
+    """Loads programs, and gives what of the product was loaded for them alone."""
+    before = set(sys.modules)
+    for program in programs:
+        _load(program)
+    return {name for name in set(sys.modules) - before if name.partition(".")[0] in ("hw", "safety")}
+
+
+def _forks(end: socket.socket, others: Set[str] = frozenset()) -> int:
+    """A program for each message, until there are no more. ``others``: loaded, but for what it starts."""
     while True:
         data, fds, _, _ = socket.recv_fds(end, _MOST, _MOST_FDS)
         if not data:
@@ -170,7 +207,7 @@ def wait(fd: int, program: str) -> int:
                 os.write(writer, b"%d" % child)
                 os._exit(0)
             end.detach()
-            return _become(program, asked, fds)
+            return _become(asked["program"], asked, fds, others)
         for fd in (writer, *fds):
             os.close(fd)
         os.waitpid(between, 0)  # from here on the child is its grandparent's
@@ -178,23 +215,37 @@ def wait(fd: int, program: str) -> int:
             end.send(pid.read())
 
 
-def _become(program: str, asked: dict[str, Any], fds: list[int]) -> int:
+def _become(program: str, asked: dict[str, Any], fds: list[int], others: Set[str]) -> int:
     """This process is the program from here on."""
     import fcntl
 
+    _is_called(program)
     if asked["session"]:
         os.setsid()
     os.chdir(asked["cwd"])
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]  # there may be others where it is started
     os.environ.clear()
     os.environ.update(asked["env"])
     spare = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_SPARE) for fd in fds]
     os.closerange(3, _FIRST_SPARE)
+    if program in STARTS:
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:  # it waits beside the program, and ends with it
+            _is_called(WAITS)
+            here.close()
+            for fd in spare:
+                os.close(fd)
+            return _forks(there)
+        there.close()
+        own = socket.socket(fileno=fcntl.fcntl(here, fcntl.F_DUPFD_CLOEXEC, _FIRST_SPARE))
+        here.close()
+        _NURSERY.only(dict.fromkeys(STARTS[program], own))
+        subprocess.Popen = Popen  # type: ignore[misc]
     for fd, number in zip(spare, (0, 1, 2, *asked["passed"]), strict=True):
         os.dup2(fd, number)
     for fd in spare:
         os.close(fd)
+    for name in [name for name in sys.modules if name in others or name.partition(".")[0] == "tests"]:
+        del sys.modules[name]  # the program's own are loaded by who needs them; of tests there may be others
     sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
     sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
