@@ -145,7 +145,8 @@ def test_what_was_loaded_before_a_newer_one_does_not_start() -> None:
 @pytest.mark.req("SR-191")
 def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
     """The day is told by the app, and believed only forward and not beyond this machine's own."""
-    day = TODAY - timedelta(days=8)
+    last = datetime.now(UTC).date()  # of this moment: a run may go on past midnight
+    day = last - timedelta(days=8)
     with stack() as rig:
         link = rig.link()
         told = signed(
@@ -154,7 +155,7 @@ def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
             sessions_per_day=1,
             sessions_per_week=2,
             issued=day.isoformat(),
-            valid_until=TODAY.isoformat(),
+            valid_until=last.isoformat(),
         )
 
         def start(on: date | None) -> str | None:
@@ -173,14 +174,14 @@ def test_the_guard_itself_counts_days_and_weeks_and_ends_a_validity() -> None:
             return str(answer["code"])
 
         assert start(day) is None
-        for other in (day, None, day - timedelta(days=400), TODAY + timedelta(days=3)):
+        for other in (day, None, day - timedelta(days=400), last + timedelta(days=3)):
             assert start(other) == "day_spent"
         assert start(day + timedelta(days=1)) is None
         assert start(day + timedelta(days=6)) == "week_spent"
         assert start(day) == "week_spent", "a clock that goes back opens nothing"
         assert start(day + timedelta(days=8)) is None
-        over = (TODAY + timedelta(days=1)).isoformat()
-        assert start(TODAY + timedelta(days=1)) == "prescription_expired"
+        over = (last + timedelta(days=1)).isoformat()
+        assert start(last + timedelta(days=1)) == "prescription_expired"
         assert load(link, {**told, "day": over})["code"] == "prescription_expired"
         assert load(link, {**told, "day": day.isoformat()})["code"] == "prescription_expired", "and it stays so"
 

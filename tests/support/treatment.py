@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -157,11 +158,12 @@ class Person:
     def set(self, ua: int, channel: str = "A", *, controls: bool = True, rev: int | None = None) -> State:
         """As a page asks: with the revision it shows, and once more when a step came into force meanwhile."""
         while True:
-            shown = self.state.rev
+            shown, waits = self.state.rev, self.app_clock._waits
+            answer = self.engine.set_intensity(channel, ua, shown if rev is None else rev, controls=controls)
+            while not answer.done() and self.app_clock._waits == waits:
+                time.sleep(0.001)  # its thread has not woken yet: on a busy machine time would pass meanwhile
             try:
-                return self.has(
-                    self.engine.set_intensity(channel, ua, shown if rev is None else rev, controls=controls)
-                )
+                return self.has(answer)
             except EngineRefused as refused:
                 if rev is not None or refused.code != "rev_changed" or self.state.rev == shown:
                     raise
