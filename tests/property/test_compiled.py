@@ -59,7 +59,7 @@ def test_any_programme_is_compiled_exactly(longest_s: int) -> None:
         SEEN.append(set_point_ua)
         chunks = compiled(text, set_point_ua)
         if chunks:
-            decoded = decode(list(rows(chunks)))
+            decoded = decode(rows(chunks))
             assert verify(decoded, text, set_point_ua, steps=[(0, set_point_ua)], rise=False, reached=False) == []
 
     SEEN.clear()

@@ -63,7 +63,7 @@ def breaks_a_rule(slice_: Slice, entries: list[Entry]) -> bool:
         return True
     if not entries or entries[0][0] | entries[0][1] != sum(BITS) or sum(entry[2] for entry in entries) > 100_000:
         return True
-    decoded = decode(list(rows([pack(entries)])))
+    decoded = decode(rows([pack(entries)]))
     if decoded.problems:
         return True
     for channel, pulses in decoded.by_channel.items():
