@@ -114,7 +114,7 @@ class Guard:
         self.state = interlock.found(self._session.record.found())
         self._job = Job(now)
         self._cut_known_us: int | None = None
-        self._good = self._rearm = False
+        self._good = self._rearm = self._untidy = False
         self._passed: bool | None = None
         self._confirmed: bool | None = None
         self._told: tuple[object, ...] = ()
@@ -164,6 +164,8 @@ class Guard:
                 self._go_on(now)
             if self.state.mode is Mode.RUNNING and self._supply.due(now):
                 self._play(now)
+            if self._untidy:
+                self._tidy()
 
     def _wake_us(self) -> int:
         if self._desk.busy:
@@ -311,10 +313,19 @@ class Guard:
                     self._session.acknowledged()
                 self.write()
                 self._seal()
-                gc.collect()  # here only (__main__.py): what refers to itself, and what Python keeps to use again
+                self._untidy = True
             case Action.RECORD if not self._leaves:
                 self._session.latched(self.state.cause, self.state.locked_by)
                 self.write()
+
+    def _tidy(self) -> None:
+        """Once after each session, and here only (``__main__.py``): frees what refers to itself, and what Python keeps
+        to use again. Not before output has ended and been read back; what it takes is no lateness of the next check."""
+        if self.state.output or self._stopping() or self._confirmed is False:
+            return
+        gc.collect()
+        self._untidy = False
+        self._due = max(self._due, self._clock.now())
 
     def uncalibrated(self) -> str | None:
         """What is wrong with the calibration now: a clock that was set back makes no record young again."""

@@ -97,6 +97,7 @@ class EdgeRecord:
         place = self._places.get(mask)
         reader = _EdgeReader(self._lines, mask) if place is None or place.reached >= since else place.again()
         reader.advance(since - 1)
+        reader.segments.clear()
         if since <= now:  # all that happens before it has been recorded
             self._places[mask] = reader
         return reader.again()

@@ -18,6 +18,7 @@ from tests.support.records import leave_unclean
 from tests.support.stack import short_programme
 
 
+@pytest.mark.cold
 @pytest.mark.req("SR-105")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_stops_at_once(number: int, tmp_path: Path) -> None:
@@ -58,6 +59,7 @@ def test_the_red_button_ends_a_run_with_its_cause_in_words(tmp_path: Path) -> No
     assert "the red emergency-stop button was pressed" in said
 
 
+@pytest.mark.cold
 def test_a_killed_run_leaves_no_process(tmp_path: Path) -> None:
     """The board and the guard end with the process that started them."""
     found: list[int] = []

@@ -139,6 +139,7 @@ def test_what_refers_to_itself_is_freed_after_each_session(monkeypatch: pytest.M
 
         for _ in range(2):
             assert rig.play(short_programme(repeats=1), 4_000, link=link, show=look).cause is None
+            rig.sleep_until(rig.clock.now() + 100_000)  # that it is over is told first
             held.append(resident_kb(pid))
         assert most > held[0] + 10_000, "there was something to free"
         assert held[1] < held[0] + 2_000

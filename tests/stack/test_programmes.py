@@ -63,6 +63,7 @@ def waveform_rows(path: Path) -> list[str]:
     return [row for row in rows[1:] if row.split(",")[1] in lines]
 
 
+@pytest.mark.cold
 def test_a_session_that_ends_early_fades(tmp_path: Path) -> None:
     """After 0.05 min the first contraction is in its hold: it fades within half a second, and the run is finished."""
     edges = tmp_path / "edges.csv"

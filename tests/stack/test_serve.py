@@ -90,6 +90,7 @@ def test_an_app_that_is_killed_takes_the_output_with_it_and_the_next_one_says_wh
         assert state["mode"] != "running"
 
 
+@pytest.mark.cold
 def test_a_guard_that_is_killed_is_started_again(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         patient = session(server)

@@ -160,7 +160,7 @@ class Person:
         while True:
             shown, waits = self.state.rev, self.app_clock._waits
             answer = self.engine.set_intensity(channel, ua, shown if rev is None else rev, controls=controls)
-            while not answer.done() and self.app_clock._waits == waits:
+            while not answer.done() and self.app_clock._waits == waits and self.engine._thread.is_alive():
                 time.sleep(0.001)  # its thread has not woken yet: on a busy machine time would pass meanwhile
             try:
                 return self.has(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +61,35 @@ def test_a_stop_is_told_before_the_disk_is_waited_for() -> None:
     for action in (Action.STOP_NOW, Action.CLOSE_SESSION, Action.RECORD):
         Guard._act(guard, action, 0)
     assert done == ["halt", "tell", "write", "seal", "write"]
+
+
+@pytest.mark.req("SR-147")
+@pytest.mark.parametrize(
+    ("mode", "stopping", "confirmed", "tidied"),
+    [
+        (Mode.IDLE, False, None, True),
+        (Mode.STOPPED, False, True, True),
+        (Mode.STOPPED, False, False, False),
+        (Mode.STOPPED, True, None, False),
+        (Mode.ELECTRODE_CHECK, False, None, False),
+    ],
+)
+def test_garbage_waits_until_output_has_ended_and_makes_no_check_late(
+    mode: Mode, stopping: bool, confirmed: bool | None, tidied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [0]
+    monkeypatch.setattr(gc, "collect", lambda: times.append(300_000))
+    guard: Any = SimpleNamespace(
+        state=State(mode, None),
+        _stopping=lambda: stopping,
+        _confirmed=confirmed,
+        _clock=SimpleNamespace(now=lambda: times[-1]),
+        _untidy=True,
+        _due=20_000,
+    )
+    Guard._tidy(guard)
+    monkeypatch.undo()
+    assert (guard._untidy, guard._due) == ((False, 300_000) if tidied else (True, 20_000))
 
 
 class Still:
