@@ -20,7 +20,6 @@ TOLD = """window.notified = []; window.Notification = class { static permission 
 TRAINS = ("tren", "knip", "strøm", "bekken", "train", "squeeze", "stimul", "pelvi")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("language", LANG)
 def test_what_is_told_between_trainings(tmp_path: Path, phone: Phone, language: str) -> None:
     with contextlib.closing(Api(tmp_path)) as api:

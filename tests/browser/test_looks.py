@@ -53,7 +53,6 @@ def base(tmp_path: Path) -> Iterator[tuple[Api, str]]:
     api.close()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("language", ["nb", "en"])
 def test_every_view(base: tuple[Api, str], phone: Phone, language: str) -> None:
     api, url = base

@@ -112,7 +112,6 @@ def test_technique_then_sprint_marathon_and_an_own_mix_without_a_sensor(started:
     assert [one["ended_by"] for one in told(api)] == 3 * ["person"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("language", LANG)
 def test_the_ball_follows_the_muscle_and_letting_go_is_half(started: Started, language: str) -> None:
     api, patient = started(language)
@@ -167,7 +166,6 @@ def test_who_never_lets_go_is_told_so_and_has_at_most_half(started: Started) -> 
     assert page.locator("progress").last.evaluate("one => one.value") == done["score"]["release"] == 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("language", LANG)
 def test_the_glazer_protocol_ends_in_a_table_with_the_word_about_norms(started: Started, language: str) -> None:
     api, patient = started(language)
@@ -206,7 +204,6 @@ def test_a_yes_closes_the_sensor_inside_and_not_the_guided_training(started: Sta
     patient.sees("guided.ready")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("language", LANG)
 def test_effect_says_one_of_three_words_and_the_clinician_enters_a_palpation(started: Started, language: str) -> None:
     api, patient = started(language)

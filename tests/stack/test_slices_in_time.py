@@ -79,6 +79,7 @@ class Loop(Guard):
         self._desk = Desk(folder, self._clock, self.slow, self._supply, self, date.today, 50_000, None)  # type: ignore[arg-type]
         self._leaving, self._stops_seen, self._job = threading.Event(), 0, Job(0)
         self._due = self._next_check = 0
+        self._untidy = False
         self.checks: list[int] = []
 
     def check(self, now: int, *args: object, **more: object) -> bool:
