@@ -27,6 +27,7 @@ from api.serve import Server, listen
 from controller import local, people_command
 from controller.cli import main
 from controller.local import LocalError, LocalServer, ask
+from tests.support.apart import apart
 from tests.support.api import Api
 from tests.support.served import WAIT_S, client, serving
 
@@ -273,5 +274,5 @@ def test_who_ends_it_before_it_serves_has_it_end(api: Api, tmp_path: Path) -> No
     with contextlib.closing(listen("127.0.0.1", 0)) as listener:
         server = Server(api.service, listener, tmp_path)
         server.end()
-        asyncio.run(asyncio.wait_for(server.run(), WAIT_S))
+        apart(asyncio.wait_for(server.run(), WAIT_S))
     sys.setswitchinterval(interval)

@@ -17,6 +17,7 @@ from controller.dose import Dose
 from controller.journal import utc_now
 from controller.port import Event
 from controller.prescription import CONTRAINDICATIONS, contraindicated
+from tests.support.apart import apart
 from tests.support.api import PRESCRIPTION, WSS, Api
 
 NONE_APPLIES = dict.fromkeys(CONTRAINDICATIONS, False)
@@ -442,7 +443,7 @@ def test_a_reader_that_is_too_slow_is_let_go_and_takes_no_memory_meanwhile(api: 
         assert len(stream.ag_frame.f_locals["events"]) == EVENTS_MAX + 1  # type: ignore[attr-defined]
         return [one async for one in stream]
 
-    assert asyncio.run(read()) == []
+    assert apart(read()) == []
     assert api.engine.listeners == []
 
 

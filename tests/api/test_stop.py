@@ -18,6 +18,7 @@ from api.roles import Role
 from api.stop import GuardStopper, Stopped
 from controller.chain import Kind
 from safety.link import STOP_SOCKET
+from tests.support.apart import apart
 from tests.support.api import LAN, LOOPBACK, Api
 from tests.support.served import client, serving
 
@@ -68,12 +69,12 @@ def told(confirmed: object) -> bytes:
     ],
 )
 def test_a_stop_is_confirmed_by_the_guard_alone(guard: Any, answer: bytes | None, confirmed: bool) -> None:
-    stopped = asyncio.run(GuardStopper(guard(answer)).stop())
+    stopped = apart(GuardStopper(guard(answer)).stop())
     assert (stopped.taken, stopped.confirmed) == (True, confirmed)
 
 
 def test_a_guard_that_is_not_there_takes_no_stop(tmp_path: Path) -> None:
-    stopped = asyncio.run(GuardStopper(tmp_path).stop())
+    stopped = apart(GuardStopper(tmp_path).stop())
     assert (stopped.taken, stopped.confirmed) == (False, False)
 
 
@@ -83,7 +84,7 @@ def test_many_stops_at_once_are_all_answered(guard: Any) -> None:
     async def flood() -> list[Stopped]:
         return await asyncio.gather(*(stopper.stop() for _ in range(100)))
 
-    assert all(one.confirmed for one in asyncio.run(flood()))
+    assert all(one.confirmed for one in apart(flood()))
 
 
 # --- over the api -----------------------------------------------------------------------------------------------------

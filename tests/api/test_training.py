@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -13,6 +12,7 @@ from controller.chain import Kind
 from controller.prescription import CONTRAINDICATIONS
 from controller.training.course import plan
 from controller.training.shapes import Exercise
+from tests.support.apart import apart
 from tests.support.api import PRESCRIPTION, Api
 from tests.support.emg import follows
 
@@ -232,7 +232,7 @@ def test_the_stream_tells_blocks_and_trainings_and_a_slow_reader_misses_blocks_a
         assert api.room._watchers == []
         return found, sum(1 for name, _ in late if name == "training")
 
-    found, kept = asyncio.run(read())
+    found, kept = apart(read())
     name, block = found[-1]
     assert name == "emg"
     assert set(block) == {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
@@ -32,6 +31,7 @@ from safety import seal
 from safety.enrolled import enrol, revoke
 from safety.seal import ChunkHash, JournalHead
 from safety.signer import Signer
+from tests.support.apart import apart
 from tests.support.signed import KEY
 from tests.support.treatment import Person, treatment
 
@@ -161,10 +161,10 @@ def test_every_session_is_proved(work: Work, capsys: pytest.CaptureFixture[str])
 
 def test_the_api_tells_the_same(work: Work) -> None:
     """Which runs the command in a process of its own."""
-    told = asyncio.run(Proofs(work.app.parent).prove(work.session))
+    told = apart(Proofs(work.app.parent).prove(work.session))
     assert (told["proved"], told["findings"]) == (True, [])
     work.sql("UPDATE row SET body = replace(body, '\"pulses\":', '\"pulses\":1') WHERE kind = 'dose'")
-    told = asyncio.run(Proofs(work.app.parent).prove(work.session))
+    told = apart(Proofs(work.app.parent).prove(work.session))
     assert told["proved"] is False
     assert {one["about"] for one in told["findings"]} >= {"journal", "dose"}
 
