@@ -320,7 +320,7 @@ class Guard:
 
     def _tidy(self) -> None:
         """Once after each session, and here only (``__main__.py``): frees what refers to itself, and what Python keeps
-        to use again. Not before output has ended and been read back; what it takes is no lateness of the next check."""
+        to use again. Not while current may come out or a stop is under way or unconfirmed; makes no check late."""
         if self.state.output or self._stopping() or self._confirmed is False:
             return
         gc.collect()
