@@ -76,7 +76,8 @@ class Person:
         self.part("ramp_up", "hold")
 
     def raises_to(self, ma: str) -> None:
-        """Taps plus while a contraction is held, until the set-point is this; at most 20 times."""
+        """Taps plus while a contraction is held, until the set-point is this; at most 20 times. A tap that comes as the
+        contraction ends is refused, which the page tells: it is given again in the next one."""
         plus = self.page.get_by_role("button", name=self.words["plus"])
         for _ in range(20):
             if self.figure("set-A") == ma:
@@ -85,8 +86,9 @@ class Person:
             before = self.figure("set-A")
             plus.click()
             self.page.wait_for_function(
-                "([name, before]) => document.querySelector(`[data-figure='${name}']`).innerText !== before",
-                arg=["set-A", before],
+                """(before) => document.querySelector("[data-figure='set-A']").innerText !== before
+                || document.querySelector(".toast")""",
+                arg=before,
             )
         assert self.figure("set-A") == ma
 
