@@ -4,7 +4,8 @@
 #   run    what the product needs: requirements.lock
 #   test   that, the plot extra and the test tools: requirements-dev.lock
 #
-# As root on a system with apt, missing packages of apt-run.txt (and for `test` of apt-test.txt) are installed first.
+# As root on a system with apt, missing packages of apt-run.txt are installed first, and for `test` those of apt-test.txt
+# beside the rest.
 # An ordinary user needs a Python that can make a virtualenv; if there is none, this says which line to type and
 # stops before anything is changed.
 #
@@ -134,16 +135,26 @@ can_be_updated() {
 
 # --- The virtualenv ---------------------------------------------------------------------------------------------------
 
-pip() {
-  local quiet=()
-  if [ ! -t 1 ]; then
-    quiet=(--quiet)
-    export PIP_PROGRESS_BAR=off
-  fi
-  # -I and PIP_USER: nothing from the user's own site folder is taken for installed, and nothing goes there. What pip says
-  # of errors is kept; its own log would hold every file of every package that it does not take, tens of megabytes.
-  { PIP_USER=0 .venv/bin/python -I -m pip --no-input --disable-pip-version-check "$@" "${quiet[@]}" 2>&1 >&3 |
-    tee -a "$log" >&2; } 3>&1
+# -I and PIP_USER: nothing from the user's own site folder is taken for installed, and nothing goes there.
+pip=(env PIP_USER=0 .venv/bin/python -I -m pip --no-input --disable-pip-version-check)
+export PIP_PROGRESS_BAR=off
+[ -t 1 ] || export PIP_QUIET=1
+
+# What pip says of errors is kept; its own log would hold every file of every package that it does not take, tens of
+# megabytes.
+logged() { { "$@" 2>&1 >&3 | tee -a "$log" >&2; } 3>&1; }
+
+# A pip works on one package after another with one processor; so each processor gets one, for a part of the list.
+install_from() { # requirements.lock|requirements-dev.lock
+  local failed=0 parts=$(($(nproc) < 4 ? $(nproc) : 4))
+  awk -v parts="$parts" '/^[[:alnum:]]/ { number++ } { print >(".venv/part-" number % parts) }' "$1"
+  # Ready-made files only: no package runs code of its own while it is installed. The lock is whole: nothing else is to
+  # be found out, and whether it fits is asked below. All processors compile it, not pip's one; of the test tools, most
+  # of which is never loaded, each module is compiled when it is.
+  printf '%s\0' .venv/part-* | logged xargs -0 -n 1 -P "$parts" "${pip[@]}" \
+    install --no-deps --require-hashes --only-binary :all: --no-compile --requirement || failed=1
+  rm -f -- .venv/part-*
+  return "$failed"
 }
 
 explain_and_stop() {
@@ -179,15 +190,12 @@ make_virtualenv() { # run|test
   fi
 
   rm -f -- "$log"
-  # Ready-made files only: no package runs code of its own while it is installed. The lock is whole: nothing else is to
-  # be found out, and whether it fits is asked below. All processors compile it, not pip's one; of the test tools, most
-  # of which is never loaded, each module is compiled when it is.
-  pip install --no-deps --require-hashes --only-binary :all: --no-compile --requirement "$lock" || explain_and_stop
+  install_from "$lock" || explain_and_stop
   if [ "$1" = run ]; then # a package may bring what is not for this Python
     .venv/bin/python -I -m compileall -q -j 0 .venv/lib >/dev/null || true
   fi
-  pip install --no-index --no-deps --no-build-isolation --editable . || explain_and_stop
-  pip check || refuse "$lock does not fit pyproject.toml. Remake it: make lock"
+  logged "${pip[@]}" install --no-index --no-deps --no-build-isolation --editable . || explain_and_stop
+  logged "${pip[@]}" check || refuse "$lock does not fit pyproject.toml. Remake it: make lock"
 
   stamp_text "$1" >"$stamp.new"
   mv -- "$stamp.new" "$stamp"
@@ -201,25 +209,35 @@ case "${1:-}" in
   *) refuse "usage: deploy/set-up.sh run|test" ;;
 esac
 
+is_root_with_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
 find_python
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  lists=(deploy/apt-run.txt)
-  [ "$wanted" = run ] || lists+=(deploy/apt-test.txt)
-  install_debian_packages "${lists[@]}"
+if is_root_with_apt; then
+  install_debian_packages deploy/apt-run.txt
 fi
 
 # One set-up at a time in one tree. The lock is on the open file and ends with the process.
 exec 9<pyproject.toml
 flock --nonblock 9 || { say "another set-up is at work here, waiting for it" && flock 9; }
 
-is_up_to_date "$wanted" && exit 0
-require_virtualenvs
-for place in . .venv; do
-  [ ! -e "$place" ] || [ -w "$place" ] ||
-    refuse "$(pwd -P)/$place belongs to $(stat -c %U -- "$place") and cannot be changed by $(id -un). Nothing was changed."
-done
-# An update of a .venv with test tools keeps them.
-if [ -f "$stamp" ] && grep -qx 'for test' "$stamp"; then
-  wanted="test"
+if ! is_up_to_date "$wanted"; then
+  changes=yes
+  require_virtualenvs
+  for place in . .venv; do
+    [ ! -e "$place" ] || [ -w "$place" ] ||
+      refuse "$(pwd -P)/$place belongs to $(stat -c %U -- "$place") and cannot be changed by $(id -un). Nothing was changed."
+  done
 fi
-make_virtualenv "$wanted"
+if [ "$wanted" = test ] && is_root_with_apt; then
+  trap wait EXIT # whatever ends this one, apt is not left in the middle
+  install_debian_packages deploy/apt-test.txt 9<&- &
+  tools=$!
+fi
+if [ -n "${changes-}" ]; then
+  # An update of a .venv with test tools keeps them.
+  if [ -f "$stamp" ] && grep -qx 'for test' "$stamp"; then
+    wanted="test"
+  fi
+  make_virtualenv "$wanted"
+fi
+[ -z "${tools-}" ] || wait "$tools"

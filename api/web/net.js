@@ -98,19 +98,20 @@ export async function loadAll() {
   const mine = ++loads;
   let found;
   try {
-    found = await Promise.all(["/prescription", `/sessions?limit=${PAGE}`, "/blocks"].map((path) => unlessOffline(call("GET", path))));
+    found = await Promise.all(["/prescription", "/prescription/programme", `/sessions?limit=${PAGE}`, "/blocks"]
+      .map((path) => unlessOffline(call("GET", path))));
   } catch {
     setTimeout(() => { if (mine === loads) loadAll(); }, 1000);
     return;
   }
-  const [plan, sessions, blocks] = found;
+  const [plan, programme, sessions, blocks] = found;
   if (mine !== loads) return; // asked again meanwhile: that answer is the newer one, whichever comes first
-  set({ plan, sessions: sessions ?? [], more: sessions?.length === PAGE, blocks: blocks ?? [] });
+  // All at once: a programme's name that came later would move the button below it, away from under a thumb.
+  set({ plan, programme, sessions: sessions ?? [], more: sessions?.length === PAGE, blocks: blocks ?? [] });
   if (!Object.keys(store.titles).length) {
     const all = (await orNull(call("GET", "/programmes"))) ?? [];
     set({ titles: Object.fromEntries(all.map((one) => [one.id, one.figures.programme.title])) });
   }
-  if (plan) set({ programme: await orNull(call("GET", "/prescription/programme")) });
 }
 
 // --- the live state ---------------------------------------------------------------------------------------------------

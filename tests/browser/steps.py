@@ -84,6 +84,7 @@ class Person:
                 return
             self.page.locator(f'[aria-label="{self.words["plus"]}"][aria-disabled="false"]').wait_for()
             before = self.figure("set-A")
+            self.page.evaluate("document.querySelector('.toast')?.click()")  # what was told before is read
             plus.click()
             self.page.wait_for_function(
                 """(before) => document.querySelector("[data-figure='set-A']").innerText !== before

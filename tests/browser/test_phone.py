@@ -155,7 +155,12 @@ def test_what_came_not_at_first_is_fetched_again(device: Device, phone: Phone) -
     patient.sees("reload")
     page.unroute("**/web/history.js")
     patient.sees("history.list")
-    for path in ("**/web/lang/nb.json", "**/api/v1/prescription", "**/api/v1/sessions*"):
+    for path in (
+        "**/web/lang/nb.json",
+        "**/api/v1/prescription",
+        "**/api/v1/prescription/programme",
+        "**/api/v1/sessions*",
+    ):
         page.route(path, lambda route: route.abort())
         page.goto(f"{device.base}/?{len(path)}")
         for _ in range(2):
@@ -168,6 +173,25 @@ def test_what_came_not_at_first_is_fetched_again(device: Device, phone: Phone) -
     page.route("**/web/app.js", lambda route: route.abort())
     page.reload()
     page.locator("#not-loaded").filter(visible=True).wait_for()
+
+
+def test_the_button_that_begins_comes_with_all_that_stands_above_it(device: Device, phone: Phone) -> None:
+    """What came later would move it away from under a thumb."""
+    patient = pair(device.api, device.base, phone, Role.PATIENT, "nb")
+    page, begin = patient.page, patient.page.get_by_role("button", name=patient.words["today.begin"])
+    begin.wait_for()
+    late: list[Any] = []
+    for what in ("prescription/programme", "programmes"):
+        page.route(f"**/api/v1/{what}", lambda route: late.append(route))
+        with page.expect_request(f"**/api/v1/{what}"):
+            page.reload()
+        if what == "prescription/programme":
+            page.evaluate("async () => { await fetch('/api/v1/prescription'); await fetch('/api/v1/blocks'); }")
+            assert begin.count() == 0
+            late[0].continue_()
+        begin.wait_for()
+        assert page.locator(".plan").inner_text()
+        page.unroute(f"**/api/v1/{what}")
 
 
 @pytest.mark.parametrize("why", ["nobody touches it", "the page is left"])

@@ -30,7 +30,15 @@ case "$*" in
     [ "$FAKE_FAIL" != venv ] || { mkdir .venv; exit 1; }
     mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
   *" -m pip "*)
-    echo "pip ${asked#*--disable-pip-version-check }" >>"$FAKE_LOG"
+    what=
+    case "$asked" in *.venv/part-*)
+      cp ".venv/${asked##*/}" "$FAKE_LOG.${asked##*/}"
+      for lock in requirements.lock requirements-dev.lock; do
+        cmp -s ".venv/${asked##*/}" "$lock" && what=" with $lock"
+      done
+      [ "$FAKE_FAIL" != half ] || [ "${asked##*-}" = 0 ] || exit 1 ;;
+    esac
+    echo "pip ${asked#*--disable-pip-version-check }$what" >>"$FAKE_LOG"
     [ ! -e .venv/set-up-stamp ] || echo "a stamp while pip runs" >>"$FAKE_LOG"
     [ "$FAKE_FAIL" != killed ] || kill -9 $PPID
     [ "$FAKE_FAIL" != network ] || { echo "NewConnectionError: no route" >&2; exit 1; } ;;
@@ -54,13 +62,10 @@ case " $FAKE_INSTALLED " in *" ${*: -1} "*) echo -n installed ;; *) exit 1 ;; es
 USER_ID = "#!/bin/sh\necho 1000\n"
 ROOT_ID = "#!/bin/sh\necho 0\n"
 
-RUN_STEPS = [
-    "pip install --no-deps --require-hashes --only-binary :all: --no-compile --requirement requirements.lock --quiet",
-    "compile",
-    "pip install --no-index --no-deps --no-build-isolation --editable . --quiet",
-    "pip check --quiet",
-]
-TEST_STEPS = [RUN_STEPS[0].replace("requirements.lock", "requirements-dev.lock"), *RUN_STEPS[2:]]
+LOCK = "pip install --no-deps --require-hashes --only-binary :all: --no-compile --requirement .venv/part-"
+PROJECT = ["pip install --no-index --no-deps --no-build-isolation --editable .", "pip check"]
+RUN_STEPS = [f"{LOCK}0 with requirements.lock", "compile", *PROJECT]
+TEST_STEPS = [f"{LOCK}0 with requirements-dev.lock", *PROJECT]
 
 
 @dataclass
@@ -79,7 +84,7 @@ class Place:
     def set_up(self, what: str, **environment: str) -> subprocess.CompletedProcess[str]:
         self.log.unlink(missing_ok=True)
         base = {"PATH": f"{self.bin}:/usr/bin:/bin", "FAKE_LOG": str(self.log), "FAKE_ENSUREPIP": "yes"}
-        base |= {"DISTRIBUTION_PYTHON": str(self.bin / "distribution/python3")}
+        base |= {"DISTRIBUTION_PYTHON": str(self.bin / "distribution/python3"), "OMP_NUM_THREADS": "1"}  # of nproc
         return subprocess.run(
             [self.tree / "deploy/set-up.sh", what],
             env=base | environment,
@@ -126,6 +131,32 @@ def test_it_installs_the_lock_then_the_project_and_the_second_time_nothing(
     assert place.done() == ["venv", *steps]
     second = place.set_up(what)
     assert (second.returncode, second.stdout, place.done()) == (0, "", [])
+
+
+@pytest.mark.parametrize("processors", [2, 4, 64])
+def test_each_processor_installs_a_part_of_the_lock(place: Place, processors: int) -> None:
+    assert place.set_up("test", OMP_NUM_THREADS=str(processors)).returncode == 0
+    parts = range(min(processors, 4))
+    assert sorted(place.done()) == sorted(["venv", *(f"{LOCK}{part}" for part in parts), *PROJECT])
+    given = [Path(f"{place.log}.part-{part}").read_text() for part in parts]
+    assert all(given)
+    assert entries("".join(given)) == entries((place.tree / "requirements-dev.lock").read_text())
+    assert not list((place.tree / ".venv").glob("part-*"))
+
+
+def entries(lock: str) -> list[list[str]]:
+    """Each package of a lock file: its line and those of its hashes."""
+    lines = [line for line in lock.splitlines() if not line.lstrip().startswith("#")]
+    begins = [number for number, line in enumerate(lines) if not line.startswith(" ")]
+    return sorted(lines[begin:end] for begin, end in zip(begins, [*begins[1:], None], strict=True))
+
+
+def test_a_part_that_fails_stops_the_set_up(place: Place) -> None:
+    result = place.set_up("test", FAKE_FAIL="half", OMP_NUM_THREADS="2")
+    assert result.returncode == 1
+    assert "installing the packages failed" in result.stderr
+    assert not (place.tree / ".venv/set-up-stamp").exists()
+    assert not set(PROJECT) & set(place.done())
 
 
 def test_what_test_needs_contains_what_run_needs(place: Place) -> None:
@@ -249,8 +280,8 @@ def test_a_named_python_is_taken_or_refused_and_no_other(place: Place) -> None:
 def test_root_gets_what_is_missing_from_apt(root_place: Place) -> None:
     packages = [name for name in apt_packages("deploy/apt-test.txt") if name != "chromium" or not IS_UBUNTU]
     assert root_place.set_up("test", FAKE_INSTALLED="other").returncode == 0
-    update, install, *rest = root_place.done()
-    assert update.startswith("apt ")
+    update, install = (line for line in root_place.done() if line.startswith("apt "))
+    rest = [line for line in root_place.done() if not line.startswith("apt ")]
     assert update.endswith(" update")
     assert install.endswith(f" install -y --no-install-recommends {' '.join(packages)}")
     assert rest == ["venv", *TEST_STEPS]
@@ -282,7 +313,23 @@ def test_apt_that_fails_stops_the_set_up(root_place: Place) -> None:
     result = root_place.set_up("test", FAKE_INSTALLED="", FAKE_FAIL="apt")
     assert result.returncode == 1
     assert "apt-get update failed" in result.stderr
+    again = root_place.set_up("test", FAKE_INSTALLED="", FAKE_FAIL="apt")
+    assert again.returncode == 1, "whatever else is whole"
+    assert [line.split()[-1] for line in root_place.done()] == ["update"]
+
+
+def test_apt_that_fails_before_python_can_make_virtualenvs_leaves_nothing_behind(root_place: Place) -> None:
+    result = root_place.set_up("test", FAKE_ENSUREPIP="no", FAKE_FROM_APT="yes", FAKE_FAIL="apt")
+    assert result.returncode == 1
+    assert "apt-get update failed" in result.stderr
     assert not (root_place.tree / ".venv").exists()
+
+
+def test_root_whose_python_cannot_make_virtualenvs_is_told_before_anything_changes(root_place: Place) -> None:
+    result = root_place.set_up("test", FAKE_ENSUREPIP="no")
+    assert result.returncode == 1
+    assert "Nothing was changed" in result.stderr
+    assert root_place.done() == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["everything"]])
