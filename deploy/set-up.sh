@@ -77,23 +77,40 @@ is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o DPkg::Use-Pty=0 "$@"; }
 
+# a|b: one of them is enough, and the first is preferred. Another system's archive may hold what does not fit it.
+one_is_installed() {
+  local one
+  for one in ${1//|/ }; do is_installed "$one" && return; done
+  return 1
+}
+
+first_that_fits() {
+  local one
+  for one in ${1//|/ }; do
+    [ "$one" = "${1##*|}" ] || apt install --simulate "$one" >/dev/null 2>&1 || continue
+    echo "$one"
+    return
+  done
+}
+
 install_debian_packages() {
-  local name missing=()
+  local name missing=() chosen=()
   while read -r name; do
     if [ "$name" = python3-venv ]; then
       can_make_virtualenvs "$python" || ! is_from_apt || missing+=("$(venv_package)")
-    elif [ "$name" = chromium ] && { [ -n "${CHROMIUM:-}" ] || grep -qsx 'ID=ubuntu' /etc/os-release; }; then
+    elif [[ $name = *chromium* ]] && { [ -n "${CHROMIUM:-}" ] || grep -qsx 'ID=ubuntu' /etc/os-release; }; then
       : # another one is named; or apt has none, as on Ubuntu, and the tests that need one are listed
     else
-      is_installed "$name" || missing+=("$name")
+      one_is_installed "$name" || missing+=("$name")
     fi
   done < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
 
   say "installing with apt: ${missing[*]}"
   apt update || refuse "apt-get update failed, see above. Is this machine online, and its clock right?"
-  apt install -y --no-install-recommends "${missing[@]}" ||
-    refuse "apt-get could not install ${missing[*]}, see above."
+  for name in "${missing[@]}"; do chosen+=("$(first_that_fits "$name")"); done
+  apt install -y --no-install-recommends "${chosen[@]}" ||
+    refuse "apt-get could not install ${chosen[*]}, see above."
 }
 
 require_virtualenvs() {

@@ -75,7 +75,7 @@ def main() -> int:
             ),
             *loads(browser, served.base),
         ]
-        on += f", chromium {browser.version.partition('.')[0]}, headless"
+        on += f", {Path(str(chromium())).name} {browser.version.partition('.')[0]}, headless"
         browser.close()
     figures = {one.what: one.cells for one in told}
     keep(BROWSER, figures, machine=on)

@@ -49,6 +49,7 @@ esac
 
 IS_UBUNTU = Path("/etc/os-release").is_file() and "ID=ubuntu" in Path("/etc/os-release").read_text().splitlines()
 FAKE_APT = r"""#!/bin/bash
+case "$*" in *"install --simulate $FAKE_UNFIT") exit 100 ;; *--simulate*) exit ;; esac
 echo "apt $*" >>"$FAKE_LOG"
 [ "$FAKE_FAIL" != apt ] || exit 100
 case "$*" in *install*) touch "$FAKE_LOG.apt-installed" ;; esac
@@ -278,13 +279,25 @@ def test_a_named_python_is_taken_or_refused_and_no_other(place: Place) -> None:
 
 
 def test_root_gets_what_is_missing_from_apt(root_place: Place) -> None:
-    packages = [name for name in apt_packages("deploy/apt-test.txt") if name != "chromium" or not IS_UBUNTU]
+    wanted = [name for name in apt_packages("deploy/apt-test.txt") if "chromium" not in name or not IS_UBUNTU]
+    packages = [name.split("|")[0] for name in wanted]
     assert root_place.set_up("test", FAKE_INSTALLED="other").returncode == 0
     update, install = (line for line in root_place.done() if line.startswith("apt "))
     rest = [line for line in root_place.done() if not line.startswith("apt ")]
     assert update.endswith(" update")
     assert install.endswith(f" install -y --no-install-recommends {' '.join(packages)}")
     assert rest == ["venv", *TEST_STEPS]
+
+
+def test_of_what_takes_each_others_place_apt_brings_what_fits(root_place: Place) -> None:
+    (root_place.tree / "deploy/apt-test.txt").write_text("small | whole # either is enough\n")
+    for unfit, brought in (("none", "small"), ("small", "whole")):
+        assert root_place.set_up("test", FAKE_UNFIT=unfit).returncode == 0
+        installed = [line for line in root_place.done() if " install " in line and line.startswith("apt ")]
+        assert [line.split()[-1] for line in installed] == [brought]
+    for one in ("small", "whole"):
+        assert root_place.set_up("test", FAKE_INSTALLED=one).returncode == 0
+        assert root_place.done() == []
 
 
 def test_root_gets_venv_from_apt_where_python_lacks_it(root_place: Place) -> None:
@@ -294,7 +307,7 @@ def test_root_gets_venv_from_apt_where_python_lacks_it(root_place: Place) -> Non
 
 
 def test_apt_is_left_alone_where_nothing_is_missing(root_place: Place) -> None:
-    installed = " ".join(apt_packages("deploy/apt-test.txt"))
+    installed = " ".join(apt_packages("deploy/apt-test.txt")).replace("|", " ")
     assert root_place.set_up("test", FAKE_INSTALLED=installed).returncode == 0
     assert root_place.done() == ["venv", *TEST_STEPS]
 
