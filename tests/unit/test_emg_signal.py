@@ -7,7 +7,6 @@ from random import Random
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from controller.emg.filters import Cascade, Section, band, high_pass, low_pass, notch, notches
 from controller.emg.levels import Levels, peak_of, rest_of
@@ -24,6 +23,8 @@ def sos(sections: list[Section]) -> np.ndarray:
 
 @pytest.mark.parametrize("rate", RATES)
 def test_the_sections_are_those_of_scipy(rate: int) -> None:
+    from scipy import signal  # here: every worker loads this file, one of them runs this
+
     theirs = np.vstack(
         [signal.butter(4, 20, "high", fs=rate, output="sos"), signal.butter(2, 400, "low", fs=rate, output="sos")]
     )
@@ -36,6 +37,8 @@ def test_the_sections_are_those_of_scipy(rate: int) -> None:
 
 
 def test_a_cascade_in_blocks_is_one_filter() -> None:
+    from scipy import signal
+
     sections = [*high_pass(20, 4, RATE_HZ), *low_pass(400, 2, RATE_HZ), notch(50, 2, RATE_HZ)]
     random = Random(1)
     samples = [random.gauss(0, 1000) for _ in range(999)]
