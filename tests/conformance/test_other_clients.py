@@ -187,6 +187,7 @@ PIGS = [
     ("slr 24 10", "0"),
     ("slrc 24", ""),
     ("proc ld p1 p0 ld p0 1234 tag 999 mils 1000 jmp 999", "0"),
+    ("mils 5", ""),  # it takes 1 ms until a script that was stored may be run
     ("procr 0 9876", ""),
     ("procp 0", "2 1234 9876 0 0 0 0 0 0 0 0"),
     ("procu 0 1 2 3", ""),
