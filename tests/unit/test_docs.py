@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib
+import io
 import itertools
 import re
 import shlex
@@ -454,14 +456,14 @@ def parsed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namesp
     return caught.value.arguments
 
 
-@pytest.fixture(name="offered")
-def _offered(capsys: pytest.CaptureFixture[str]) -> dict[str, set[str]]:
+@pytest.fixture(name="offered", scope="module")
+def _offered() -> dict[str, set[str]]:
     """The subcommands of ``pelvistim`` and the options of each, as its help lists them."""
 
     def said(*words: str) -> str:
-        with pytest.raises(SystemExit):
+        with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit):
             main([*words, "--help"])
-        return capsys.readouterr().out
+        return out.getvalue()
 
     listed = re.search(r"\{([a-z,-]+)\}", said())
     assert listed
