@@ -107,7 +107,7 @@ install_debian_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
 
   say "installing with apt: ${missing[*]}"
-  apt update || refuse "apt-get update failed, see above. Is this machine online, and its clock right?"
+  apt update || refuse "apt-get update failed, see above. Is this machine online, its clock right, and no other apt at work?"
   for name in "${missing[@]}"; do chosen+=("$(first_that_fits "$name")"); done
   apt install -y --no-install-recommends "${chosen[@]}" ||
     refuse "apt-get could not install ${chosen[*]}, see above."
@@ -161,10 +161,12 @@ export PIP_PROGRESS_BAR=off
 # megabytes.
 logged() { { "$@" 2>&1 >&3 | tee -a "$log" >&2; } 3>&1; }
 
-# A pip works on one package after another with one processor; so each processor gets one, for a part of the list.
-install_from() { # requirements.lock|requirements-dev.lock
-  local failed=0 parts=$(($(nproc) < 4 ? $(nproc) : 4))
-  awk -v parts="$parts" '/^[[:alnum:]]/ { number++ } { print >(".venv/part-" number % parts) }' "$1"
+# A pip works on one package after another with one processor; so each processor gets one, for a part of the list. One
+# alone where others may be taken away: it would meet what another is just removing, and warn of it.
+install_from() { # requirements.lock|requirements-dev.lock new|old
+  local failed=0 parts=1
+  [ "$2" = old ] || parts=$(($(nproc) < 4 ? $(nproc) : 4))
+  awk -v parts="$parts" '/^[[:alnum:]]/ { number++ } { print >(".venv/part-" number % parts) }' "$1" || return 1
   # Ready-made files only: no package runs code of its own while it is installed. The lock is whole: nothing else is to
   # be found out, and whether it fits is asked below. All processors compile it, not pip's one; of the test tools, most
   # of which is never loaded, each module is compiled when it is.
@@ -190,7 +192,7 @@ explain_and_stop() {
 }
 
 make_virtualenv() { # run|test
-  local lock=requirements.lock
+  local lock=requirements.lock age=old
   [ "$1" = run ] || lock=requirements-dev.lock
 
   if can_be_updated; then
@@ -200,6 +202,7 @@ make_virtualenv() { # run|test
     say "making .venv from $lock with $python ($(version_of "$python")); the first time this takes some minutes"
     rm -f -- "$stamp"
     rm -rf -- .venv
+    age=new
     if ! "$python" -I -m venv .venv; then
       rm -rf -- .venv
       refuse "$python could not make a virtualenv, see above."
@@ -207,7 +210,7 @@ make_virtualenv() { # run|test
   fi
 
   rm -f -- "$log"
-  install_from "$lock" || explain_and_stop
+  install_from "$lock" "$age" || explain_and_stop
   if [ "$1" = run ]; then # a package may bring what is not for this Python
     .venv/bin/python -I -m compileall -q -j 0 .venv/lib >/dev/null || true
   fi
@@ -216,7 +219,6 @@ make_virtualenv() { # run|test
 
   stamp_text "$1" >"$stamp.new"
   mv -- "$stamp.new" "$stamp"
-  say "done"
 }
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -257,4 +259,7 @@ if [ -n "${changes-}" ]; then
   fi
   make_virtualenv "$wanted"
 fi
-[ -z "${tools-}" ] || wait "$tools"
+if [ -n "${tools-}" ]; then
+  wait "$tools" || refuse "not all that the tests need could be installed with apt, see above."
+fi
+[ -z "${changes-}" ] || say "done"

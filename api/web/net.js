@@ -98,13 +98,13 @@ export async function loadAll() {
   const mine = ++loads;
   let found;
   try {
-    found = await Promise.all(["/prescription", "/prescription/programme", `/sessions?limit=${PAGE}`, "/blocks"]
-      .map((path) => unlessOffline(call("GET", path))));
+    found = await Promise.all(["/prescription", `/sessions?limit=${PAGE}`, "/blocks"].map((path) => unlessOffline(call("GET", path))));
+    found.push(found[0] && await unlessOffline(call("GET", "/prescription/programme"))); // after it: never an older one's
   } catch {
     setTimeout(() => { if (mine === loads) loadAll(); }, 1000);
     return;
   }
-  const [plan, programme, sessions, blocks] = found;
+  const [plan, sessions, blocks, programme] = found;
   if (mine !== loads) return; // asked again meanwhile: that answer is the newer one, whichever comes first
   // All at once: a programme's name that came later would move the button below it, away from under a thumb.
   set({ plan, programme, sessions: sessions ?? [], more: sessions?.length === PAGE, blocks: blocks ?? [] });

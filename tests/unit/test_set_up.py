@@ -16,8 +16,21 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 
+# Waits until files are there, half a minute at most.
+COMES = r"""
+comes() {
+  local tries file
+  for file; do
+    for ((tries = 0; tries < 600; tries++)); do [ ! -e "$file" ] || continue 2; sleep 0.05; done
+    return 1
+  done
+}
+"""
+
 # Answers the questions of set-up.sh from the environment; "makes" a virtualenv by copying itself.
-FAKE_PYTHON = r"""#!/bin/bash
+FAKE_PYTHON = (
+    rf"""#!/bin/bash{COMES}"""
+    + r"""
 version=${FAKE_VERSION:-3.11.2} asked=$*
 if [ "$FAKE_ONLY_AS" != "" ] && [[ "$0" != *"$FAKE_ONLY_AS" && "$0" != *.venv/bin/python ]]; then version=3.10.12; fi
 case "$*" in
@@ -36,24 +49,31 @@ case "$*" in
       for lock in requirements.lock requirements-dev.lock; do
         cmp -s ".venv/${asked##*/}" "$lock" && what=" with $lock"
       done
-      [ "$FAKE_FAIL" != half ] || [ "${asked##*-}" = 0 ] || exit 1 ;;
+      [ "$FAKE_FAIL" != half ] || [ "${asked##*-}" = 0 ] || exit 1
+      [ "$FAKE_TOGETHER" != yes ] || comes "$FAKE_LOG.part-0" "$FAKE_LOG.part-1" || exit 1 ;;
     esac
     echo "pip ${asked#*--disable-pip-version-check }$what" >>"$FAKE_LOG"
     [ ! -e .venv/set-up-stamp ] || echo "a stamp while pip runs" >>"$FAKE_LOG"
-    [ "$FAKE_FAIL" != killed ] || kill -9 $PPID
+    [ "$FAKE_FAIL" != killed ] || kill -9 0
     [ "$FAKE_FAIL" != network ] || { echo "NewConnectionError: no route" >&2; exit 1; } ;;
   *" -m compileall "*) echo "compile" >>"$FAKE_LOG" ;;
   *) echo "unexpected: $*" >>"$FAKE_LOG"; exit 9 ;;
 esac
 """
+)
 
 IS_UBUNTU = Path("/etc/os-release").is_file() and "ID=ubuntu" in Path("/etc/os-release").read_text().splitlines()
-FAKE_APT = r"""#!/bin/bash
+FAKE_APT = (
+    rf"""#!/bin/bash{COMES}"""
+    + r"""
+[ ! -e /proc/$$/fd/9 ] || echo "apt holds the lock of set-up" >>"$FAKE_LOG"
+[ "$FAKE_TOGETHER" != yes ] || comes "$FAKE_LOG.part-0" || exit 100
 case "$*" in *"install --simulate $FAKE_UNFIT") exit 100 ;; *--simulate*) exit ;; esac
 echo "apt $*" >>"$FAKE_LOG"
 [ "$FAKE_FAIL" != apt ] || exit 100
 case "$*" in *install*) touch "$FAKE_LOG.apt-installed" ;; esac
 """
+)
 
 FAKE_DPKG_QUERY = r"""#!/bin/bash
 [ "$1" != --search ] || { [ "$FAKE_FROM_APT" = yes ]; exit; }
@@ -94,6 +114,7 @@ class Place:
             timeout=60,
             cwd="/",
             check=False,
+            start_new_session=True,
         )
 
     def done(self) -> list[str]:
@@ -136,7 +157,7 @@ def test_it_installs_the_lock_then_the_project_and_the_second_time_nothing(
 
 @pytest.mark.parametrize("processors", [2, 4, 64])
 def test_each_processor_installs_a_part_of_the_lock(place: Place, processors: int) -> None:
-    assert place.set_up("test", OMP_NUM_THREADS=str(processors)).returncode == 0
+    assert place.set_up("test", OMP_NUM_THREADS=str(processors), FAKE_TOGETHER="yes").returncode == 0
     parts = range(min(processors, 4))
     assert sorted(place.done()) == sorted(["venv", *(f"{LOCK}{part}" for part in parts), *PROJECT])
     given = [Path(f"{place.log}.part-{part}").read_text() for part in parts]
@@ -150,6 +171,20 @@ def entries(lock: str) -> list[list[str]]:
     lines = [line for line in lock.splitlines() if not line.lstrip().startswith("#")]
     begins = [number for number, line in enumerate(lines) if not line.startswith(" ")]
     return sorted(lines[begin:end] for begin, end in zip(begins, [*begins[1:], None], strict=True))
+
+
+def test_what_may_be_taken_away_is_installed_by_one_alone(place: Place) -> None:
+    assert place.set_up("run", OMP_NUM_THREADS="4").returncode == 0
+    assert place.set_up("test", OMP_NUM_THREADS="4").returncode == 0
+    assert place.done() == TEST_STEPS
+
+
+def test_a_list_that_cannot_be_written_stops_the_set_up(place: Place) -> None:
+    place.program("awk", "#!/bin/sh\necho none >.venv/part-0\nexit 2\n")
+    result = place.set_up("run")
+    assert result.returncode == 1
+    assert "installing the packages failed" in result.stderr
+    assert not (place.tree / ".venv/set-up-stamp").exists()
 
 
 def test_a_part_that_fails_stops_the_set_up(place: Place) -> None:
@@ -193,7 +228,7 @@ def test_run_does_not_care_about_the_test_tools(place: Place) -> None:
 def test_a_set_up_that_did_not_end_is_started_again_from_nothing(place: Place, failure: str, before: bool) -> None:
     if before:
         assert place.set_up("run").returncode == 0
-    assert place.set_up("test", FAKE_FAIL=failure).returncode != 0
+    assert place.set_up("test", FAKE_FAIL=failure).returncode == {"killed": -9, "network": 1}[failure]
     assert not (place.tree / ".venv/set-up-stamp").exists()
     (place.tree / ".venv/left-over").touch()
     assert place.set_up("test").returncode == 0
@@ -281,12 +316,12 @@ def test_a_named_python_is_taken_or_refused_and_no_other(place: Place) -> None:
 def test_root_gets_what_is_missing_from_apt(root_place: Place) -> None:
     wanted = [name for name in apt_packages("deploy/apt-test.txt") if "chromium" not in name or not IS_UBUNTU]
     packages = [name.split("|")[0] for name in wanted]
-    assert root_place.set_up("test", FAKE_INSTALLED="other").returncode == 0
+    assert root_place.set_up("test", FAKE_INSTALLED="other", FAKE_TOGETHER="yes", OMP_NUM_THREADS="2").returncode == 0
     update, install = (line for line in root_place.done() if line.startswith("apt "))
     rest = [line for line in root_place.done() if not line.startswith("apt ")]
     assert update.endswith(" update")
     assert install.endswith(f" install -y --no-install-recommends {' '.join(packages)}")
-    assert rest == ["venv", *TEST_STEPS]
+    assert sorted(rest) == sorted(["venv", f"{LOCK}0", f"{LOCK}1", *PROJECT])
 
 
 def test_of_what_takes_each_others_place_apt_brings_what_fits(root_place: Place) -> None:
