@@ -30,7 +30,7 @@ comes() {
 # Answers the questions of set-up.sh from the environment; "makes" a virtualenv by copying itself.
 FAKE_PYTHON = (
     rf"""#!/bin/bash{COMES}"""
-    + r"""
+    r"""
 version=${FAKE_VERSION:-3.11.2} asked=$*
 if [ "$FAKE_ONLY_AS" != "" ] && [[ "$0" != *"$FAKE_ONLY_AS" && "$0" != *.venv/bin/python ]]; then version=3.10.12; fi
 case "$*" in
@@ -65,7 +65,7 @@ esac
 IS_UBUNTU = Path("/etc/os-release").is_file() and "ID=ubuntu" in Path("/etc/os-release").read_text().splitlines()
 FAKE_APT = (
     rf"""#!/bin/bash{COMES}"""
-    + r"""
+    r"""
 [ ! -e /proc/$$/fd/9 ] || echo "apt holds the lock of set-up" >>"$FAKE_LOG"
 [ "$FAKE_TOGETHER" != yes ] || comes "$FAKE_LOG.part-0" || exit 100
 case "$*" in *"install --simulate $FAKE_UNFIT") exit 100 ;; *--simulate*) exit ;; esac
