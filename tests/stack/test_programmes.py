@@ -8,7 +8,7 @@ import pytest
 
 from controller.programme import shipped_programmes
 from tests.decoder import decode, verify
-from tests.support.library import LONG_MA, run_json, whole
+from tests.support.library import LONG_MA, MachineLate, run_json, whole
 
 INTENSITY_MA = {
     "stress-50hz": 30,
@@ -35,18 +35,21 @@ def test_a_whole_programme_is_delivered_as_written(name: str, tmp_path: Path) ->
 def test_the_same_edges_at_every_speed(tmp_path: Path) -> None:
     """60 s at speed max, at 20 times real time, and in real time.
 
-    In real time a late scheduler may cost an underrun, which is counted, said, and shifts what follows; such a run
-    proves nothing about the edges and is made again, at most three times.
+    In real time a late scheduler may cost an underrun, which is counted, said, and shifts what follows, or the guard
+    stops; such a run proves nothing about the edges and is made again, at most three times.
     """
     files = {speed: tmp_path / f"{speed}.csv" for speed in ("max", "20", "1")}
     common = ("stress-50hz", "--intensity", 20, "--minutes", 1)
     for speed, edges in files.items():
         for attempt in range(3):
-            told = run_json(*common, "--speed", speed, "--edges", edges, first=speed == "1")
-            if told["underruns"] == 0:
+            try:
+                underruns = run_json(*common, "--speed", speed, "--edges", edges, first=speed == "1")["underruns"]
+            except MachineLate as late:
+                underruns = f"no count, for {late}"
+            if underruns == 0:
                 break
-            print(f"speed {speed}, try {attempt + 1}: {told['underruns']} underruns")
-        assert told["underruns"] == 0
+            print(f"speed {speed}, try {attempt + 1}: {underruns} underruns")
+        assert underruns == 0
     seven = {speed: waveform_rows(edges) for speed, edges in files.items()}
     assert len(seven["max"]) > 50_000
     assert seven["20"] == seven["max"]

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from controller.programme import shipped_programmes
 from tests.decoder import decode, verify
@@ -45,8 +45,19 @@ def pelvistim(*arguments: object, first: bool = False) -> subprocess.CompletedPr
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+LATE: Final = frozenset(("check_late", "dead_man_fired", "daemon_slow", "rail_lost"))
+"""Why a guard that got no processor for a while ends its output, or does not begin."""
+
+
+class MachineLate(AssertionError):
+    """A run in real time was stopped since the machine gave the guard no processor in time."""
+
+
 def run_json(*arguments: object, first: bool = False) -> dict[str, Any]:
+    """What ``pelvistim run`` tells. Raises MachineLate where that is why it stopped, in real time (``first``) only."""
     result = pelvistim("run", *arguments, "--board", "sim", "--json", first=first)
+    if first and result.returncode and any(f"[{cause}]" in result.stderr for cause in LATE):
+        raise MachineLate(result.stderr)
     assert result.returncode == 0, result.stderr
     answer: dict[str, Any] = json.loads(result.stdout)
     return answer
