@@ -73,6 +73,8 @@ venv_package() {
 
 # --- Debian packages --------------------------------------------------------------------------------------------------
 
+is_root_with_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
 is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o DPkg::Use-Pty=0 "$@"; }
@@ -227,8 +229,6 @@ case "${1:-}" in
   run | test) wanted=$1 ;;
   *) refuse "usage: deploy/set-up.sh run|test" ;;
 esac
-
-is_root_with_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 find_python
 if is_root_with_apt; then

@@ -175,8 +175,8 @@ def test_what_came_not_at_first_is_fetched_again(device: Device, phone: Phone) -
     page.locator("#not-loaded").filter(visible=True).wait_for()
 
 
-def test_the_button_that_begins_comes_with_all_that_stands_above_it(device: Device, phone: Phone) -> None:
-    """What came later would move it away from under a thumb."""
+def test_the_button_that_begins_comes_with_the_name_of_the_programme(device: Device, phone: Phone) -> None:
+    """A name that came later would move it away from under a thumb."""
     patient = pair(device.api, device.base, phone, Role.PATIENT, "nb")
     page, begin = patient.page, patient.page.get_by_role("button", name=patient.words["today.begin"])
     begin.wait_for()
